@@ -1,0 +1,38 @@
+# Everything that is done often, one word each. What needs more than a line is in tools/ or xtask/.
+
+PROFILE ?= default
+
+.PHONY: demo test bench check release
+
+# Starts a real application and asks it a few things.
+demo:
+	tools/setup demo
+	cargo build --release --package wattle
+	cargo xtask guests guestbook
+	tools/demo
+
+# Every test, and every example in the documentation. nextest comes last: its summary is the last thing printed.
+test:
+	tools/setup test
+	cargo fmt --all --check
+	cargo xtask guests
+	cargo test --doc --workspace
+	cargo nextest run --workspace --profile $(PROFILE)
+
+# Measures wattle beside its peers.
+bench:
+	tools/setup bench
+	cargo build --release --package wattle --package bench
+	cargo xtask guests
+	RUST_BACKTRACE=0 target/release/bench
+
+# What a reviewer should not have to say.
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
+	cargo xtask tidy
+
+release:
+	cargo build --release --package wattle
+	@echo "target/release/wattle: $$(($$(wc -c < target/release/wattle) / 1024)) KiB"

@@ -1,0 +1,116 @@
+//! `wasi:config` for components: settings that whoever starts them gives.
+//!
+//! Settings come from flags, from the environment and from files, and become one ordered map before anything runs. What is
+//! wrong with them is found out all at once, while they are read, so a component's question never fails.
+//!
+//! ```
+//! use config::Settings;
+//!
+//! let file = Settings::parse("greeting = 'hello'\nretries = 3", config::Format::Toml)?;
+//! let flags = Settings::from_pairs(["greeting=good day"])?;
+//! let settings = flags.over(file);
+//! assert_eq!(settings.value("greeting"), Some("good day"));
+//! assert_eq!(settings.value("retries"), Some("3"));
+//! # Ok::<(), config::ConfigError>(())
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. All versions of the contract answer the same from the same map.
+//! 2. Reads the world in one function only, [`read`]: the rest takes text.
+
+mod guest;
+mod parse;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use capability::Capability;
+use model::{ComponentName, Contract};
+use wasmtime::component::Linker;
+
+pub use parse::{ConfigError, ENVIRONMENT_PREFIX, Format, Problem, Wrong, read};
+
+/// Names with their values, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings(BTreeMap<String, String>);
+
+/// The capability `config` on one map of settings.
+pub struct Config {
+    settings: Arc<Settings>,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The value of that name.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// All names with their values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These, and those of `other` that are not among them: flags over environment over file.
+    pub fn over(self, other: Settings) -> Settings {
+        let mut all = other.0;
+        all.extend(self.0);
+        Settings(all)
+    }
+}
+
+impl FromIterator<(String, String)> for Settings {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    /// All components see these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings: Arc::new(settings) }
+    }
+}
+
+impl Capability for Config {
+    fn name(&self) -> &'static str {
+        "config"
+    }
+
+    fn contracts(&self) -> Vec<Contract> {
+        capability::contracts(&guest::CONTRACTS)
+    }
+
+    fn backend(&self) -> String {
+        match self.settings.len() {
+            0 => "no settings".into(),
+            1 => "1 setting".into(),
+            count => format!("{count} settings"),
+        }
+    }
+
+    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
+        guest::add_to_linker(linker)
+    }
+
+    fn bind(&self, _: &ComponentName, bound: &mut engine::Bound) {
+        bound.insert(guest::Binding(self.settings.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

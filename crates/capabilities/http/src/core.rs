@@ -1,0 +1,158 @@
+//! This is one core of the data plane: what it serves, its pools, its connections and its tasks, all on one thread.
+//!
+//! # Invariants
+//!
+//! 1. Nothing here is shared with another thread but [`Share`], whose numbers this core alone writes, and the routes, which it
+//!    alone reads as an immutable snapshot.
+//! 2. Every task of the core is in its [`LocalTasks`].
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use engine::Failure;
+use route::Routes;
+use rt::{LocalTasks, Tick};
+use slab::Slab;
+
+use crate::connection::Link;
+use crate::pool::Pool;
+use crate::served::Served;
+
+/// Failures of components that a core logs in a second; the others are counted and said so.
+const LOGGED_MAX: u32 = 20;
+
+/// What one core tells the rest of the process.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Share {
+    pub(crate) connections: AtomicUsize,
+    pub(crate) busy: AtomicUsize,
+    pub(crate) head_too_large: AtomicU64,
+    pub(crate) no_route: AtomicU64,
+}
+
+/// One core of the data plane.
+pub(crate) struct Core {
+    index: usize,
+    shares: Arc<[Share]>,
+    published: Arc<ArcSwap<Routes<Arc<Served>>>>,
+    local: RefCell<Local>,
+    pub(crate) connections: RefCell<Slab<Rc<Link>>>,
+    tasks: RefCell<LocalTasks>,
+    logged: Cell<(u64, u32)>,
+}
+
+/// The routes as this core sees them: the snapshot that they were made from, and its own pools behind them.
+struct Local {
+    seen: Arc<Routes<Arc<Served>>>,
+    routes: Routes<Rc<Pool>>,
+}
+
+// === impl Core ===
+
+impl Core {
+    pub(crate) fn new(index: usize, shares: Arc<[Share]>, published: Arc<ArcSwap<Routes<Arc<Served>>>>) -> Self {
+        let seen = published.load_full();
+        let routes = seen.map(|served| Rc::new(Pool::new(served.clone(), index)));
+        Self {
+            index,
+            shares,
+            published,
+            local: RefCell::new(Local { seen, routes }),
+            connections: RefCell::default(),
+            tasks: RefCell::default(),
+            logged: Cell::default(),
+        }
+    }
+
+    pub(crate) fn share(&self) -> &Share {
+        &self.shares[self.index]
+    }
+
+    /// The pool of the component that answers `path`.
+    pub(crate) fn pool_for(&self, path: &str) -> Option<Rc<Pool>> {
+        let published = self.published.load();
+        let mut local = self.local.borrow_mut();
+        if !Arc::ptr_eq(&published, &local.seen) {
+            let routes = published
+                .map(|served| local.pool_of(served).unwrap_or_else(|| Rc::new(Pool::new(served.clone(), self.index))));
+            *local = Local { seen: Arc::clone(&published), routes };
+        }
+        local.routes.find(path).cloned()
+    }
+
+    /// Starts a task that this core owns.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.tasks.borrow_mut().spawn(task);
+    }
+
+    /// Looks after what has no request to wake it: deadlines, slow connections, idle pools.
+    pub(crate) fn tick(&self) {
+        let now = Tick::now();
+        self.connections.borrow().iter().for_each(|(_, link)| link.check(now));
+        self.local.borrow().routes.iter().for_each(|(_, pool)| pool.check_idle());
+    }
+
+    /// Lets what runs end and nothing begin. Says whether no connection and no task is left.
+    pub(crate) fn drain(&self) -> bool {
+        self.connections.borrow().iter().for_each(|(_, link)| link.close());
+        let has_connections = !self.connections.borrow().is_empty();
+        if !has_connections {
+            self.local.borrow().routes.iter().for_each(|(_, pool)| pool.close());
+        }
+        self.tasks.borrow_mut().reap();
+        !has_connections && self.tasks.borrow().is_empty()
+    }
+
+    /// Says that a component failed. A storm of failures is counted, not written out.
+    pub(crate) fn log_failure(&self, served: &Served, failure: &Failure) {
+        let second = Tick::now().since(Tick::ZERO).as_secs();
+        let (last, count) = self.logged.get();
+        let count = if last == second { count + 1 } else { 1 };
+        self.logged.set((second, count));
+        match count.cmp(&LOGGED_MAX) {
+            std::cmp::Ordering::Less => log(served, failure),
+            std::cmp::Ordering::Equal => {
+                tracing::warn!("many components fail; the rest of this second is only counted")
+            }
+            std::cmp::Ordering::Greater => {}
+        }
+    }
+}
+
+impl Local {
+    fn pool_of(&self, served: &Arc<Served>) -> Option<Rc<Pool>> {
+        self.routes.iter().map(|(_, pool)| pool).find(|pool| Arc::ptr_eq(&pool.served, served)).cloned()
+    }
+}
+
+fn log(served: &Served, failure: &Failure) {
+    let component = &served.name;
+    match failure {
+        Failure::OutOfTime => {
+            tracing::warn!(%component, timeout = ?served.limits.timeout, "stopped: out of time (--timeout gives more)")
+        }
+        Failure::OutOfMemory(_) => {
+            tracing::warn!(%component, limit = %served.limits.memory, "failed: out of memory (--memory gives more)")
+        }
+        Failure::Full => tracing::warn!(%component, "refused: no instance is free (--instances allows more)"),
+        Failure::Exit(code) => tracing::warn!(%component, code, "called exit instead of answering"),
+        Failure::Trap(trap) => tracing::warn!(%component, %trap, "failed"),
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    /// Adds one. Only the core that the share belongs to may do this.
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+/// How often a core looks after what has no request to wake it.
+pub(crate) const CARE: Duration = Duration::from_millis(50);

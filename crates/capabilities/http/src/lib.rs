@@ -1,0 +1,29 @@
+//! Serves HTTP with components, and sends their requests.
+//!
+//! The serving side is the data plane: a request is read, routed, run and answered on one thread, and the component is driven
+//! inside the task of the connection that the request came on. The other side, `outgoing`, decides which hosts a component may
+//! send requests to.
+//!
+//! # Invariants
+//!
+//! 1. The hot path takes no lock, sets no timer and clones no configuration.
+//! 2. Whatever a component does, its client gets an answer or a closed connection, and the next request is served.
+//!
+//! # Not here
+//!
+//! Which component is at which path (`route`). What components import beside HTTP (the other capabilities).
+
+mod answer;
+mod connection;
+mod core;
+mod exchange;
+// OUTGOING
+mod p2;
+mod p3;
+mod plane;
+mod pool;
+mod request;
+mod served;
+
+pub use plane::{Plane, PlaneActivity, PlaneConfig, PlaneCounts};
+pub use served::{Counts, Handler, NotAHandler, Outcome, Reuse, Served, ServedParts};

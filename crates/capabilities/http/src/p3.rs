@@ -1,0 +1,182 @@
+//! Calls `wasi:http/handler` of WASI 0.3: an instance can answer several requests at once.
+//!
+//! # Invariants
+//!
+//! 1. An instance whose component failed answers nobody any more: all requests that it was answering end with it.
+//! 2. A request that is out of time retires the instance that it is stuck in: one call cannot be ended alone.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use engine::{Failure, State, start_clock};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use rt::Tick;
+use tokio::sync::{mpsc, oneshot};
+use wasmtime::component::Accessor;
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p3::Request;
+use wasmtime_wasi_http::p3::bindings::Service;
+
+use crate::core::Core;
+use crate::exchange::{Call, Run};
+use crate::pool::{Instance, Pool};
+use crate::served::Reuse;
+
+/// The work for one call: in an instance of its own, or handed to one that is shared.
+pub(crate) fn run(core: &Rc<Core>, pool: &Rc<Pool>, call: Call) -> Run {
+    match pool.served.reuse {
+        None => Box::pin(run_alone(pool.clone(), call)),
+        Some(reuse) => Box::pin(run_shared(core.clone(), pool.clone(), reuse, call)),
+    }
+}
+
+async fn run_alone(pool: Rc<Pool>, call: Call) -> Result<(), Failure> {
+    let mut instance = pool.take_concurrent(call.deadline).await?;
+    let Instance { store, handler, .. } = &mut instance;
+    let ran = store.run_concurrent(async |accessor| {
+        handle(accessor, handler, call).await?;
+        // What the component started and did not wait for is part of its work.
+        std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        Ok(())
+    });
+    match ran.await.and_then(|ended| ended) {
+        Ok(()) => {
+            pool.put_away_concurrent(instance);
+            Ok(())
+        }
+        Err(error) => Err(Failure::of(&error, instance.store.data().meter.refused())),
+    }
+}
+
+/// Tells the component how taking its request's body ended.
+type Sent = Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
+
+/// Calls the handler, sends its answer, and waits until the body was taken: the body is made by the same event loop.
+async fn handle(accessor: &Accessor<State>, service: &Service, call: Call) -> wasmtime::Result<()> {
+    let Call { request, answer, body_taken, .. } = call;
+    let (request, sent) = accessor.with(|mut store| {
+        let (request, sent) = Request::from_http(store.data_mut().http().hooks, request);
+        (request, Box::pin(sent) as Sent)
+    });
+    let answered = match service.handle(accessor, request).await? {
+        Ok(response) => Ok(accessor.with(|mut store| response.into_http(&mut store, sent))?),
+        Err(error) => Err(format!("{error:?}")),
+    };
+    if answer.send(answered).is_ok() {
+        // Nothing is ever sent: the other end is dropped when the body was taken.
+        drop(body_taken.await);
+    }
+    Ok(())
+}
+
+/// An instance that answers several requests, as those who hand it requests see it.
+pub(crate) struct Shared {
+    calls: mpsc::Sender<Handed>,
+    active: Cell<usize>,
+    accepted: Cell<u32>,
+    is_retired: Cell<bool>,
+}
+
+struct Handed {
+    call: Call,
+    ended: oneshot::Sender<Result<(), Failure>>,
+}
+
+/// Counts a call of a shared instance while it lasts, and retires the instance where the call is dropped unfinished.
+struct Lease {
+    shared: Rc<Shared>,
+    has_ended: bool,
+}
+
+impl Shared {
+    fn has_room(&self, reuse: Reuse) -> bool {
+        !self.is_retired.get() && self.active.get() < reuse.at_once_max && self.accepted.get() < reuse.requests_max
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.shared.active.set(self.shared.active.get() - 1);
+        if !self.has_ended {
+            self.shared.is_retired.set(true);
+        }
+    }
+}
+
+async fn run_shared(core: Rc<Core>, pool: Rc<Pool>, reuse: Reuse, call: Call) -> Result<(), Failure> {
+    let shared = match pool.find_shared(|shared| shared.has_room(reuse)) {
+        Some(shared) => shared,
+        None => start_shared(&core, &pool, reuse, call.deadline).await?,
+    };
+    shared.active.set(shared.active.get() + 1);
+    shared.accepted.set(shared.accepted.get() + 1);
+    let mut lease = Lease { shared: shared.clone(), has_ended: false };
+    let (ended, has_ended) = oneshot::channel();
+    let gone = || Failure::Trap("the instance that it shared with other requests ended".into());
+    shared.calls.send(Handed { call, ended }).await.map_err(|_| gone())?;
+    let ended = has_ended.await.map_err(|_| gone())?;
+    lease.has_ended = true;
+    ended
+}
+
+async fn start_shared(core: &Rc<Core>, pool: &Rc<Pool>, reuse: Reuse, deadline: Tick) -> Result<Rc<Shared>, Failure> {
+    let instance = pool.take_concurrent(deadline).await?;
+    let (calls, handed) = mpsc::channel(reuse.at_once_max);
+    let shared = Rc::new(Shared { calls, active: Cell::new(0), accepted: Cell::new(0), is_retired: Cell::new(false) });
+    pool.share(shared.clone());
+    let drive = drive(pool.clone(), instance, handed, Rc::downgrade(&shared));
+    core.spawn(drive);
+    Ok(shared)
+}
+
+/// Runs a shared instance until nobody can hand it requests and the last of them has ended.
+async fn drive(
+    pool: Rc<Pool>,
+    mut instance: Instance<Service>,
+    mut handed: mpsc::Receiver<Handed>,
+    shared: std::rc::Weak<Shared>,
+) {
+    let timeout = pool.served.limits.timeout;
+    let running: RefCell<Vec<oneshot::Sender<Result<(), Failure>>>> = RefCell::default();
+    let Instance { store, handler, .. } = &mut instance;
+    let handler = &*handler;
+    start_clock(store, Tick::now().after(timeout));
+    let ran = store.run_concurrent(async |accessor| {
+        let mut calls = FuturesUnordered::new();
+        std::future::poll_fn(|cx| {
+            while let Poll::Ready(Some(Handed { call, ended })) = handed.poll_recv(cx) {
+                // The newest request decides how long the component may be busy; each is watched by its own exchange.
+                let deadline = call.deadline;
+                accessor.with(|mut store| store.data_mut().deadline = deadline);
+                calls.push(async move { (handle(accessor, handler, call).await, ended) });
+            }
+            while let Poll::Ready(Some((result, ended))) = calls.poll_next_unpin(cx) {
+                match result {
+                    // Whoever waits may have gone away.
+                    Ok(()) => drop(ended.send(Ok(()))),
+                    Err(error) => {
+                        running.borrow_mut().push(ended);
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+            let is_over = handed.is_closed() && handed.is_empty()
+                || shared.upgrade().is_none_or(|shared| shared.is_retired.get());
+            if is_over && calls.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    });
+    let ended = ran.await.and_then(|ended| ended);
+    if let Some(shared) = shared.upgrade() {
+        shared.is_retired.set(true);
+        pool.unshare(&shared);
+    }
+    if let Err(error) = ended {
+        let failure = Failure::of(&error, instance.store.data().meter.refused());
+        running.into_inner().into_iter().for_each(|ended| drop(ended.send(Err(failure.clone()))));
+    }
+    pool.put_away_concurrent(instance);
+}

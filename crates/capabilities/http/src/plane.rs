@@ -1,0 +1,227 @@
+//! This is the data plane: one listener, one thread a core, and the routes that all cores read.
+//!
+//! ```text
+//! acceptor (control plane) ── connection to the core with the fewest ──► core 0: connections, pools, tasks
+//!                                                                    └─► core 1: …
+//! routes: an immutable snapshot, published as a whole
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A connection stays on the core that it was given to, and all that it causes happens there.
+//! 2. Draining ends: what is still running after the time given to it is dropped.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use route::Routes;
+use rt::{Activity, Cores};
+use stdx::ByteSize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::connection;
+use crate::core::{CARE, Core, Share};
+use crate::served::Served;
+
+/// How the data plane is set up.
+#[derive(Debug, Clone)]
+pub struct PlaneConfig {
+    /// Threads that answer requests.
+    pub cores: usize,
+    /// Connections that are open at once; further ones are closed at once.
+    pub connections_max: usize,
+    /// Bytes of a request's head.
+    pub request_head: ByteSize,
+}
+
+/// A data plane that is serving.
+pub struct Plane {
+    cores: Cores,
+    shares: Arc<[Share]>,
+    routes: Arc<ArcSwap<Routes<Arc<Served>>>>,
+    phase: watch::Sender<Phase>,
+    acceptor: tokio::task::JoinHandle<()>,
+    address: SocketAddr,
+}
+
+/// What happened on the data plane beside the requests of components.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PlaneCounts {
+    /// Requests whose head was larger than it may be.
+    pub head_too_large: u64,
+    /// Requests for a path that no component is routed at.
+    pub no_route: u64,
+}
+
+/// Tells whether the data plane has anything to do. Cheap, and can be asked from any thread.
+#[derive(Clone)]
+pub struct PlaneActivity(Arc<[Share]>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Draining,
+    Over,
+}
+
+// === impl PlaneConfig ===
+
+impl Default for PlaneConfig {
+    fn default() -> Self {
+        Self { cores: rt::cores_available(), connections_max: 10_000, request_head: ByteSize::kib(64) }
+    }
+}
+
+// === impl Plane ===
+
+impl Plane {
+    /// Starts serving `routes` on `listener`. Called within the control plane's runtime.
+    pub fn start(
+        config: &PlaneConfig,
+        listener: std::net::TcpListener,
+        routes: Routes<Arc<Served>>,
+    ) -> std::io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = TcpListener::from_std(listener)?;
+        let shares: Arc<[Share]> = (0..config.cores).map(|_| Share::default()).collect();
+        let routes = Arc::new(ArcSwap::from_pointee(routes));
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..config.cores).map(|_| mpsc::channel(1024)).unzip();
+
+        let head_max = config.request_head.as_usize().max(8 << 10);
+        let cores = {
+            let (shares, routes, phases) = (shares.clone(), routes.clone(), phases.clone());
+            Cores::spawn("data", receivers, move |index, streams| {
+                let core = Rc::new(Core::new(index, shares.clone(), routes.clone()));
+                run(core, streams, phases.clone(), head_max)
+            })?
+        };
+        let acceptor = tokio::spawn(accept(listener, senders, shares.clone(), config.connections_max));
+        Ok(Self { cores, shares, routes, phase, acceptor, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Publishes other routes. Requests that are running end with the ones that they began with.
+    pub fn publish(&self, routes: Routes<Arc<Served>>) {
+        self.routes.store(Arc::new(routes));
+    }
+
+    /// The routes as they are published now.
+    pub fn routes(&self) -> Arc<Routes<Arc<Served>>> {
+        self.routes.load_full()
+    }
+
+    /// Tells whoever counts ticks whether anyone needs them.
+    pub fn activity(&self) -> PlaneActivity {
+        PlaneActivity(self.shares.clone())
+    }
+
+    /// What happened beside the requests of components.
+    pub fn counts(&self) -> PlaneCounts {
+        self.shares.iter().fold(PlaneCounts::default(), |counts, share| PlaneCounts {
+            head_too_large: counts.head_too_large + share.head_too_large.load(Ordering::Relaxed),
+            no_route: counts.no_route + share.no_route.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Stops accepting, lets running requests end for at most `patience`, and ends. Says whether all of them ended.
+    pub async fn drain(self, patience: Duration) -> bool {
+        self.acceptor.abort();
+        self.phase.send_replace(Phase::Draining);
+        let mut cores = tokio::task::spawn_blocking(move || self.cores.join());
+        let in_time = tokio::time::timeout(patience, &mut cores).await;
+        if in_time.is_err() {
+            self.phase.send_replace(Phase::Over);
+            // The cores end as soon as whatever runs on them gives way, at the next tick.
+            drop(cores.await);
+        }
+        in_time.is_ok_and(|joined| joined.is_ok_and(|panicked| panicked == 0))
+    }
+}
+
+impl PlaneActivity {
+    /// Whether any connection is open.
+    pub fn now(&self) -> Activity {
+        let is_open = self.0.iter().any(|share| share.connections.load(Ordering::Relaxed) > 0);
+        if is_open { Activity::Busy } else { Activity::Idle }
+    }
+}
+
+/// Gives each connection to the core that has the fewest.
+async fn accept(
+    listener: TcpListener,
+    cores: Vec<mpsc::Sender<std::net::TcpStream>>,
+    shares: Arc<[Share]>,
+    connections_max: usize,
+) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Most often there is no descriptor left: waiting lets others be closed.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(CARE).await;
+                continue;
+            }
+        };
+        let open: usize = shares.iter().map(|share| share.connections.load(Ordering::Relaxed)).sum();
+        if open >= connections_max {
+            continue;
+        }
+        let fewest = (0..cores.len()).min_by_key(|core| shares[*core].connections.load(Ordering::Relaxed));
+        let (Some(core), Ok(stream)) = (fewest, unhook(stream)) else { continue };
+        shares[core].connections.fetch_add(1, Ordering::Relaxed);
+        if cores[core].try_send(stream).is_err() {
+            // The core is a thousand connections behind: closing this one is the kindest that is left.
+            shares[core].connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Takes a socket off this runtime, so that a core can put it on its own.
+fn unhook(stream: TcpStream) -> std::io::Result<std::net::TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.into_std()
+}
+
+/// The life of a core.
+async fn run(
+    core: Rc<Core>,
+    mut streams: mpsc::Receiver<std::net::TcpStream>,
+    mut phases: watch::Receiver<Phase>,
+    head_max: usize,
+) {
+    let mut care = tokio::time::interval(CARE);
+    care.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(stream) = streams.recv() => match TcpStream::from_std(stream) {
+                Ok(stream) => core.spawn(connection::serve(core.clone(), stream, head_max)),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was lost on its way to its core");
+                    core.share().connections.fetch_sub(1, Ordering::Relaxed);
+                }
+            },
+            _ = care.tick() => core.tick(),
+            _ = phases.changed() => {}
+        }
+        let is_over = match *phases.borrow() {
+            Phase::Serving => false,
+            Phase::Draining => core.drain(),
+            Phase::Over => true,
+        };
+        if is_over {
+            return;
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What a store on disk survives: a disk that fails, a file that was damaged, a process that was killed while it made one.
+//! A killed process and a foreign lock need other processes: `tests/it`.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use capability::conformance::run;
+use redb::StorageBackend;
+use stdx::{Code, Explain};
+
+use super::*;
+use crate::suite::scope;
+
+fn key(name: &str) -> Key {
+    scope("shop", "").key(name)
+}
+
+/// A disk that outlives its databases, and fails when it is told to.
+#[derive(Debug, Clone, Default)]
+struct Faulty {
+    content: Arc<Mutex<Vec<u8>>>,
+    /// Writes and flushes until one fails, and all after it. Negative: none does.
+    until: Arc<AtomicI64>,
+}
+
+impl Faulty {
+    fn fail_after(&self, count: i64) {
+        self.until.store(count, Ordering::SeqCst);
+    }
+
+    fn heal(&self) {
+        self.fail_after(-1);
+    }
+
+    fn check(&self) -> std::io::Result<()> {
+        let next = |until: i64| if until > 0 { Some(until - 1) } else { None };
+        match self.until.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next) {
+            Err(0) => Err(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+            _ => Ok(()),
+        }
+    }
+
+    fn content(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
+        self.content.lock().expect("no test panics here")
+    }
+}
+
+impl StorageBackend for Faulty {
+    fn len(&self) -> std::io::Result<u64> {
+        Ok(self.content().len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        let start = usize::try_from(offset).expect("a small disk");
+        out.copy_from_slice(&self.content()[start..start + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> std::io::Result<()> {
+        self.check()?;
+        self.content().resize(usize::try_from(length).expect("a small disk"), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.check()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.check()?;
+        let start = usize::try_from(offset).expect("a small disk");
+        self.content()[start..start + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+fn on(disk: &Faulty, folder: &Path) -> Disk {
+    let lock = file::lock(folder).expect("the lock is free");
+    let disk = disk.clone();
+    let opener = move || Ok(redb::Builder::new().create_with_backend(disk.clone())?);
+    Disk::start(folder, lock, Box::new(opener)).expect("it opens")
+}
+
+/// The n-th write or flush fails, for every n until all go well: what was acknowledged is there, reads go on, and when the
+/// disk is well again so is the store, in the same process.
+#[test]
+fn a_disk_that_fails_at_any_write_loses_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    for fail_after in 0..60 {
+        let disk = Faulty::default();
+        disk.heal();
+        let (path, faulty) = (folder.path(), disk.clone());
+        {
+            let database = redb::Builder::new().create_with_backend(disk.clone()).expect("it opens");
+            let transaction = database.begin_write().expect("it opens");
+            transaction.open_table(file::PAIRS).expect("it opens");
+            transaction.commit().expect("it commits");
+        }
+        let store = on(&disk, path);
+        run(async {
+            store.put(&key("before"), "1".into()).await.expect("the disk is well");
+            faulty.fail_after(fail_after);
+            let mut acknowledged = Vec::new();
+            for index in 0..6 {
+                let name = format!("during {index}");
+                if store.put(&key(&name), "2".into()).await.is_ok() {
+                    acknowledged.push(name);
+                }
+            }
+            faulty.heal();
+            store.put(&key("after"), "3".into()).await.expect("the disk is well again");
+            acknowledged.extend(["before".into(), "after".into()]);
+            for name in &acknowledged {
+                assert!(store.get(&key(name)).await.expect("it reads").is_some(), "{name} is gone, fault {fail_after}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_failed_write_says_that_the_store_is_unavailable() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let disk = Faulty::default();
+    disk.heal();
+    {
+        let database = redb::Builder::new().create_with_backend(disk.clone()).expect("it opens");
+        let transaction = database.begin_write().expect("it opens");
+        transaction.open_table(file::PAIRS).expect("it opens");
+        transaction.commit().expect("it commits");
+    }
+    let store = on(&disk, folder.path());
+    disk.fail_after(0);
+    let error = run(store.put(&key("a"), "1".into())).expect_err("the disk fails");
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert_eq!(error.code(), Code::E0401);
+}
+
+/// A file of a few hundred pairs, and what is in them.
+fn written(folder: &Path) -> Vec<u8> {
+    let store = Disk::open(folder).expect("an empty folder opens");
+    run(async {
+        for group in 0..4 {
+            let changes = (0..50).map(|index| {
+                let name = format!("{:03}", group * 50 + index);
+                Change::Put(key(&name), name.repeat(20).into())
+            });
+            store.apply(changes.collect()).await.expect("it writes");
+        }
+    });
+    drop(store);
+    std::fs::read(folder.join("pairs.redb")).expect("the file is there")
+}
+
+/// Opens a folder and reads all of it: either the file is refused or every pair is right.
+fn is_refused_or_right(folder: &Path) -> bool {
+    let store = match Disk::open(folder) {
+        Ok(store) => store,
+        Err(OpenError::Damaged { .. } | OpenError::Unreadable { .. }) => return true,
+        Err(error) => panic!("{error}"),
+    };
+    run(async {
+        let page = Page { after: None, count_max: 1_000 };
+        let names = store.list(&scope("shop", ""), page).await.expect("what opened is read");
+        assert_eq!(names.len(), 200, "pairs are missing and nobody said so");
+        for name in names {
+            let value = store.get(&key(&name)).await.expect("what opened is read");
+            assert_eq!(value, Some(name.repeat(20).into()), "a value is wrong and nobody said so");
+        }
+    });
+    false
+}
+
+#[test]
+fn a_flipped_bit_is_noticed_or_does_not_matter() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let sound = written(folder.path());
+    let path = folder.path().join("pairs.redb");
+    let mut refused = 0;
+    // All of the head, then some bits of each part of the rest.
+    let places = (0..320).chain((320..sound.len()).step_by(331));
+    for (index, place) in places.enumerate() {
+        let mut damaged = sound.clone();
+        damaged[place] ^= 1 << (index % 8);
+        std::fs::write(&path, damaged).expect("the file can be written");
+        refused += usize::from(is_refused_or_right(folder.path()));
+    }
+    assert!(refused > 50, "only {refused} were noticed");
+}
+
+#[test]
+fn a_file_that_was_cut_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let sound = written(folder.path());
+    let path = folder.path().join("pairs.redb");
+    for length in (0..sound.len()).step_by(1_777).chain([1, 8, 64, 320, 4_096]) {
+        std::fs::write(&path, &sound[..length]).expect("the file can be written");
+        let error = Disk::open(folder.path()).expect_err("a part of a file is not a file");
+        assert!(matches!(error, OpenError::Damaged { .. }), "{length}: {error:?}");
+        assert_eq!(error.code(), Code::E0401);
+        assert_eq!(std::fs::metadata(&path).expect("the file is there").len(), length as u64, "it is left as it is");
+    }
+}
+
+#[test]
+fn a_file_of_something_else_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    for content in [vec![0; 100_000], b"hello".to_vec(), vec![0xff; 4_096]] {
+        std::fs::write(folder.path().join("pairs.redb"), content).expect("the file can be written");
+        assert!(matches!(Disk::open(folder.path()), Err(OpenError::Damaged { .. })));
+    }
+}
+
+#[test]
+fn a_file_of_a_later_version_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let database = redb::Database::create(folder.path().join("pairs.redb")).expect("it opens");
+    let transaction = database.begin_write().expect("it opens");
+    let about = redb::TableDefinition::<&str, u64>::new("about");
+    transaction.open_table(about).expect("it opens").insert("format", 2).expect("it writes");
+    transaction.open_table(file::PAIRS).expect("it opens");
+    transaction.commit().expect("it commits");
+    drop(database);
+    let error = Disk::open(folder.path()).expect_err("its format is unknown");
+    assert!(
+        stdx::Chain(&error).to_string().contains("its format is Some(2), this version knows 1"),
+        "{}",
+        stdx::Chain(&error)
+    );
+}
+
+#[test]
+fn what_a_killed_process_left_of_a_new_file_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    std::fs::write(folder.path().join("pairs.redb.new"), b"half a fi").expect("the file can be written");
+    let store = Disk::open(folder.path()).expect("there is no store yet");
+    run(store.put(&key("a"), "1".into())).expect("it writes");
+    assert!(!folder.path().join("pairs.redb.new").exists());
+}
+
+#[test]
+fn a_closed_store_is_opened_again_with_all_that_was_in_it() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    for round in 0..3 {
+        let store = Disk::open(folder.path()).expect("it opens");
+        let sum = run(store.increment(&key("rounds"), Addend::unsigned(1))).expect("it adds");
+        assert_eq!(sum, Sum::Is(round + 1));
+    }
+}
+
+#[test]
+fn a_second_store_in_the_same_folder_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let first = Disk::open(folder.path()).expect("it opens");
+    let error = Disk::open(folder.path()).expect_err("the folder is in use");
+    assert_eq!(error.code(), Code::E0402);
+    drop(first);
+    Disk::open(folder.path()).expect("the folder is free again");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_folder_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let deep = folder.path().join("a/b");
+    drop(Disk::open(&deep).expect("the folders are made"));
+    let mode = std::fs::metadata(&deep).expect("the folder is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_said() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("the file can be written");
+    assert!(matches!(Disk::open(file.join("store")), Err(OpenError::Unreadable { .. })));
+}

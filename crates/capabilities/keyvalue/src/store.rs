@@ -1,0 +1,136 @@
+//! This is what a backend has to do, and how it may fail.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use stdx::{BoxError, ByteSize, Code, Explain};
+
+use crate::number::{Addend, Sum};
+use crate::scope::{Key, Scope};
+
+/// Bytes under keys. What it acknowledges is as safe as [`Store::describe`] says.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The store in a few words: `memory`, `disk /var/lib/wattle/keyvalue`.
+    fn describe(&self) -> String;
+
+    /// The value, or `None` where there is none.
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
+
+    /// Makes all changes in their order, and answers when all are made.
+    async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError>;
+
+    /// Names of the keys of `scope` in order, a page at a time.
+    async fn list(&self, scope: &Scope, page: Page<'_>) -> Result<Vec<String>, StoreError>;
+
+    /// Adds to a number, in one step that nothing comes between.
+    async fn increment(&self, key: &Key, addend: Addend) -> Result<Sum, StoreError>;
+
+    /// Writes `value` if what is there still has the stamp `seen`.
+    async fn swap(&self, key: &Key, seen: Stamp, value: Bytes) -> Result<Swap, StoreError>;
+
+    /// Replaces whatever was there.
+    async fn put(&self, key: &Key, value: Bytes) -> Result<(), StoreError> {
+        self.apply(vec![Change::Put(key.clone(), value)]).await
+    }
+
+    /// Succeeds where there is nothing to delete.
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.apply(vec![Change::Delete(key.clone())]).await
+    }
+}
+
+/// One change to one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The value is there, whatever was there before.
+    Put(Key, Bytes),
+    /// There is no value.
+    Delete(Key),
+}
+
+/// Up to `count_max` keys, in order, that come after `after`.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The last key of the page before.
+    pub after: Option<&'a str>,
+    /// How many keys at most.
+    pub count_max: usize,
+}
+
+/// Tells one value from another without holding either: a digest, or that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp([u8; 32]);
+
+/// How a swap ended. Losing the race is an answer, not an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swap {
+    /// The new value is there.
+    Written,
+    /// Someone else was faster; nothing was written.
+    ChangedMeanwhile,
+}
+
+/// What went wrong, by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It may work in a moment, or when the machine is well again.
+    #[error("the key-value store ({store}) did not answer")]
+    Unavailable {
+        /// Which store.
+        store: String,
+        /// What it said.
+        #[source]
+        source: BoxError,
+    },
+
+    /// What is stored cannot be trusted; nothing is read from it.
+    #[error("the key-value store ({store}) is damaged")]
+    Damaged {
+        /// Which store.
+        store: String,
+        /// What was found.
+        #[source]
+        source: BoxError,
+    },
+
+    /// It holds as much as it may.
+    #[error("the key-value store ({store}) is full: it holds {limit}")]
+    Full {
+        /// Which store.
+        store: String,
+        /// How much it may hold.
+        limit: ByteSize,
+    },
+}
+
+// === impl Change ===
+
+impl Change {
+    /// How many bytes it carries.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Put(key, value) => key.as_bytes().len() + value.len(),
+            Self::Delete(key) => key.as_bytes().len(),
+        }
+    }
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    /// The stamp of a value, or of none.
+    pub fn of(value: Option<&[u8]>) -> Self {
+        // No digest of a value is all zeros.
+        Self(value.map_or([0; 32], |value| *blake3::hash(value).as_bytes()))
+    }
+}
+
+// === impl StoreError ===
+
+impl Explain for StoreError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unavailable { .. } | Self::Damaged { .. } | Self::Full { .. } => Code::E0401,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! This is `wasi:logging`, with its version and, as some components have it, without.
+
+use std::sync::Arc;
+
+use engine::State;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+
+use crate::{Kind, Voice};
+
+/// What is offered, each in its exact version.
+pub(crate) const CONTRACTS: [&str; 2] = ["wasi:logging/logging@0.1.0-draft", "wasi:logging/logging"];
+
+/// What one component is bound to.
+pub(crate) struct Binding(pub(crate) Arc<Voice>);
+
+/// How much a message matters, as the contract has it.
+#[derive(Clone, Copy, ComponentType, Lift, Lower)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "made by lifting only")]
+enum Level {
+    #[component(name = "trace")]
+    Trace,
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+    #[component(name = "critical")]
+    Critical,
+}
+
+/// Defines the functions of all versions. A component that is bound to no sink is not heard.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    for contract in CONTRACTS {
+        linker.instance(contract)?.func_wrap("log", log)?;
+    }
+    Ok(())
+}
+
+fn log(call: StoreContextMut<'_, State>, (level, context, message): (Level, String, String)) -> wasmtime::Result<()> {
+    if let Some(Binding(voice)) = call.data().bound().part::<Binding>() {
+        voice.say(level.into(), &context, &message);
+    }
+    Ok(())
+}
+
+impl From<Level> for Kind {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Trace => Self::Trace,
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warn => Self::Warn,
+            Level::Error => Self::Error,
+            Level::Critical => Self::Critical,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! This is the way out of a component's HTTP requests, as a door that someone else guards.
+//!
+//! The engine knows the shape of `wasi:http`; who may call whom is decided behind [`Egress`], by the capability that binds it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use http::{Request, Response};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
+};
+
+use crate::state::Bound;
+
+/// How the transmission of a request or response ended.
+pub type Transmission = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// An answer to a request of a component, with the future that drives its connection.
+pub type Answer = Pin<Box<dyn Future<Output = Result<(Response<WasiBody>, Transmission), Error>> + Send>>;
+
+/// Sends the HTTP requests that components make, or refuses to.
+pub trait Egress: Send + Sync {
+    /// Sends one request. A refusal is an error of `wasi:http`, which the component sees.
+    fn send(&self, request: Request<WasiBody>, options: Option<RequestOptions>) -> Answer;
+}
+
+/// Sends nothing: the answer to a component that was bound to no way out.
+#[derive(Debug, Clone, Copy)]
+pub struct NoEgress;
+
+impl Egress for NoEgress {
+    fn send(&self, _: Request<WasiBody>, _: Option<RequestOptions>) -> Answer {
+        Box::pin(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
+/// What the engine's `wasi:http` asks its host.
+pub(crate) struct Hooks {
+    bound: Arc<Bound>,
+}
+
+/// Made once: the default of the library allocates one for each header map.
+static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> =
+    LazyLock::new(|| Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name)));
+
+impl Hooks {
+    pub(crate) fn new(bound: Arc<Bound>) -> Self {
+        Self { bound }
+    }
+
+    pub(crate) fn bound(&self) -> &Arc<Bound> {
+        &self.bound
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        FORBIDDEN.clone()
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<
+        dyn Future<Output = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>>
+            + Send,
+    > {
+        // The library hands over a future that reports how the component's body ended; its own default drops it too.
+        drop(sent);
+        let answer = self.bound.egress().send(request, options);
+        Box::new(async move {
+            let (response, transmission) = answer.await?;
+            Ok((response, Box::new(transmission) as Box<_>))
+        })
+    }
+}

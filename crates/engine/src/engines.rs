@@ -1,0 +1,249 @@
+//! Makes programs ready to run: looks them up in the cache, has them compiled where they are missing, and loads them.
+//!
+//! ```text
+//! bytes ── scan ── recipe ── find ──┬─ in the cache ── load
+//!                                   └─ missing ── compile (a child) ── keep ── load
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Native code is loaded at one place, [`Engines::load`], and only from a file whose digest was found right.
+//! 2. There are at most two engines: with tasks and without. Each is made when its first program comes.
+//! 3. What failed to compile within its limits is not tried again until someone says so.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use stdx::{Blame, Code, Explain};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
+
+use crate::anatomy::{Anatomy, Form, Pattern, ScanError, ScanLimits};
+use crate::cache::{Cache, CacheError, Key, Sound};
+use crate::compile::{self, CompileError, Recipe, Target};
+use crate::settings::{Compiler, Layout, Settings};
+
+/// What the engines of a process are made from.
+#[derive(Debug, Clone)]
+pub struct EnginesConfig {
+    /// The compiler that every program is compiled with.
+    pub compiler: Compiler,
+    /// How instances are laid out.
+    pub layout: Layout,
+    /// Where artefacts are kept.
+    pub cache: PathBuf,
+    /// The binary that compiles: this program's own, which understands [`compile::CHILD_ARGUMENT`].
+    pub binary: PathBuf,
+    /// What is refused before compiling.
+    pub scan: ScanLimits,
+}
+
+/// The engines of a process, and the cache that they share.
+pub struct Engines {
+    config: EnginesConfig,
+    cache: Cache,
+    serial: OnceLock<Engine>,
+    concurrent: OnceLock<Engine>,
+}
+
+/// A program that was read and has a recipe, but no artefact yet.
+#[derive(Debug, Clone)]
+pub struct Program<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// What it is.
+    pub anatomy: Anatomy,
+    /// What it will be made into.
+    pub recipe: Recipe,
+    digest: blake3::Hash,
+}
+
+/// How a program is going to be used, which decides what a core module is made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Run or called by itself: core modules stay what they are.
+    Alone,
+    /// Linked or served: core modules are made into components.
+    Linked,
+}
+
+/// Native code, ready to be instantiated.
+#[derive(Clone)]
+pub enum Loaded {
+    /// A component.
+    Component(Component),
+    /// A core module.
+    CoreModule(Module),
+}
+
+/// Why a program cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// It is not a program, or too much of one.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// It did not compile.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// It did not compile before, and was not tried again.
+    #[error("{0} (tried before; remembered by its digest)")]
+    FailedBefore(String),
+    /// The cache is out of order.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The engine refuses what it made itself.
+    #[error("the engine cannot load what it compiled")]
+    Load(#[source] wasmtime::Error),
+    /// The engine cannot be set up.
+    #[error("the engine cannot be set up")]
+    Engine(#[source] wasmtime::Error),
+}
+
+// === impl Engines ===
+
+impl Engines {
+    /// Opens the cache. Engines are made when they are needed.
+    pub fn open(config: EnginesConfig) -> Result<Self, CacheError> {
+        let cache = Cache::open(config.cache.clone())?;
+        Ok(Self { config, cache, serial: OnceLock::new(), concurrent: OnceLock::new() })
+    }
+
+    /// The engine for programs with these settings.
+    pub fn engine(&self, settings: Settings) -> Result<&Engine, PrepareError> {
+        let cell = if settings.has_concurrency { &self.concurrent } else { &self.serial };
+        if let Some(engine) = cell.get() {
+            return Ok(engine);
+        }
+        let engine = settings
+            .config(self.config.layout)
+            .and_then(|config| Engine::new(&config))
+            .map_err(PrepareError::Engine)?;
+        Ok(cell.get_or_init(|| engine))
+    }
+
+    /// The engines that were made so far, whose epochs have to be counted.
+    pub fn made(&self) -> impl Iterator<Item = &Engine> {
+        self.serial.get().into_iter().chain(self.concurrent.get())
+    }
+
+    /// Reads what `bytes` are and decides what they are made into.
+    pub fn read<'a>(&self, bytes: &'a [u8], used: Use) -> Result<Program<'a>, PrepareError> {
+        let anatomy = Anatomy::scan(bytes, &self.config.scan)?;
+        let settings = Settings { compiler: self.config.compiler, has_concurrency: anatomy.is_concurrent };
+        let recipe = Recipe { target: target(&anatomy, used), settings };
+        Ok(Program { bytes, anatomy, recipe, digest: blake3::hash(bytes) })
+    }
+
+    /// The program from the cache, or nothing where it has to be compiled first.
+    pub fn find(&self, program: &Program<'_>) -> Result<Option<Loaded>, PrepareError> {
+        let key = self.key(program)?;
+        match self.cache.find(&key)? {
+            Some(sound) => self.load_or_forget(program, &key, &sound),
+            None => match self.cache.failure(&key) {
+                Some(why) => Err(PrepareError::FailedBefore(why)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Compiles the program, keeps the artefact and loads it. Takes as long as it takes, at most the limits of
+    /// [`compile::CompileLimits`].
+    pub fn compile(&self, program: &Program<'_>) -> Result<Loaded, PrepareError> {
+        let key = self.key(program)?;
+        let _lock = self.cache.lock(&key)?;
+        // Another process may have compiled it while this one waited.
+        if let Some(loaded) = self.find(program)? {
+            return Ok(loaded);
+        }
+        let draft = self.cache.draft()?;
+        let artefact = draft.writer().map_err(CompileError::NoChild)?;
+        if let Err(error) = compile::compile(&self.config.binary, program.bytes, program.recipe, artefact) {
+            if let CompileError::Exhausted(why) = &error {
+                self.cache.fail(&key, why)?;
+            }
+            return Err(error.into());
+        }
+        self.cache.keep(&key, draft)?;
+        let missing = || PrepareError::Load(wasmtime::Error::msg("the new artefact is damaged"));
+        let sound = self.cache.find(&key)?.ok_or_else(missing)?;
+        self.load(program, &sound)
+    }
+
+    /// [`find`](Self::find), or else [`compile`](Self::compile).
+    pub fn prepare(&self, program: &Program<'_>) -> Result<Loaded, PrepareError> {
+        match self.find(program)? {
+            Some(loaded) => Ok(loaded),
+            None => self.compile(program),
+        }
+    }
+
+    /// Forgets artefact and failure of a program. Says whether there was any.
+    pub fn forget(&self, program: &Program<'_>) -> Result<bool, PrepareError> {
+        Ok(self.cache.forget(&self.key(program)?)?)
+    }
+
+    /// The digest of the bytes with everything that shapes the code, the engine's version included.
+    fn key(&self, program: &Program<'_>) -> Result<Key, PrepareError> {
+        let mut hasher = DefaultHasher::new();
+        self.engine(program.recipe.settings)?.precompile_compatibility_hash().hash(&mut hasher);
+        program.recipe.hash(&mut hasher);
+        Ok(Key::new(&program.digest, hasher.finish()))
+    }
+
+    /// An artefact of sound bytes that the engine does not take was made by an engine that only looks the same: make it anew.
+    fn load_or_forget(&self, program: &Program<'_>, key: &Key, sound: &Sound) -> Result<Option<Loaded>, PrepareError> {
+        match self.load(program, sound) {
+            Ok(loaded) => Ok(Some(loaded)),
+            Err(error) => {
+                tracing::warn!(error = %stdx::Chain(&error), "cached artefact cannot be loaded, compiling it anew");
+                self.cache.forget(key)?;
+                Ok(None)
+            }
+        }
+    }
+
+    #[expect(unsafe_code, reason = "native code has to be trusted at one place, and this is it")]
+    fn load(&self, program: &Program<'_>, sound: &Sound) -> Result<Loaded, PrepareError> {
+        let engine = self.engine(program.recipe.settings)?;
+        let path = sound.path();
+        // SAFETY: the file is an artefact that this program's own compiling child wrote into a folder that only this user
+        // can write to, and its digest was found right through the very descriptor that is mapped here.
+        let loaded = unsafe {
+            match program.recipe.target {
+                Target::CoreModule => Module::deserialize_file(engine, path).map(Loaded::CoreModule),
+                _ => Component::deserialize_file(engine, path).map(Loaded::Component),
+            }
+        };
+        loaded.map_err(PrepareError::Load)
+    }
+}
+
+/// What a program is made into for a use.
+fn target(anatomy: &Anatomy, used: Use) -> Target {
+    match (anatomy.form, used) {
+        (Form::Component, _) => Target::Component,
+        (Form::CoreModule, _) if anatomy.has_world || used == Use::Linked => {
+            let is_command = anatomy.patterns().contains(&Pattern::Command);
+            if is_command { Target::CommandComponent } else { Target::ReactorComponent }
+        }
+        (Form::CoreModule, _) => Target::CoreModule,
+    }
+}
+
+impl Explain for PrepareError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Scan(error) => error.code(),
+            Self::Compile(CompileError::Invalid(_)) => Code::E0103,
+            Self::Compile(CompileError::Exhausted(_)) | Self::FailedBefore(_) => Code::E0201,
+            Self::Compile(CompileError::NoChild(_)) | Self::Load(_) => Code::E0203,
+            Self::Cache(error) => error.code(),
+            Self::Engine(_) => Code::E0209,
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        self.code().blame()
+    }
+}

@@ -1,0 +1,34 @@
+//! Wasmtime: detect, make into a component, compile, cache, limit, pool, invoke.
+//!
+//! From bytes that nobody trusts to an instance that is held to its limits. The engine knows WASI and the shapes that
+//! programs come in; it knows no capability, no link and no network.
+//!
+//! # Invariants
+//!
+//! 1. Nothing is compiled in this process, and nothing is loaded that was not checked ([`Engines`]).
+//! 2. Nothing runs without a deadline that can end it and a [`Meter`] that counts what it takes.
+//!
+//! # Not here
+//!
+//! Which component answers a request (`route`). What its imports are bound to (`capability` and above).
+
+mod anatomy;
+mod cache;
+pub mod compile;
+mod egress;
+mod engines;
+mod meter;
+mod settings;
+mod state;
+mod store;
+mod wasi;
+
+pub use anatomy::{Anatomy, Form, Pattern, ScanError, ScanLimits, Wasi};
+pub use cache::CacheError;
+pub use egress::{Answer, Egress, NoEgress, Transmission};
+pub use engines::{Engines, EnginesConfig, Loaded, PrepareError, Program, Use};
+pub use meter::{Limits, Meter, Refused};
+pub use settings::{Compiler, Layout, Settings};
+pub use state::{Bound, State};
+pub use store::{Failure, OutOfTime, new_store, start_clock};
+pub use wasi::{wasi_contracts, wasi_linker};

@@ -1,0 +1,101 @@
+//! This is what the host keeps for one instance: its WASI context, its handles, its limits, and what its imports are bound to.
+//!
+//! A component's links are decided when it is loaded. Every instance of it shares them as one [`Bound`], so that making an
+//! instance copies nothing and looks nothing up by name.
+//!
+//! # Invariants
+//!
+//! 1. An instance sees one [`Bound`] from its first instruction to its last: one consistent world.
+//! 2. Nothing in a [`State`] grows without a limit: handles by the table's capacity, memory by the [`Meter`].
+//! 3. Knows nothing of any capability: those find their own part with [`Bound::part`].
+
+use std::any::{Any, TypeId};
+use std::sync::Arc;
+
+use rt::Tick;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::egress::{Egress, Hooks};
+use crate::meter::{Limits, Meter};
+
+/// The host's side of one instance.
+pub struct State {
+    /// WASI itself: arguments, environment, streams, clocks, files.
+    pub wasi: WasiCtx,
+    /// Settings of `wasi:http`.
+    pub http: WasiHttpCtx,
+    /// What the component holds handles to.
+    pub table: ResourceTable,
+    /// Counts and bounds memory, tables and instances.
+    pub meter: Meter,
+    /// When the current invocation is stopped.
+    pub deadline: Tick,
+    hooks: Hooks,
+}
+
+/// What a component's imports are bound to: one part for each capability, and where its HTTP requests go.
+#[derive(Clone)]
+pub struct Bound {
+    parts: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
+    egress: Arc<dyn Egress>,
+}
+
+// === impl State ===
+
+impl State {
+    /// An instance's state with what its component is bound to.
+    pub fn new(wasi: &mut WasiCtxBuilder, limits: &Arc<Limits>, bound: Arc<Bound>) -> Self {
+        let wasi = wasi.max_random_size(limits.random_bytes.as_u64()).build();
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.header_fields.as_usize());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self { wasi, http, table, meter: Meter::new(limits.clone()), deadline: Tick::NEVER, hooks: Hooks::new(bound) }
+    }
+
+    /// What the component's imports are bound to.
+    pub fn bound(&self) -> &Arc<Bound> {
+        self.hooks.bound()
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// Bound to nothing but a way out for HTTP requests.
+    pub fn new(egress: Arc<dyn Egress>) -> Self {
+        Self { parts: Vec::new(), egress }
+    }
+
+    /// Adds the part of one capability, replacing one of the same type.
+    pub fn insert<T: Any + Send + Sync>(&mut self, part: T) {
+        let id = TypeId::of::<T>();
+        self.parts.retain(|(other, _)| *other != id);
+        self.parts.push((id, Arc::new(part)));
+    }
+
+    /// The part of one capability, where the component was bound to it.
+    pub fn part<T: Any + Send + Sync>(&self) -> Option<&T> {
+        let id = TypeId::of::<T>();
+        self.parts.iter().find(|(other, _)| *other == id).and_then(|(_, part)| part.downcast_ref())
+    }
+
+    /// Where the component's HTTP requests go.
+    pub fn egress(&self) -> &Arc<dyn Egress> {
+        &self.egress
+    }
+}

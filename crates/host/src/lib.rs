@@ -1,0 +1,21 @@
+//! Runs components: reads them, links what they import, serves what they export, and drains.
+//!
+//! # Invariants
+//!
+//! 1. Everything a host does follows from one [`HostConfig`]; nothing here reads the environment or a file of its own accord.
+//! 2. What a component imports is decided before it is compiled: a missing import costs no compiler.
+//! 3. All problems of a configuration are said at once.
+//!
+//! # Not here
+//!
+//! Command lines and what is printed (`wattle`). How a request is answered (`http-capability`).
+
+mod capabilities;
+mod holder;
+pub mod linking;
+mod load;
+mod running;
+
+pub use capabilities::{Capabilities, CapabilityConfig, CapabilityError};
+pub use load::{LoadError, LoadedComponent, Source};
+pub use running::{HostConfig, HostError, Running, ServedReport};

@@ -1,0 +1,43 @@
+//! These are the threads of the data plane: one a core, each with its own runtime.
+
+use std::future::Future;
+use std::thread::JoinHandle;
+
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+/// Threads that each run one future to its end, with a single-threaded runtime for all that it starts.
+#[derive(Debug)]
+pub struct Cores {
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How many cores this process may use.
+pub fn cores_available() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+impl Cores {
+    /// Starts a thread for each of `seeds`, named `NAME-0` and so on. The future of each is made on its own thread by `work`,
+    /// from its number and its seed.
+    pub fn spawn<S, W, F>(name: &str, seeds: Vec<S>, work: W) -> std::io::Result<Self>
+    where
+        S: Send + 'static,
+        W: Fn(usize, S) -> F + Clone + Send + 'static,
+        F: Future<Output = ()>,
+    {
+        let mut threads = Vec::with_capacity(seeds.len());
+        for (index, seed) in seeds.into_iter().enumerate() {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let work = work.clone();
+            let run = move || LocalSet::new().block_on(&runtime, work(index, seed));
+            threads.push(std::thread::Builder::new().name(format!("{name}-{index}")).spawn(run)?);
+        }
+        Ok(Self { threads })
+    }
+
+    /// Waits until every thread has ended. Says how many of them panicked.
+    pub fn join(self) -> usize {
+        self.threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+    }
+}

@@ -1,0 +1,18 @@
+//! Tasks that have an owner: the one door to the async runtime.
+//!
+//! The data plane is one thread a core, each with a runtime of its own, so that a request is read, run and answered on one
+//! thread. The control plane is an ordinary runtime beside it. What they share is the tick: a coarse clock that deadlines are
+//! measured with, because a timer for each request costs more than the request's own bookkeeping.
+//!
+//! # Invariants
+//!
+//! 1. Every thread and task started here is owned by a value whose end ends it.
+//! 2. A tick is [`TICK`] long; a deadline is met between one and two ticks late, never early.
+
+mod cores;
+mod local;
+mod ticker;
+
+pub use cores::{Cores, cores_available};
+pub use local::LocalTasks;
+pub use ticker::{Activity, TICK, Tick, Ticker};

@@ -1,0 +1,96 @@
+//! These are the codes of errors, and who can do something about each.
+//!
+//! A code is a promise to the reader of a message: it has a page under `docs/errors/`, and a script may match on it. The
+//! exit code of the command and the status of an HTTP answer derive from [`Blame`], never from the text.
+
+use std::fmt;
+
+/// Who can do something about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blame {
+    /// Who gave the input or the settings.
+    You,
+    /// The machine or the network: it may work later, or elsewhere.
+    World,
+    /// This program: a defect of ours.
+    Us,
+}
+
+/// An error that says which page explains it and who can act.
+pub trait Explain: std::error::Error {
+    /// The page under `docs/errors/`.
+    fn code(&self) -> Code;
+
+    /// Who can do something about it.
+    fn blame(&self) -> Blame {
+        self.code().blame()
+    }
+}
+
+/// Declares the codes with their blame and the one sentence of what to do.
+macro_rules! codes {
+    ($($code:ident $blame:ident $hint:literal)*) => {
+        /// The number of an error, printed as `E0101`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $(#[doc = $hint] $code),* }
+
+        impl Code {
+            /// All codes, in order.
+            pub const ALL: &[Code] = &[$(Code::$code),*];
+
+            /// Who can do something about it.
+            pub const fn blame(self) -> Blame {
+                match self { $(Code::$code => Blame::$blame),* }
+            }
+
+            /// What to do about it, in one sentence.
+            pub const fn hint(self) -> &'static str {
+                match self { $(Code::$code => $hint),* }
+            }
+        }
+
+        impl fmt::Display for Code {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Code::$code => stringify!($code)),* })
+            }
+        }
+    };
+}
+
+codes! {
+    E0101 You "Check the path: it is read as given, relative to the folder that the command was started in."
+    E0102 You "Give a WebAssembly file: a component or a core module, as a compiler writes it (it starts with the bytes 00 61 73 6d)."
+    E0103 You "The file ends too early or is damaged: build or download it again."
+    E0104 You "If this file is meant to be so large, raise the limit with --max-component-size."
+    E0105 You "Split the program or lower the compiler's inlining; the limits of what is compiled are listed in docs/limits.md."
+    E0106 You "Correct the WebAssembly text, or give the binary that it stands for."
+    E0201 You "Try --engine winch, which compiles in one pass, or build the component with less inlining; `wattle cache clear FILE` forgets that it failed."
+    E0202 World "Make the folder writable and owned by you, or name another one with --cache."
+    E0203 Us "This is a defect: please report it with the file that shows it."
+    E0204 You "Rebuild the component against a version that is offered, or give what it imports by composing it with a component that exports it."
+    E0205 You "`wattle inspect FILE` lists what it exports, and with which command each can be used."
+    E0206 You "The program stopped itself; its own output above says why. `wattle inspect FILE` shows how it was built."
+    E0207 You "Give it more time with --timeout, or look for a loop that does not end."
+    E0208 You "Give it more memory with --memory, or look for what grows."
+    E0209 World "Lower --instances, or free memory and address space (`ulimit -v`) on this machine."
+    E0301 World "Stop the program that listens there, or choose another address with --http."
+    E0302 You "Give each component a path of its own, as in --route /shop=shop.wasm."
+    E0303 You "Give a component that exports wasi:http/incoming-handler or wasi:http/handler; `wattle run` starts a command, `wattle call` calls a function."
+    E0401 World "Check that the folder named with --data is writable and has room."
+    E0402 World "Another process uses these data: stop it, or name another folder with --data."
+    E0403 You "Correct the setting: --config takes NAME=VALUE, and a configuration file is TOML, JSON or lines of NAME=VALUE."
+    E0501 You "Write a call as name(arguments) in WAVE, as in 'add(1, 2)' or 'pkg:name/iface.greet(\"you\")', or arguments as JSON with --json."
+    E0502 You "`wattle inspect FILE` lists the functions that can be called, with their types."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_prints_as_its_name() {
+        assert_eq!(Code::E0101.to_string(), "E0101");
+        assert!(Code::ALL.iter().all(|code| code.hint().ends_with('.') || code.hint().ends_with(')')));
+    }
+}

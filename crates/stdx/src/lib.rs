@@ -1,0 +1,14 @@
+//! What the standard library lacks: errors that explain themselves, and sizes in bytes.
+//!
+//! Everything here is a value or a format. There is no I/O and no clock.
+
+mod bytesize;
+mod chain;
+mod code;
+
+pub use bytesize::ByteSize;
+pub use chain::Chain;
+pub use code::{Blame, Code, Explain};
+
+/// Any error that can cross threads: the cause inside a typed one.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

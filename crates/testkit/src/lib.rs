@@ -1,0 +1,1 @@
+//! Components, fixtures and processes for tests.

@@ -1,0 +1,143 @@
+//! This is the command line: what can be typed, and which file answers it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
+use stdx::ByteSize;
+
+use crate::output::Output;
+use crate::{cache, failure, run, up};
+
+/// Runs any WebAssembly program: serves it, runs it, calls it.
+#[derive(Debug, Parser)]
+#[command(name = "wattle", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Up),
+    Run(run::Run),
+    Cache(cache::CacheCommand),
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// How results and errors are printed
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// The folder of compiled programs [default: the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// How WebAssembly is made to run: cranelift (fastest code), winch (compiles fastest) or pulley (portable)
+    #[arg(long, global = true, value_name = "ENGINE", default_value_t = EngineName(Compiler::Cranelift))]
+    engine: EngineName,
+    /// The largest file that is taken for a program
+    #[arg(long, global = true, value_name = "SIZE", default_value_t = artifact::SIZE_MAX)]
+    max_component_size: ByteSize,
+    /// What is logged on standard error: error, warn, info, debug or trace, also for parts as in engine=debug
+    #[arg(long, global = true, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// [`Compiler`] as a flag.
+#[derive(Debug, Clone, Copy)]
+struct EngineName(Compiler);
+
+/// Reads the command line and carries it out.
+pub(crate) fn dispatch() -> ExitCode {
+    let cli = Cli::parse();
+    let output = match cli.common.output {
+        Format::Text => Output::Text,
+        Format::Json => Output::Json,
+    };
+    log(&cli.common.log);
+    let done = match cli.command {
+        Command::Up(up) => up::run(up, &cli.common, output),
+        Command::Run(run) => run::run(run, &cli.common),
+        Command::Cache(command) => cache::run(command, &cli.common, output),
+    };
+    done.unwrap_or_else(|failure| failure::report(&failure, output))
+}
+
+fn log(filter: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .with_target(false)
+        .init();
+}
+
+// === impl Common ===
+
+impl Common {
+    /// What engines are made from, with instances laid out as the command needs.
+    pub(crate) fn engines(&self, layout: Layout) -> EnginesConfig {
+        EnginesConfig {
+            compiler: self.engine.0,
+            layout,
+            cache: self.cache.clone().unwrap_or_else(cache_folder),
+            binary: own_binary(),
+            scan: ScanLimits::default(),
+        }
+    }
+
+    /// The largest file that is taken for a program.
+    pub(crate) fn size_max(&self) -> ByteSize {
+        self.max_component_size
+    }
+}
+
+/// This binary, by a name that still works after the file was replaced by an upgrade.
+fn own_binary() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "wattle".into()) }
+}
+
+fn cache_folder() -> PathBuf {
+    user_folder("XDG_CACHE_HOME", ".cache").join("artefacts")
+}
+
+/// Where data are kept when nobody says otherwise.
+pub(crate) fn data_folder() -> PathBuf {
+    user_folder("XDG_DATA_HOME", ".local/share")
+}
+
+fn user_folder(variable: &str, below_home: &str) -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set(variable).or_else(|| set("HOME").map(|home| home.join(below_home)));
+    base.unwrap_or_else(std::env::temp_dir).join("wattle")
+}
+
+// === impl EngineName ===
+
+impl std::fmt::Display for EngineName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl std::str::FromStr for EngineName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}

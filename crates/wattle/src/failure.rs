@@ -1,0 +1,79 @@
+//! This is what the user sees when something fails: what happened, what to do, and an exit code by kind.
+//!
+//! | exit code | kind |
+//! | --- | --- |
+//! | 0 | done |
+//! | 2 | the command line is wrong |
+//! | 65 | the input is wrong: not a program, damaged, not linkable |
+//! | 69 | the world: a port, a folder, another process |
+//! | 70 | a defect of wattle |
+//! | 124 | out of time |
+//! | 134 | the program trapped |
+//!
+//! A program that `wattle run` started and that ended by itself gives its own exit code.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use stdx::{Blame, Chain, Code, Explain};
+
+use crate::output::{Output, complain};
+
+/// Problems that end a command, at least one.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug)]
+struct Problem {
+    text: String,
+    code: Code,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// Several problems that were found at once.
+    pub(crate) fn all<E: Explain + 'static>(errors: &[E]) -> Self {
+        Self {
+            problems: errors
+                .iter()
+                .map(|error| Problem { text: Chain(error).to_string(), code: error.code() })
+                .collect(),
+        }
+    }
+
+    /// A problem in words.
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { problems: vec![Problem { text: text.into(), code }] }
+    }
+
+    fn exit_code(&self) -> u8 {
+        let Some(first) = self.problems.first() else { return 70 };
+        match (first.code, first.code.blame()) {
+            (Code::E0207, _) => 124,
+            (Code::E0206 | Code::E0208, _) => 134,
+            (_, Blame::You) => 65,
+            (_, Blame::World) => 69,
+            (_, Blame::Us) => 70,
+        }
+    }
+}
+
+impl<E: Explain + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::all(&[error])
+    }
+}
+
+/// Prints what failed and what helps, and gives the exit code.
+pub(crate) fn report(failure: &Failure, output: Output) -> ExitCode {
+    for Problem { text, code } in &failure.problems {
+        match output {
+            Output::Text => complain(&format!("error[{code}]: {text}\n  help: {}", code.hint())),
+            Output::Json => complain(&json!({ "error": { "code": code.to_string(), "blame": code.blame(), "message": text, "help": code.hint() } }).to_string()),
+        }
+    }
+    ExitCode::from(failure.exit_code())
+}

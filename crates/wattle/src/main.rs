@@ -1,0 +1,24 @@
+//! The `wattle` command: one binary that takes any WebAssembly program and runs it.
+
+use std::process::ExitCode;
+
+mod cli;
+mod failure;
+mod output;
+
+mod cache;
+mod run;
+mod up;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // The child that compiles is this same binary: it has to limit itself before anything else happens.
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if arguments.first().is_some_and(|first| first == engine::compile::CHILD_ARGUMENT) {
+        return engine::compile::compile_child(&arguments[1..]);
+    }
+    cli::dispatch()
+}

@@ -1,0 +1,264 @@
+//! `wattle up`: serves components.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use engine::{Layout, Limits};
+use host::{CapabilityConfig, HostConfig, HostError, Running, Source};
+use http_capability::{PlaneConfig, Reuse};
+use model::ComponentName;
+use route::Prefix;
+use serde_json::json;
+use stdx::{ByteSize, Code};
+
+use crate::cli::{Common, data_folder};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Serves components that handle HTTP, linked to what they import
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Components, or folders of them: one component answers at /, the files of a folder each at /NAME
+    #[arg(value_name = "FILE|FOLDER", required_unless_present = "route")]
+    files: Vec<PathBuf>,
+    /// Serves FILE at PATH and below (can be given several times)
+    #[arg(long, value_name = "PATH=FILE")]
+    route: Vec<String>,
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    http: SocketAddr,
+    /// The folder that data are kept in [default: the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// What wasi:config answers (can be given several times)
+    #[arg(long, value_name = "NAME=VALUE")]
+    config: Vec<String>,
+    /// A file of such settings: TOML, JSON, or lines of NAME=VALUE
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// An environment variable of the components; without a value, this process's (can be given several times)
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// A host that components may send HTTP requests to: HOST, HOST:PORT, *.example.com, or * for all public ones (can be given several times)
+    #[arg(long, value_name = "HOST")]
+    allow_http: Vec<String>,
+    /// Lets an instance answer more than one request: faster, and a component that keeps state sees it again
+    #[arg(long)]
+    reuse: bool,
+    #[command(flatten)]
+    limits: LimitFlags,
+    /// Threads that answer requests [default: one a core]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=512))]
+    threads: Option<u16>,
+    /// How long running requests may take to end when the host is stopped, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+}
+
+#[derive(Debug, Args)]
+struct LimitFlags {
+    /// Memory of one instance
+    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().memory)]
+    memory: ByteSize,
+    /// Time for one request, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    timeout: f64,
+    /// Instances that exist at once, of all components together
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    instances: u32,
+    /// Requests that one component works on at once
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().concurrency)]
+    concurrency: usize,
+    /// The largest body of a request
+    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().request_body)]
+    max_body: ByteSize,
+    /// The largest head of a request: its first line and all headers
+    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().request_head)]
+    max_head: ByteSize,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 1e9 => Ok(seconds),
+        _ => Err("a time is a number of seconds above zero, as in 0.5 or 30".into()),
+    }
+}
+
+/// Carries out `wattle up`.
+pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
+    let sources = sources(&up.files, &up.route)?;
+    let patience = Duration::from_secs(up.drain);
+    let config = host_config(up, common, sources)?;
+    let cannot_start =
+        |error: std::io::Error| Failure::new(Code::E0209, format!("the host cannot start its threads: {error}"));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(cannot_start)?;
+    runtime.block_on(async {
+        let running = Running::start(config).map_err(|error| match error {
+            HostError::Load(errors) => Failure::all(&errors),
+            error => error.into(),
+        })?;
+        show(&running, output);
+        stop_signal().await;
+        stop(running, patience, output).await
+    })
+}
+
+fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConfig, Failure> {
+    let limits = Limits {
+        memory: up.limits.memory,
+        timeout: Duration::from_secs_f64(up.limits.timeout),
+        concurrency: up.limits.concurrency,
+        request_body: up.limits.max_body,
+        request_head: up.limits.max_head,
+        ..Limits::default()
+    };
+    let layout = Layout::Pooled { instances: up.limits.instances, memory_max: up.limits.memory };
+    let cores = up.threads.map_or_else(rt::cores_available, usize::from);
+    let capabilities = CapabilityConfig {
+        data: up.data.clone().unwrap_or_else(data_folder),
+        settings: settings(&up)?,
+        egress: Arc::new(engine::NoEgress),
+        egress_text: "no host (--allow-http HOST allows one)".into(),
+        sink: Arc::new(logging::Terminal::spawn_stderr().map_err(HostError::Threads)?),
+        environment: up.env.iter().filter_map(|text| variable(text)).collect(),
+    };
+    Ok(HostConfig {
+        sources,
+        http: up.http,
+        engines: common.engines(layout),
+        plane: PlaneConfig { cores, request_head: limits.request_head, ..PlaneConfig::default() },
+        limits,
+        reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
+        capabilities,
+        size_max: common.size_max(),
+    })
+}
+
+/// Flags win over the environment, and that over a file.
+fn settings(up: &Up) -> Result<config::Settings, Failure> {
+    let flags = config::Settings::from_pairs(up.config.iter().map(String::as_str))?;
+    let environment = config::Settings::from_environment(
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    )?;
+    let file = up.config_file.as_deref().map(config::read).transpose()?.unwrap_or_default();
+    Ok(flags.over(environment).over(file))
+}
+
+/// `NAME=VALUE`, or the value that this process has.
+pub(crate) fn variable(text: &str) -> Option<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) => Some((name.into(), value.into())),
+        None => std::env::var_os(text).map(|value| (text.into(), value.to_string_lossy().into_owned())),
+    }
+}
+
+/// What is to be served where. All problems are said at once.
+fn sources(files: &[PathBuf], routes: &[String]) -> Result<Vec<Source>, Failure> {
+    let mut sources = Vec::new();
+    let is_only_one = files.len() == 1 && routes.is_empty();
+    for file in files {
+        if file.is_dir() {
+            for path in artifact::list(file)? {
+                let name = name_of(&path);
+                sources.push(Source { prefix: format!("/{name}").parse()?, name, path });
+            }
+        } else {
+            let name = name_of(file);
+            let prefix = if is_only_one { Prefix::root() } else { format!("/{name}").parse()? };
+            sources.push(Source { name, path: file.clone(), prefix });
+        }
+    }
+    for route in routes {
+        let not_a_route = || {
+            Failure::new(
+                Code::E0302,
+                format!("{route:?} is not a route, which is written PATH=FILE, as in /shop=shop.wasm"),
+            )
+        };
+        let (path, file) = route.split_once('=').ok_or_else(not_a_route)?;
+        let file = PathBuf::from(file);
+        sources.push(Source { name: name_of(&file), path: file, prefix: path.parse()? });
+    }
+    Ok(sources)
+}
+
+fn name_of(path: &Path) -> ComponentName {
+    ComponentName::from_stem(&path.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+/// Prints what is served, each import with what it is linked to, and the address.
+fn show(running: &Running, output: Output) {
+    let url = format!("http://{}", running.address());
+    for component in running.components() {
+        let anatomy = &component.anatomy;
+        let patterns: Vec<_> = anatomy.patterns().iter().map(|pattern| pattern.as_str()).collect();
+        let wasi = anatomy.wasi().map_or(String::new(), |wasi| format!(", {}", wasi.as_str()));
+        let mut text = format!(
+            "{}: {}, {}{wasi}, {}",
+            component.source.name,
+            anatomy.form.as_str(),
+            patterns.join(" and "),
+            ByteSize::bytes(anatomy.size)
+        );
+        let width = component.imports.iter().map(|import| import.name.len()).max().unwrap_or(0);
+        for import in &component.imports {
+            text.push_str(&format!("\n  {:width$}  -> {}", import.name, import.linked));
+        }
+        text.push_str(&format!("\n  serves {url}{}", component.source.prefix));
+        let value = json!({
+            "component": component.source.name, "file": component.source.path, "form": anatomy.form, "patterns": anatomy.patterns(),
+            "wasi": anatomy.wasi(), "size": anatomy.size, "imports": component.imports, "url": format!("{url}{}", component.source.prefix),
+        });
+        output.print(&text, &json!({ "serving": value }));
+    }
+    output.print(&format!("listening on {url} (Ctrl-C stops)"), &json!({ "listening": url }));
+}
+
+/// Waits until the user or the system wants an end.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "only Ctrl-C is listened for");
+            drop(tokio::signal::ctrl_c().await);
+        }
+    }
+}
+
+/// Drains, unless the user asks a second time, and says what became of all requests.
+async fn stop(running: Running, patience: Duration, output: Output) -> Result<ExitCode, Failure> {
+    let (_, plane) = running.report();
+    output.print("stopping: running requests are let end (Ctrl-C again stops at once)", &json!({ "stopping": true }));
+    let (has_drained, reports) = tokio::select! {
+        drained = running.drain(patience) => drained,
+        () = stop_signal() => return Ok(ExitCode::from(130)),
+    };
+    for report in &reports {
+        let happened: Vec<_> = report
+            .counts
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(what, count)| format!("{count} {}", what.replace('_', " ")))
+            .collect();
+        let text = if happened.is_empty() { "no request".to_owned() } else { happened.join(", ") };
+        let counts: serde_json::Map<_, _> =
+            report.counts.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
+        output.print(&format!("{}: {text}", report.name), &json!({ "component": report.name, "requests": counts }));
+    }
+    output.print(
+        if has_drained { "stopped" } else { "stopped; some requests were cut off" },
+        &json!({ "stopped": { "drained": has_drained, "connections": plane } }),
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,14 @@
+;; An HTTP component of a version before WASI 0.2, which no host of today offers.
+(component
+  (import "wasi:http/types@0.1.0" (instance $http
+    (export "incoming-request" (type (sub resource)))
+    (export "response-outparam" (type (sub resource)))))
+  (alias export $http "incoming-request" (type $request))
+  (alias export $http "response-outparam" (type $out))
+  (core module $main
+    (func (export "handle") (param i32 i32)))
+  (core instance $main (instantiate $main))
+  (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+    (canon lift (core func $main "handle")))
+  (instance $handler (export "handle" (func $handle)))
+  (export "wasi:http/incoming-handler@0.1.0" (instance $handler)))

@@ -1,0 +1,16 @@
+;; An HTTP component that never gets done being instantiated: its start function is an endless loop.
+(component
+  (import "wasi:http/types@0.2.0" (instance $http
+    (export "incoming-request" (type (sub resource)))
+    (export "response-outparam" (type (sub resource)))))
+  (alias export $http "incoming-request" (type $request))
+  (alias export $http "response-outparam" (type $out))
+  (core module $main
+    (start $start)
+    (func $start (loop $again (br $again)))
+    (func (export "handle") (param i32 i32)))
+  (core instance $main (instantiate $main))
+  (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+    (canon lift (core func $main "handle")))
+  (instance $handler (export "handle" (func $handle)))
+  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))

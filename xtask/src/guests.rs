@@ -1,0 +1,184 @@
+//! Builds the components of `guests/` and `examples/` into `target/guests/NAME.wasm`.
+//!
+//! Tests, benchmarks and the demo run components that are built from source, so that none has to be
+//! kept as bytes in the repository. What is up to date is left alone. C, JavaScript and Python are
+//! extras: without their tools a line says that they are skipped, and all else goes on.
+//!
+//! # Invariants
+//!
+//! 1. A file under `target/guests` is whole: it is written beside and moved into place.
+//! 2. A guest is named by its file; there is no list of guests to keep.
+//!
+//! # Not here
+//!
+//! Installing the tools (`tools/setup guests`).
+
+mod optional;
+mod rust;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+
+/// How a guest is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Recipe {
+    /// From the text format, in this process.
+    Text,
+    /// A component of the package `guests/rust`.
+    Example,
+    /// The command `cat`, as a component of WASI 0.2.
+    Command,
+    /// The command `cat`, as a core module of WASI 0.1.
+    CommandP1,
+    /// A package of its own under `examples/`.
+    Application,
+    C,
+    JavaScript,
+    Python,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Guest {
+    recipe: Recipe,
+    name: String,
+}
+
+/// The folders that everything is read from and written to.
+struct Places {
+    root: PathBuf,
+}
+
+/// Builds the guests of these names, or all if there are none.
+pub(crate) fn run(names: &[&str]) -> anyhow::Result<()> {
+    let places = Places::new()?;
+    let guests = chosen(all(&places)?, names)?;
+    std::fs::create_dir_all(places.output())?;
+
+    rust::build(&places, &guests)?;
+    for guest in &guests {
+        let line = match make(&places, guest).with_context(|| format!("building {}", guest.name))? {
+            Outcome::Ready => {
+                let size = std::fs::metadata(places.product(&guest.name))?.len();
+                format!("{:<18} {:>6} KiB", guest.name, size.div_ceil(1024))
+            }
+            Outcome::Skipped(why) => format!("{:<18} skipped: {why}", guest.name),
+        };
+        writeln!(std::io::stdout(), "{line}")?;
+    }
+    Ok(())
+}
+
+/// What became of a guest.
+enum Outcome {
+    Ready,
+    /// Its tool is not there; says which, and how to get it.
+    Skipped(String),
+}
+
+fn all(places: &Places) -> anyhow::Result<Vec<Guest>> {
+    let mut guests = Vec::new();
+    let mut add = |recipe, name: &str| guests.push(Guest { recipe, name: name.to_owned() });
+    for name in stems(&places.root.join("guests/wat"), "wat")? {
+        add(Recipe::Text, &name);
+    }
+    for name in stems(&places.root.join("guests/rust/examples"), "rs")? {
+        add(Recipe::Example, &name);
+    }
+    for entry in std::fs::read_dir(places.root.join("examples"))? {
+        let folder = entry?.path();
+        if let (true, Some(name)) = (folder.join("Cargo.toml").exists(), folder.file_name()) {
+            add(Recipe::Application, &name.to_string_lossy());
+        }
+    }
+    add(Recipe::Command, "cat");
+    add(Recipe::CommandP1, "cat-p1");
+    add(Recipe::C, "hello-c");
+    add(Recipe::JavaScript, "hello-js");
+    add(Recipe::Python, "hello-python");
+    guests.sort();
+    Ok(guests)
+}
+
+fn chosen(guests: Vec<Guest>, names: &[&str]) -> anyhow::Result<Vec<Guest>> {
+    if names.is_empty() {
+        return Ok(guests);
+    }
+    for name in names {
+        if !guests.iter().any(|guest| guest.name == *name) {
+            let known: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
+            bail!("there is no guest {name}; there are {}", known.join(", "));
+        }
+    }
+    Ok(guests.into_iter().filter(|guest| names.contains(&guest.name.as_str())).collect())
+}
+
+/// The names of the files in a folder that end so, without their endings.
+fn stems(folder: &Path, extension: &str) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().unwrap_or_default() == extension {
+            let stem = path.file_stem().context("a file has a name")?;
+            names.push(stem.to_string_lossy().into_owned());
+        }
+    }
+    ensure!(!names.is_empty(), "there is nothing to build in {}", folder.display());
+    Ok(names)
+}
+
+fn make(places: &Places, guest: &Guest) -> anyhow::Result<Outcome> {
+    match guest.recipe {
+        Recipe::Text => {
+            let source = places.root.join("guests/wat").join(&guest.name).with_extension("wat");
+            places.install(&guest.name, &wat::parse_file(source)?).map(|()| Outcome::Ready)
+        }
+        Recipe::Example | Recipe::Command | Recipe::CommandP1 | Recipe::Application => {
+            let built = std::fs::read(rust::product(places, guest))?;
+            places.install(&guest.name, &built).map(|()| Outcome::Ready)
+        }
+        Recipe::C => optional::c(places, &guest.name),
+        Recipe::JavaScript => optional::javascript(places, &guest.name),
+        Recipe::Python => optional::python(places, &guest.name),
+    }
+}
+
+// === impl Places ===
+
+impl Places {
+    fn new() -> anyhow::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    fn output(&self) -> PathBuf {
+        self.root.join("target/guests")
+    }
+
+    fn product(&self, name: &str) -> PathBuf {
+        self.output().join(format!("{name}.wasm"))
+    }
+
+    /// Where tools/setup puts what it installs.
+    fn tools(&self) -> PathBuf {
+        self.root.join("target/tools")
+    }
+
+    /// Where something is made before it is installed.
+    fn workshop(&self) -> PathBuf {
+        self.root.join("target/guests-build")
+    }
+
+    /// Puts the bytes in place at once; the same bytes keep the file as it is, and its time.
+    fn install(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let product = self.product(name);
+        if std::fs::read(&product).is_ok_and(|there| there == bytes) {
+            return Ok(());
+        }
+        let beside = self.output().join(format!(".{name}.{}", std::process::id()));
+        std::fs::write(&beside, bytes)?;
+        std::fs::rename(&beside, &product)?;
+        Ok(())
+    }
+}

@@ -14,7 +14,9 @@
 
 mod anatomy;
 mod cache;
+pub mod command;
 pub mod compile;
+pub mod core_module;
 mod egress;
 mod engines;
 mod meter;
@@ -30,5 +32,5 @@ pub use engines::{Engines, EnginesConfig, Loaded, PrepareError, Program, Use};
 pub use meter::{Limits, Meter, Refused};
 pub use settings::{Compiler, Layout, Settings};
 pub use state::{Bound, State};
-pub use store::{Failure, OutOfTime, new_store, start_clock};
+pub use store::{Failure, Metered, OutOfTime, new_store, start_clock};
 pub use wasi::{wasi_contracts, wasi_linker};

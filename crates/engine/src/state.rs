@@ -19,6 +19,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::egress::{Egress, Hooks};
 use crate::meter::{Limits, Meter};
+use crate::store::Metered;
 
 /// The host's side of one instance.
 pub struct State {
@@ -58,6 +59,16 @@ impl State {
     /// What the component's imports are bound to.
     pub fn bound(&self) -> &Arc<Bound> {
         self.hooks.bound()
+    }
+}
+
+impl Metered for State {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+
+    fn deadline(&mut self) -> &mut Tick {
+        &mut self.deadline
     }
 }
 

@@ -8,8 +8,16 @@
 use rt::Tick;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-use crate::meter::Refused;
-use crate::state::State;
+use crate::meter::{Meter, Refused};
+
+/// The host's side of an instance, as far as its limits go.
+pub trait Metered: Send + 'static {
+    /// What it used and may use.
+    fn meter(&mut self) -> &mut Meter;
+
+    /// When the current invocation is stopped.
+    fn deadline(&mut self) -> &mut Tick;
+}
 
 /// The trap of an invocation that ran past its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,14 +40,15 @@ pub enum Failure {
 }
 
 /// A store with all limits of `state` set.
-pub fn new_store(engine: &Engine, state: State) -> Store<State> {
-    let (hostcall_bytes, handles) = (state.meter.limits().hostcall_bytes.as_usize(), state.meter.limits().handles);
+pub fn new_store<T: Metered>(engine: &Engine, mut state: T) -> Store<T> {
+    let limits = state.meter().limits();
+    let (hostcall_bytes, handles) = (limits.hostcall_bytes.as_usize(), limits.handles);
     let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.meter);
+    store.limiter(|state| state.meter());
     store.set_hostcall_fuel(hostcall_bytes);
     store.set_max_component_handles(handles);
-    store.epoch_deadline_callback(|store| {
-        if Tick::now() >= store.data().deadline {
+    store.epoch_deadline_callback(|mut store| {
+        if Tick::now() >= *store.data_mut().deadline() {
             return Err(OutOfTime.into());
         }
         // The runtime looks for new I/O before it comes back to this task.
@@ -49,9 +58,9 @@ pub fn new_store(engine: &Engine, state: State) -> Store<State> {
 }
 
 /// Starts the clock of an invocation: from now on the store's epoch counts, and `deadline` ends it.
-pub fn start_clock(store: &mut Store<State>, deadline: Tick) {
+pub fn start_clock<T: Metered>(store: &mut Store<T>, deadline: Tick) {
     store.set_epoch_deadline(1);
-    store.data_mut().deadline = deadline;
+    *store.data_mut().deadline() = deadline;
 }
 
 // === impl Failure ===

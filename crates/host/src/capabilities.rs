@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use capability::Capability;
-use engine::{Bound, Egress, Settings, State};
+use engine::{Bound, Settings, State};
+use http_capability::outgoing::{AllowList, Outgoing};
 use model::ComponentName;
 use stdx::{Code, Explain};
 use wasmtime::component::Linker;
@@ -20,9 +21,7 @@ pub struct CapabilityConfig {
     /// What `wasi:config` answers.
     pub settings: config::Settings,
     /// Where components' requests may go.
-    pub egress: Arc<dyn Egress>,
-    /// What is printed of where they may go.
-    pub egress_text: String,
+    pub allowed: AllowList,
     /// Where components' lines go.
     pub sink: Arc<dyn logging::Sink>,
     /// The environment that components see.
@@ -35,8 +34,7 @@ pub struct Capabilities {
     keyvalue: OnceLock<keyvalue::KeyValue>,
     logging: logging::Logging,
     config: config::Config,
-    egress: Arc<dyn Egress>,
-    egress_text: String,
+    allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
 }
 
@@ -61,8 +59,7 @@ impl Capabilities {
             keyvalue: OnceLock::new(),
             logging: logging::Logging::new(config.sink),
             config: config::Config::new(config.settings),
-            egress: config.egress,
-            egress_text: config.egress_text,
+            allowed: Arc::new(config.allowed),
             environment: Arc::new(config.environment),
         }
     }
@@ -71,7 +68,7 @@ impl Capabilities {
     pub fn offers(&self) -> Vec<Offer> {
         let wasi = engine::wasi_contracts().into_iter().map(|contract| {
             let by = match contract.interface.as_str() {
-                "outgoing-handler" | "client" => self.egress_text.clone(),
+                "outgoing-handler" | "client" => self.egress_text(),
                 _ => "this host".to_owned(),
             };
             Offer { contract, by }
@@ -107,7 +104,7 @@ impl Capabilities {
 
     /// What a component is bound to.
     pub fn bind(&self, component: &ComponentName) -> Arc<Bound> {
-        let mut bound = Bound::new(self.egress.clone());
+        let mut bound = Bound::new(Arc::new(Outgoing::new(component.clone(), self.allowed.clone())));
         self.keyvalue.get().into_iter().for_each(|keyvalue| keyvalue.bind(component, &mut bound));
         self.logging.bind(component, &mut bound);
         self.config.bind(component, &mut bound);
@@ -125,6 +122,13 @@ impl Capabilities {
                 wasi.env(name, value);
             });
             wasi
+        }
+    }
+
+    fn egress_text(&self) -> String {
+        match self.allowed.is_empty() {
+            true => "this host, to no host (--allow-http HOST allows one)".into(),
+            false => format!("this host, to {}", self.allowed),
         }
     }
 

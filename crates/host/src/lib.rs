@@ -11,11 +11,13 @@
 //! Command lines and what is printed (`wattle`). How a request is answered (`http-capability`).
 
 mod capabilities;
+mod foreign;
 mod holder;
 pub mod linking;
 mod load;
 mod running;
 
 pub use capabilities::{Capabilities, CapabilityConfig, CapabilityError};
+pub use foreign::Foreign;
 pub use load::{LoadError, LoadedComponent, Source};
 pub use running::{HostConfig, HostError, Running, ServedReport};

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 mod cli;
 mod failure;
+mod imports;
 mod output;
+mod progress;
 
 mod cache;
 mod run;

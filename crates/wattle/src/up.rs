@@ -3,20 +3,20 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use engine::{Layout, Limits};
-use host::{CapabilityConfig, HostConfig, HostError, Running, Source};
+use host::{HostConfig, HostError, Running, Source};
 use http_capability::{PlaneConfig, Reuse};
 use model::ComponentName;
 use route::Prefix;
 use serde_json::json;
 use stdx::{ByteSize, Code};
 
-use crate::cli::{Common, data_folder};
+use crate::cli::Common;
 use crate::failure::Failure;
+use crate::imports::ImportFlags;
 use crate::output::Output;
 
 /// Serves components that handle HTTP, linked to what they import
@@ -31,21 +31,8 @@ pub(crate) struct Up {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
     http: SocketAddr,
-    /// The folder that data are kept in [default: the user's data folder]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// What wasi:config answers (can be given several times)
-    #[arg(long, value_name = "NAME=VALUE")]
-    config: Vec<String>,
-    /// A file of such settings: TOML, JSON, or lines of NAME=VALUE
-    #[arg(long, value_name = "FILE")]
-    config_file: Option<PathBuf>,
-    /// An environment variable of the components; without a value, this process's (can be given several times)
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
-    /// A host that components may send HTTP requests to: HOST, HOST:PORT, *.example.com, or * for all public ones (can be given several times)
-    #[arg(long, value_name = "HOST")]
-    allow_http: Vec<String>,
+    #[command(flatten)]
+    imports: ImportFlags,
     /// Lets an instance answer more than one request: faster, and a component that keeps state sees it again
     #[arg(long)]
     reuse: bool,
@@ -65,7 +52,7 @@ struct LimitFlags {
     #[arg(long, value_name = "SIZE", default_value_t = Limits::default().memory)]
     memory: ByteSize,
     /// Time for one request, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = crate::imports::seconds)]
     timeout: f64,
     /// Instances that exist at once, of all components together
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
@@ -79,13 +66,6 @@ struct LimitFlags {
     /// The largest head of a request: its first line and all headers
     #[arg(long, value_name = "SIZE", default_value_t = Limits::default().request_head)]
     max_head: ByteSize,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 1e9 => Ok(seconds),
-        _ => Err("a time is a number of seconds above zero, as in 0.5 or 30".into()),
-    }
 }
 
 /// Carries out `wattle up`.
@@ -119,14 +99,6 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
     };
     let layout = Layout::Pooled { instances: up.limits.instances, memory_max: up.limits.memory };
     let cores = up.threads.map_or_else(rt::cores_available, usize::from);
-    let capabilities = CapabilityConfig {
-        data: up.data.clone().unwrap_or_else(data_folder),
-        settings: settings(&up)?,
-        egress: Arc::new(engine::NoEgress),
-        egress_text: "no host (--allow-http HOST allows one)".into(),
-        sink: Arc::new(logging::Terminal::spawn_stderr().map_err(HostError::Threads)?),
-        environment: up.env.iter().filter_map(|text| variable(text)).collect(),
-    };
     Ok(HostConfig {
         sources,
         http: up.http,
@@ -134,27 +106,9 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         plane: PlaneConfig { cores, request_head: limits.request_head, ..PlaneConfig::default() },
         limits,
         reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
-        capabilities,
+        capabilities: up.imports.capabilities()?,
         size_max: common.size_max(),
     })
-}
-
-/// Flags win over the environment, and that over a file.
-fn settings(up: &Up) -> Result<config::Settings, Failure> {
-    let flags = config::Settings::from_pairs(up.config.iter().map(String::as_str))?;
-    let environment = config::Settings::from_environment(
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-    )?;
-    let file = up.config_file.as_deref().map(config::read).transpose()?.unwrap_or_default();
-    Ok(flags.over(environment).over(file))
-}
-
-/// `NAME=VALUE`, or the value that this process has.
-pub(crate) fn variable(text: &str) -> Option<(String, String)> {
-    match text.split_once('=') {
-        Some((name, value)) => Some((name.into(), value.into())),
-        None => std::env::var_os(text).map(|value| (text.into(), value.to_string_lossy().into_owned())),
-    }
 }
 
 /// What is to be served where. All problems are said at once.

@@ -17,7 +17,7 @@ mod answer;
 mod connection;
 mod core;
 mod exchange;
-// OUTGOING
+pub mod outgoing;
 mod p2;
 mod p3;
 mod plane;

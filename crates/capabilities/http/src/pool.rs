@@ -46,6 +46,7 @@ pub(crate) struct Pool {
     shared: RefCell<Vec<Rc<Shared>>>,
     keeper: Notify,
     is_kept: Cell<bool>,
+    is_closed: Cell<bool>,
     used_at: Cell<Tick>,
 }
 
@@ -67,6 +68,7 @@ impl Pool {
             shared: RefCell::default(),
             keeper: Notify::new(),
             is_kept: Cell::new(false),
+            is_closed: Cell::new(false),
             used_at: Cell::new(Tick::now()),
         }
     }
@@ -160,12 +162,12 @@ impl Pool {
 
     /// Ends the keeper, and lets go of all instances that answer nobody.
     pub(crate) fn close(&self) {
-        self.used_at.set(Tick::ZERO);
+        self.is_closed.set(true);
         self.keeper.notify_one();
     }
 
     fn is_idle(&self) -> bool {
-        Tick::now().since(self.used_at.get()) >= IDLE
+        self.is_closed.get() || Tick::now().since(self.used_at.get()) >= IDLE
     }
 
     /// Tears down what was used, and makes as many spares as were missing.

@@ -76,7 +76,7 @@ impl Disk {
         let folder = folder.as_ref();
         let lock = file::lock(folder)?;
         let path = file::settle(folder)?;
-        Self::start(folder, lock, Box::new(move || file::open(&path)))
+        Self::start(folder, lock, Box::new(move |occasion| file::open(&path, occasion)))
     }
 
     fn start(folder: &Path, lock: File, opener: writer::Opener) -> Result<Self, OpenError> {
@@ -99,20 +99,29 @@ impl Disk {
         let room = self.room.clone().acquire_many_owned(units).await.map_err(|error| self.unavailable(error))?;
         let jobs = self.jobs.as_ref().expect("the queue is open as long as the store is, see drop");
         let (answer, answered) = oneshot::channel();
-        jobs.send(Job { work, answer, _room: room })
-            .await
-            .map_err(|_: mpsc::error::SendError<Job>| self.unavailable(WriterGone))?;
+        jobs.send(Job { work, answer, _room: room }).await.map_err(|_gone| self.unavailable(WriterGone))?;
         answered.await.map_err(|error| self.unavailable(error))?.map_err(|error| self.classify(error))
     }
 
     /// Reads the last committed state. The database is allowed to panic on a damaged file; the caller is not.
     fn read<T>(&self, read: impl FnOnce(&Table) -> Result<T, StorageError>) -> Result<T, StoreError> {
         let published = self.published.load();
-        let table = published.as_ref().ok_or_else(|| self.unavailable(Reopening))?;
+        let Some(table) = published.as_ref() else {
+            self.nudge();
+            return Err(self.unavailable(Reopening));
+        };
         match catch_unwind(AssertUnwindSafe(|| read(table))) {
             Ok(outcome) => outcome.map_err(|error| self.classify(error)),
             Err(_) => Err(self.classify(StorageError::Corrupted("the database gave up".into()))),
         }
+    }
+
+    /// Has the writer try again to open the file, if it has nothing else to do.
+    fn nudge(&self) {
+        let (Some(jobs), Ok(room)) = (&self.jobs, self.room.clone().try_acquire_owned()) else { return };
+        let (answer, _) = oneshot::channel();
+        // Where the queue is full, the writer tries anyway.
+        drop(jobs.try_send(Job { work: Work::Apply(Vec::new()), answer, _room: room }));
     }
 
     fn classify(&self, error: StorageError) -> StoreError {

@@ -106,7 +106,7 @@ impl Voice {
 
     /// Says a line, if the component has not said too many in this second.
     pub fn say(&self, kind: Kind, context: &str, message: &str) {
-        self.say_at(self.since.elapsed().as_secs(), kind, context, message);
+        self.say_at(self.since.elapsed().as_secs(), &Line { component: &self.component, kind, context, message });
     }
 
     /// Lines that were left out since the component was bound.
@@ -114,19 +114,20 @@ impl Voice {
         self.rate.dropped()
     }
 
-    fn say_at(&self, second: u64, kind: Kind, context: &str, message: &str) {
-        let (component, notice) = (&self.component, |message: &str| {
-            self.sink.write(&Line { component: &self.component, kind: Kind::Notice, context: "", message });
-        });
+    fn say_at(&self, second: u64, line: &Line<'_>) {
         match self.rate.admit(second) {
             Verdict::Say => {}
-            Verdict::SayAfter { dropped } => notice(&format!("{dropped} lines were left out")),
+            Verdict::SayAfter { dropped } => self.notice(&format!("{dropped} lines were left out")),
             Verdict::BeginToDrop => {
-                return notice(&format!("more than {LINES_PER_SECOND} lines a second: leaving out the rest"));
+                return self.notice(&format!("more than {LINES_PER_SECOND} lines a second: leaving out the rest"));
             }
             Verdict::Drop => return,
         }
-        self.sink.write(&Line { component, kind, context, message });
+        self.sink.write(line);
+    }
+
+    fn notice(&self, message: &str) {
+        self.sink.write(&Line { component: &self.component, kind: Kind::Notice, context: "", message });
     }
 }
 

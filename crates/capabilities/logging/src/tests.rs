@@ -75,8 +75,9 @@ fn a_long_message_is_cut_and_says_so() {
 #[test]
 fn a_component_that_never_stops_is_cut_off_and_the_count_is_said() {
     let (sink, voice) = voice();
-    (0..5_000).for_each(|number| voice.say_at(0, Kind::Info, "", &number.to_string()));
-    voice.say_at(1, Kind::Info, "", "later");
+    let line = |message| Line { component: &voice.component, kind: Kind::Info, context: "", message };
+    (0..5_000).for_each(|_| voice.say_at(0, &line("again")));
+    voice.say_at(1, &line("later"));
     let lines = sink.lines();
     assert_eq!(lines.len(), 1_003);
     assert_eq!(

@@ -115,10 +115,19 @@ pub(super) fn settle(folder: &Path) -> Result<PathBuf, OpenError> {
     Ok(path)
 }
 
+/// Why a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// The store is.
+    Start,
+    /// A write failed. There may be no room for a check, which writes, and what was read before is to be read on.
+    FailedWrite,
+}
+
 /// Opens the file of that path, which has to be one.
-pub(super) fn open(path: &Path) -> Result<Database, FileError> {
+pub(super) fn open(path: &Path, occasion: Occasion) -> Result<Database, FileError> {
     let size = std::fs::metadata(path)?.len();
-    let is_checked = size <= CHECKED_MAX.as_u64();
+    let is_checked = occasion == Occasion::Start && size <= CHECKED_MAX.as_u64();
     // The database may panic on a file that something else has written to.
     catch_unwind(AssertUnwindSafe(|| {
         let database =

@@ -2,7 +2,7 @@
 //! A killed process and a foreign lock need other processes: `tests/it`.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use capability::conformance::run;
 use redb::StorageBackend;
@@ -21,9 +21,22 @@ struct Faulty {
     content: Arc<Mutex<Vec<u8>>>,
     /// Writes and flushes until one fails, and all after it. Negative: none does.
     until: Arc<AtomicI64>,
+    /// It cannot grow; what is there can be written over.
+    is_full: Arc<AtomicBool>,
 }
 
 impl Faulty {
+    /// A disk that is well, with an empty store on it.
+    fn with_store() -> Self {
+        let disk = Self::default();
+        disk.heal();
+        let database = redb::Builder::new().create_with_backend(disk.clone()).expect("it opens");
+        let transaction = database.begin_write().expect("it opens");
+        transaction.open_table(file::PAIRS).expect("it opens");
+        transaction.commit().expect("it commits");
+        disk
+    }
+
     fn fail_after(&self, count: i64) {
         self.until.store(count, Ordering::SeqCst);
     }
@@ -58,7 +71,11 @@ impl StorageBackend for Faulty {
 
     fn set_len(&self, length: u64) -> std::io::Result<()> {
         self.check()?;
-        self.content().resize(usize::try_from(length).expect("a small disk"), 0);
+        let length = usize::try_from(length).expect("a small disk");
+        if length > self.content().len() && self.is_full.load(Ordering::SeqCst) {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.content().resize(length, 0);
         Ok(())
     }
 
@@ -77,7 +94,7 @@ impl StorageBackend for Faulty {
 fn on(disk: &Faulty, folder: &Path) -> Disk {
     let lock = file::lock(folder).expect("the lock is free");
     let disk = disk.clone();
-    let opener = move || Ok(redb::Builder::new().create_with_backend(disk.clone())?);
+    let opener = move |_| Ok(redb::Builder::new().create_with_backend(disk.clone())?);
     Disk::start(folder, lock, Box::new(opener)).expect("it opens")
 }
 
@@ -87,16 +104,9 @@ fn on(disk: &Faulty, folder: &Path) -> Disk {
 fn a_disk_that_fails_at_any_write_loses_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     for fail_after in 0..60 {
-        let disk = Faulty::default();
-        disk.heal();
-        let (path, faulty) = (folder.path(), disk.clone());
-        {
-            let database = redb::Builder::new().create_with_backend(disk.clone()).expect("it opens");
-            let transaction = database.begin_write().expect("it opens");
-            transaction.open_table(file::PAIRS).expect("it opens");
-            transaction.commit().expect("it commits");
-        }
-        let store = on(&disk, path);
+        let disk = Faulty::with_store();
+        let faulty = disk.clone();
+        let store = on(&disk, folder.path());
         run(async {
             store.put(&key("before"), "1".into()).await.expect("the disk is well");
             faulty.fail_after(fail_after);
@@ -120,19 +130,47 @@ fn a_disk_that_fails_at_any_write_loses_nothing_that_was_acknowledged() {
 #[test]
 fn a_failed_write_says_that_the_store_is_unavailable() {
     let folder = tempfile::tempdir().expect("a folder for the test");
-    let disk = Faulty::default();
-    disk.heal();
-    {
-        let database = redb::Builder::new().create_with_backend(disk.clone()).expect("it opens");
-        let transaction = database.begin_write().expect("it opens");
-        transaction.open_table(file::PAIRS).expect("it opens");
-        transaction.commit().expect("it commits");
-    }
+    let disk = Faulty::with_store();
     let store = on(&disk, folder.path());
     disk.fail_after(0);
     let error = run(store.put(&key("a"), "1".into())).expect_err("the disk fails");
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     assert_eq!(error.code(), Code::E0401);
+}
+
+/// Reads until the store answers: after a failed write it is opened again by its own thread.
+fn read_again(store: &Disk, name: &str) -> Option<Bytes> {
+    let tries = std::iter::repeat_with(|| {
+        std::thread::yield_now();
+        run(store.get(&key(name)))
+    });
+    tries.take(1_000_000).find_map(Result::ok).expect("it is opened again")
+}
+
+#[test]
+fn who_only_reads_is_answered_again_when_the_disk_is_well() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let disk = Faulty::with_store();
+    let store = on(&disk, folder.path());
+    run(store.put(&key("a"), "1".into())).expect("the disk is well");
+    disk.fail_after(0);
+    run(store.put(&key("a"), "2".into())).expect_err("the disk fails");
+    disk.heal();
+    assert_eq!(read_again(&store, "a"), Some("1".into()));
+}
+
+#[test]
+fn a_full_disk_is_read_and_written_again_when_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let disk = Faulty::with_store();
+    let store = on(&disk, folder.path());
+    run(store.put(&key("a"), "1".into())).expect("there is room");
+    disk.is_full.store(true, Ordering::SeqCst);
+    let error = run(store.put(&key("b"), vec![0; 4 << 20].into())).expect_err("there is no room");
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert_eq!(read_again(&store, "a"), Some("1".into()), "reads go on");
+    disk.is_full.store(false, Ordering::SeqCst);
+    run(store.put(&key("b"), "2".into())).expect("there is room again");
 }
 
 /// A file of a few hundred pairs, and what is in them.

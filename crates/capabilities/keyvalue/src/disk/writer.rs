@@ -24,13 +24,13 @@ use crate::scope::Key;
 use crate::store::{Change, Stamp, Swap};
 
 use super::Published;
-use super::file::{FileError, PAIRS};
+use super::file::{FileError, Occasion, PAIRS};
 
 /// Writes of one group at most.
 const GROUP: usize = 128;
 
 /// Opens the database, the first time and after a failure.
-pub(super) type Opener = Box<dyn Fn() -> Result<Database, FileError> + Send>;
+pub(super) type Opener = Box<dyn Fn(Occasion) -> Result<Database, FileError> + Send>;
 
 /// Something to write, who waits for it, and the room that it takes in the queue.
 pub(super) struct Job {
@@ -68,7 +68,7 @@ pub(super) fn spawn(
     published: Published,
 ) -> Result<JoinHandle<()>, FileError> {
     let mut writer = Writer { opener, database: None, published };
-    writer.open()?;
+    writer.open(Occasion::Start)?;
     Ok(Builder::new().name("keyvalue".into()).spawn(move || writer.run(queue))?)
 }
 
@@ -100,7 +100,7 @@ impl Writer {
     /// Writes a group and publishes it, or makes sure that the next one starts from what is on disk.
     fn write(&mut self, group: &[Job]) -> Result<Vec<Answer>, StorageError> {
         if self.database.is_none() {
-            self.open().map_err(|error| StorageError::Io(std::io::Error::other(error)))?;
+            self.open(Occasion::FailedWrite).map_err(|error| StorageError::Io(std::io::Error::other(error)))?;
             info!("key-value store opened again");
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -113,12 +113,20 @@ impl Writer {
         if let Err(error) = &outcome {
             warn!(error = %Chain(error), "a write to the key-value store failed; it is closed and opened again");
             self.close();
+            self.reopen();
         }
         outcome
     }
 
-    fn open(&mut self) -> Result<(), FileError> {
-        let database = (self.opener)()?;
+    /// Opens the database again at once, for those who read. Where that fails, the next write or read has it tried again.
+    fn reopen(&mut self) {
+        if let Err(error) = self.open(Occasion::FailedWrite) {
+            warn!(error = %Chain(&error), "the key-value store cannot be opened again yet");
+        }
+    }
+
+    fn open(&mut self, occasion: Occasion) -> Result<(), FileError> {
+        let database = (self.opener)(occasion)?;
         publish(&database, &self.published)?;
         self.database = Some(database);
         Ok(())

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use super::{Fresh, scope};
-use crate::{Addend, Change, Stamp, Sum, Swap};
+use crate::{Addend, Change, Scope, Stamp, Sum, Swap};
 
 /// Names that something on the way might take for something else.
 fn odd_names() -> Vec<String> {
@@ -198,16 +198,16 @@ pub(super) async fn a_swap_sees_that_the_value_is_gone_or_new(fresh: Fresh) {
 pub(super) async fn what_is_acknowledged_is_seen_by_all_threads(fresh: Fresh) {
     let scope = scope("shop", "");
     std::thread::scope(|threads| {
-        for writer in 0..4 {
-            let (fresh, scope) = (&fresh, &scope);
-            threads.spawn(move || {
-                capability::conformance::run(async {
-                    for round in 0..50 {
-                        fresh.put(scope, &format!("{writer}"), round.to_string()).await;
-                        assert_eq!(fresh.value(scope, &format!("{writer}")).await, Some(round.to_string().into()));
-                    }
-                });
-            });
+        for writer in ["a", "b", "c", "d"] {
+            let write = write_and_read(&fresh, &scope, writer);
+            threads.spawn(|| capability::conformance::run(write));
         }
     });
+}
+
+async fn write_and_read(fresh: &Fresh, scope: &Scope, name: &str) {
+    for round in 0..50 {
+        fresh.put(scope, name, round.to_string()).await;
+        assert_eq!(fresh.value(scope, name).await, Some(round.to_string().into()));
+    }
 }

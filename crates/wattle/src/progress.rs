@@ -1,0 +1,31 @@
+//! This is what is shown while a program is compiled, when that takes long enough to wonder.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
+
+use engine::{Engines, Loaded, PrepareError, Program};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Looks the program up or compiles it, with a spinner on a terminal.
+pub(crate) fn prepare(engines: &Engines, program: &Program<'_>, file: &Path) -> Result<Loaded, PrepareError> {
+    if let Some(loaded) = engines.find(program)? {
+        return Ok(loaded);
+    }
+    let spinner = spinner(file);
+    let loaded = engines.compile(program);
+    spinner.finish_and_clear();
+    loaded
+}
+
+fn spinner(file: &Path) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(format!("compiling {} (once)", file.display()));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}

@@ -29,10 +29,16 @@ pub async fn run_core(module: &Module, mut state: CoreState, deadline: Tick) -> 
 }
 
 /// Runs a component's `wasi:cli/run`, of WASI 0.3 where it exports that. The result is its exit code.
-pub async fn run_component(component: &Component, linker: &Linker<State>, state: State, deadline: Tick) -> Result<i32, Failure> {
+pub async fn run_component(
+    component: &Component,
+    linker: &Linker<State>,
+    state: State,
+    deadline: Tick,
+) -> Result<i32, Failure> {
     let mut store = new_store(component.engine(), state);
     start_clock(&mut store, deadline);
-    let is_p3 = component.component_type().exports(component.engine()).any(|(name, _)| name.starts_with("wasi:cli/run@0.3."));
+    let is_p3 =
+        component.component_type().exports(component.engine()).any(|(name, _)| name.starts_with("wasi:cli/run@0.3."));
     let ran = if is_p3 {
         let run = async {
             let command = CommandP3::instantiate_async(&mut store, component, linker).await?;

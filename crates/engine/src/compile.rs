@@ -204,7 +204,8 @@ pub fn componentize(program: &[u8], target: Target) -> Result<Vec<u8>, String> {
 fn wait(child: &mut Child, wall: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
     let deadline = Instant::now() + wall;
     let pid = rustix::process::Pid::from_child(child);
-    let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+    // Kernels before 5.3 and some sandboxes have no such descriptor: there the child is asked now and then.
+    let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
@@ -215,14 +216,19 @@ fn wait(child: &mut Child, wall: Duration) -> std::io::Result<Option<std::proces
             child.wait()?;
             return Ok(None);
         }
-        let timeout = rustix::event::Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match rustix::event::poll(
-            &mut [rustix::event::PollFd::new(&ended, rustix::event::PollFlags::IN)],
-            Some(&timeout),
-        ) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        match &ended {
+            Some(ended) => wait_for(ended, left)?,
+            None => std::thread::sleep(left.min(Duration::from_millis(5))),
         }
+    }
+}
+
+fn wait_for(ended: &impl std::os::fd::AsFd, left: Duration) -> std::io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+    match poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

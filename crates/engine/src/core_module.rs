@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use rt::Tick;
-use wasmtime::{Engine, ExternType, Linker, Module};
+use wasmtime::{Engine, Linker};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
 
+use crate::anatomy::{Anatomy, Form};
 use crate::meter::{Limits, Meter};
 use crate::store::Metered;
 
@@ -28,8 +29,6 @@ pub struct ForeignImport {
     pub module: String,
     /// The second.
     pub name: String,
-    /// Function, memory, table, global or tag.
-    pub kind: &'static str,
 }
 
 // === impl CoreState ===
@@ -60,22 +59,12 @@ pub fn core_linker(engine: &Engine) -> wasmtime::Result<Linker<CoreState>> {
     Ok(linker)
 }
 
-/// The imports of `module` that `linker` does not have, in order.
-pub fn foreign_imports(module: &Module, linker: &Linker<CoreState>) -> Vec<ForeignImport> {
-    let engine = module.engine();
-    let mut store = wasmtime::Store::new(engine, CoreState::new(&mut WasiCtxBuilder::new(), &Arc::default()));
-    let foreign = module.imports().filter(|import| linker.get_by_import(&mut store, import).is_none());
-    foreign
-        .map(|import| ForeignImport { module: import.module().into(), name: import.name().into(), kind: kind(&import.ty()) })
-        .collect()
-}
-
-fn kind(ty: &ExternType) -> &'static str {
-    match ty {
-        ExternType::Func(_) => "function",
-        ExternType::Global(_) => "global",
-        ExternType::Table(_) => "table",
-        ExternType::Memory(_) => "memory",
-        ExternType::Tag(_) => "tag",
+/// The imports of a core module that are not WASI 0.1, in order. A component has none.
+pub fn foreign_imports(anatomy: &Anatomy) -> Vec<ForeignImport> {
+    if anatomy.form == Form::Component {
+        return Vec::new();
     }
+    let named = anatomy.imports.iter().filter_map(|import| import.split_once(' '));
+    let foreign = named.filter(|(module, _)| *module != "wasi_snapshot_preview1");
+    foreign.map(|(module, name)| ForeignImport { module: module.into(), name: name.into() }).collect()
 }

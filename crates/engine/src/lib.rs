@@ -14,6 +14,7 @@
 
 mod anatomy;
 mod cache;
+pub mod call;
 pub mod command;
 pub mod compile;
 pub mod core_module;
@@ -23,6 +24,7 @@ mod meter;
 mod settings;
 mod state;
 mod store;
+mod values;
 mod wasi;
 
 pub use anatomy::{Anatomy, Form, Pattern, ScanError, ScanLimits, Wasi};

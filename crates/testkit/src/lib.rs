@@ -1,1 +1,24 @@
 //! Components, fixtures and processes for tests.
+//!
+//! ```no_run
+//! let wattle = testkit::Wattle::new("target/debug/wattle", "target/tmp");
+//! let up = wattle.up([testkit::guest("hello")]);
+//! assert_eq!(up.get("/").status, 200);
+//! assert_eq!(up.stop().code, Some(0));
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Nothing here waits without an end: a read, a process and a condition all have their deadline.
+//! 2. A process that a test started is gone when the test is, however the test ends.
+//! 3. A process sees nothing of the user's home or environment.
+
+mod guest;
+mod http;
+mod process;
+mod wait;
+
+pub use guest::{find_guest, guest};
+pub use http::{Answer, Connection, chunked, request};
+pub use process::{Ended, Up, Wattle};
+pub use wait::{PATIENCE, eventually};

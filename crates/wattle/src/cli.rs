@@ -105,10 +105,10 @@ impl Common {
     }
 }
 
-/// This binary, by a name that still works after the file was replaced by an upgrade.
+/// This binary: where it lies, or as the system still holds it after the file was replaced by an upgrade.
 fn own_binary() -> PathBuf {
-    let running = PathBuf::from("/proc/self/exe");
-    if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "wattle".into()) }
+    let lies = std::env::current_exe().ok().filter(|path| path.exists());
+    lies.unwrap_or_else(|| "/proc/self/exe".into())
 }
 
 fn cache_folder() -> PathBuf {

@@ -23,10 +23,12 @@ use crate::progress;
 /// Runs a command: arguments, streams and exit code are the program's own
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The program
+    /// The program, and its arguments: all that stands behind it is the program's own
+    #[arg(required = true, trailing_var_arg = true, value_names = ["FILE", "ARGS"], num_args = 1..)]
+    command: Vec<String>,
+    #[arg(skip)]
     file: PathBuf,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    #[arg(skip)]
     arguments: Vec<String>,
     /// Lets the program into a folder, under another name where one is given (can be given several times)
     #[arg(long, value_name = "HOST[::GUEST]")]
@@ -42,21 +44,33 @@ pub(crate) struct Run {
 }
 
 /// Carries out `wattle run`.
-pub(crate) fn run(run: Run, common: &Common) -> Result<ExitCode, Failure> {
+pub(crate) fn run(mut run: Run, common: &Common) -> Result<ExitCode, Failure> {
+    run.arguments = run.command.split_off(1);
+    run.file = run.command.pop().unwrap_or_default().into();
     // As a native program in a pipe: whoever writes to a reader that went away is ended by the system.
     sigpipe::reset();
     let engines = Engines::open(common.engines(Layout::OnDemand))?;
     let bytes = artifact::fetch(&run.file, common.size_max())?;
     let program = engines.read(&bytes, Use::Alone)?;
+    let foreign = core_module::foreign_imports(&program.anatomy);
+    if !foreign.is_empty() {
+        return Err(Foreign(foreign).into());
+    }
     if !program.anatomy.patterns().contains(&Pattern::Command) {
         let patterns: Vec<_> = program.anatomy.patterns().iter().map(|pattern| pattern.as_str()).collect();
-        let what = if patterns.is_empty() { "has nothing to run".to_owned() } else { format!("is a {}", patterns.join(" and ")) };
+        let what = if patterns.is_empty() {
+            "has nothing to run".to_owned()
+        } else {
+            format!("is a {}", patterns.join(" and "))
+        };
         return Err(Failure::new(Code::E0205, format!("{} is not a command: it {what}", run.file.display())));
     }
     let loaded = progress::prepare(&engines, &program, &run.file)?;
-    let cannot_start = |error: std::io::Error| Failure::new(Code::E0209, format!("the runtime cannot be started: {error}"));
+    let cannot_start =
+        |error: std::io::Error| Failure::new(Code::E0209, format!("the runtime cannot be started: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
-    let ticker = run.timeout.map(|_| Ticker::spawn(count_epochs(&engines, &program)?).map_err(cannot_start)).transpose()?;
+    let ticker =
+        run.timeout.map(|_| Ticker::spawn(count_epochs(&engines, &program)?).map_err(cannot_start)).transpose()?;
     let ended = runtime.block_on(start(&run, &engines, &program, &loaded))?;
     drop(ticker);
     // A thread that still waits for standard input would keep the runtime from ending.
@@ -65,19 +79,17 @@ pub(crate) fn run(run: Run, common: &Common) -> Result<ExitCode, Failure> {
 }
 
 /// Runs the program to its end.
-async fn start(run: &Run, engines: &Engines, program: &Program<'_>, loaded: &Loaded) -> Result<Result<i32, Ended>, Failure> {
+async fn start(
+    run: &Run,
+    engines: &Engines,
+    program: &Program<'_>,
+    loaded: &Loaded,
+) -> Result<Result<i32, Ended>, Failure> {
     let limits = Arc::new(Limits { memory: run.memory, ..Limits::own_program() });
     let deadline = run.timeout.map_or(Tick::NEVER, |timeout| Tick::now().after(Duration::from_secs_f64(timeout)));
     let mut wasi = wasi(run)?;
     match loaded {
-        Loaded::CoreModule(module) => {
-            let linker = core_module::core_linker(module.engine()).map_err(engine_failure)?;
-            let foreign = core_module::foreign_imports(module, &linker);
-            if !foreign.is_empty() {
-                return Err(Foreign(foreign).into());
-            }
-            Ok(command::run_core(module, CoreState::new(&mut wasi, &limits), deadline).await)
-        }
+        Loaded::CoreModule(module) => Ok(command::run_core(module, CoreState::new(&mut wasi, &limits), deadline).await),
         Loaded::Component(component) => {
             let name = run.imports.name_of(&run.file);
             let capabilities = Capabilities::new(run.imports.capabilities()?);
@@ -101,12 +113,17 @@ fn wasi(run: &Run) -> Result<WasiCtxBuilder, Failure> {
     for dir in &run.dir {
         let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
         let opened = wasi.preopened_dir(host, guest, FsPerms::ReadWrite);
-        opened.map_err(|error| Failure::new(Code::E0101, format!("the folder {host} cannot be opened: {:#}", error.root_cause())))?;
+        opened.map_err(|error| {
+            Failure::new(Code::E0101, format!("the folder {host} cannot be opened: {:#}", error.root_cause()))
+        })?;
     }
     Ok(wasi)
 }
 
-fn count_epochs(engines: &Engines, program: &Program<'_>) -> Result<impl FnMut() -> Activity + Send + 'static, Failure> {
+fn count_epochs(
+    engines: &Engines,
+    program: &Program<'_>,
+) -> Result<impl FnMut() -> Activity + Send + 'static, Failure> {
     let engine = engines.engine(program.recipe.settings)?.clone();
     Ok(move || {
         engine.increment_epoch();
@@ -124,8 +141,12 @@ fn conclude(ended: Result<i32, Ended>, run: &Run) -> Result<ExitCode, Failure> {
     match ended {
         // As a shell has it: only the lowest eight bits of an exit code arrive.
         Ok(code) => Ok(ExitCode::from((code & 0xff) as u8)),
-        Err(Ended::OutOfTime) => Err(Failure::new(Code::E0207, format!("{file} was stopped after {} s", run.timeout.unwrap_or_default()))),
-        Err(Ended::OutOfMemory(_)) => Err(Failure::new(Code::E0208, format!("{file} needed more than {} of memory", run.memory))),
+        Err(Ended::OutOfTime) => {
+            Err(Failure::new(Code::E0207, format!("{file} was stopped after {} s", run.timeout.unwrap_or_default())))
+        }
+        Err(Ended::OutOfMemory(_)) => {
+            Err(Failure::new(Code::E0208, format!("{file} needed more than {} of memory", run.memory)))
+        }
         Err(Ended::Full) => Err(Failure::new(Code::E0209, format!("no room for {file}"))),
         Err(Ended::Exit(code)) => Ok(ExitCode::from((code & 0xff) as u8)),
         Err(Ended::Trap(trap)) => Err(Failure::new(Code::E0206, format!("{file} trapped: {trap}"))),

@@ -1,7 +1,7 @@
 //! Streams the request's body back, by `wasi:http/handler@0.3.0`.
 //!
-//! The paths `/count` (a counter, which shows reuse) and `/slow?ms=N` (sleeps, so that many calls can be in one instance
-//! at a time) are here too, since a concurrent instance is what WASI 0.3 adds.
+//! The paths `/count` (a counter, which shows reuse), `/slow?ms=N` (sleeps, so that many calls can be in one instance
+//! at a time) and `/trap` are here too, since a concurrent instance is what WASI 0.3 adds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,6 +24,7 @@ impl wasip3::exports::http::handler::Guest for Echo {
                 monotonic_clock::wait_for(milliseconds.parse().unwrap_or(100) * 1_000_000).await;
                 Ok(text("slept\n".to_owned()))
             }
+            _ if target == "/trap" => panic!("asked to"),
             _ if target == "/count" => Ok(text(format!("{number}\n"))),
             _ => Ok(echo(request)),
         }

@@ -1,12 +1,13 @@
 //! Behaves in the way that the path asks for: well, slowly, greedily or badly.
 //!
-//! One component for most tests of the HTTP side, so that a test shows in its URL what it is about.
+//! One component for most tests of the HTTP side, so that a test shows in its URL what it is about. The last segment of the
+//! path counts, so that it does the same wherever it is routed.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use guests::{Answer, Target, answer};
+use guests::{Answer, Target, answer, body_of};
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::types::{Fields, IncomingRequest, ResponseOutparam};
 use wasip2::io::streams::StreamError;
@@ -20,9 +21,10 @@ wasip2::http::proxy::export!(Kit);
 impl wasip2::exports::http::incoming_handler::Guest for Kit {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = Target::of(&request);
-        match target.path.as_str() {
+        match target.path.rsplit('/').next().unwrap_or_default() {
             "" => answer(out, 200, "Hello, wasm!\n"),
             "echo" => echo(&request, out),
+            "read" => answer(out, 200, format!("{} bytes\n", body_of(&request).len())),
             "early" => answer(out, 200, "did not read the body\n"),
             "big" => big(out, target.number("n", 64 * 1024)),
             "stream" => stream(out, target.number("n", 3), pause(&target, 100)),

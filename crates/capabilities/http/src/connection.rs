@@ -31,6 +31,7 @@ use tokio::net::TcpStream;
 use crate::answer::{AnswerBody, Refusal};
 use crate::core::{Core, Share};
 use crate::exchange::Exchange;
+use crate::pool::Place;
 use crate::request::limited;
 use crate::served::Outcome;
 
@@ -130,7 +131,7 @@ fn begin(core: &Rc<Core>, request: Request<Incoming>) -> Result<Exchange, Refusa
         Share::add(&core.share().no_route);
         return Err(Refusal::NoRoute);
     };
-    let Some(place) = pool.served.enter() else {
+    let Some(place) = Place::take(&pool) else {
         pool.counts().add(Outcome::Full);
         return Err(Refusal::Full);
     };

@@ -27,9 +27,9 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::answer::{AnswerBody, Chunks, Refusal};
 use crate::core::Core;
-use crate::pool::Pool;
+use crate::pool::{Place, Pool};
 use crate::request::{LimitedBody, Overflow};
-use crate::served::{Handler, Outcome, Place};
+use crate::served::{Handler, Outcome};
 use crate::{p2, p3};
 
 /// An answer whose body is complete within so many bytes leaves in one write, with its length.
@@ -46,8 +46,6 @@ pub(crate) struct Call {
     pub(crate) request: Request<LimitedBody>,
     pub(crate) deadline: Tick,
     pub(crate) answer: oneshot::Sender<Answered>,
-    /// Closed when the answer's body was taken to its end, or nobody wants the rest.
-    pub(crate) body_taken: oneshot::Receiver<()>,
 }
 
 /// A request that a component is working on.
@@ -58,6 +56,7 @@ pub(crate) struct Exchange {
     place: Option<Place>,
     deadline: Tick,
     answer: Option<oneshot::Receiver<Answered>>,
+    /// Dropped when the answer's body was taken to its end, for who makes the body in an event loop of its own.
     body_taken: Option<oneshot::Sender<()>>,
     overflow: Overflow,
     failure: Option<Failure>,
@@ -92,11 +91,13 @@ impl Exchange {
         let (request, overflow) = request;
         let deadline = Tick::now().after(pool.served.limits.timeout);
         let (answer, answered) = oneshot::channel();
-        let (body_taken, is_body_taken) = oneshot::channel();
-        let call = Call { request, deadline, answer, body_taken: is_body_taken };
-        let run: Run = match &pool.served.handler {
-            Handler::P2(_) => Box::pin(p2::run(pool.clone(), call)),
-            Handler::P3(_) => p3::run(&core, &pool, call),
+        let call = Call { request, deadline, answer };
+        let (run, body_taken): (Run, _) = match &pool.served.handler {
+            Handler::P2(_) => (Box::pin(p2::run(pool.clone(), call)), None),
+            Handler::P3(_) => {
+                let (body_taken, is_body_taken) = oneshot::channel();
+                (p3::run(&core, &pool, call, is_body_taken), Some(body_taken))
+            }
         };
         Self {
             core,
@@ -105,7 +106,7 @@ impl Exchange {
             place: Some(place),
             deadline,
             answer: Some(answered),
-            body_taken: Some(body_taken),
+            body_taken,
             overflow,
             failure: None,
             is_counted: false,

@@ -25,16 +25,25 @@ use crate::exchange::{Call, Run};
 use crate::pool::{Instance, Pool};
 use crate::served::Reuse;
 
+/// A call whose answer's body is made by the instance's event loop, until it was taken.
+struct StreamingCall {
+    call: Call,
+    body_taken: oneshot::Receiver<()>,
+}
+
 /// The work for one call: in an instance of its own, or handed to one that is shared.
-pub(crate) fn run(core: &Rc<Core>, pool: &Rc<Pool>, call: Call) -> Run {
+///
+/// `body_taken` is closed when the answer's body was taken to its end, or nobody wants the rest.
+pub(crate) fn run(core: &Rc<Core>, pool: &Rc<Pool>, call: Call, body_taken: oneshot::Receiver<()>) -> Run {
+    let call = StreamingCall { call, body_taken };
     match pool.served.reuse {
         None => Box::pin(run_alone(pool.clone(), call)),
         Some(reuse) => Box::pin(run_shared(core.clone(), pool.clone(), reuse, call)),
     }
 }
 
-async fn run_alone(pool: Rc<Pool>, call: Call) -> Result<(), Failure> {
-    let mut instance = pool.take_concurrent(call.deadline).await?;
+async fn run_alone(pool: Rc<Pool>, call: StreamingCall) -> Result<(), Failure> {
+    let mut instance = pool.take_concurrent(call.call.deadline).await?;
     let Instance { store, handler, .. } = &mut instance;
     let ran = store.run_concurrent(async |accessor| {
         handle(accessor, handler, call).await?;
@@ -55,8 +64,8 @@ async fn run_alone(pool: Rc<Pool>, call: Call) -> Result<(), Failure> {
 type Sent = Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
 
 /// Calls the handler, sends its answer, and waits until the body was taken: the body is made by the same event loop.
-async fn handle(accessor: &Accessor<State>, service: &Service, call: Call) -> wasmtime::Result<()> {
-    let Call { request, answer, body_taken, .. } = call;
+async fn handle(accessor: &Accessor<State>, service: &Service, call: StreamingCall) -> wasmtime::Result<()> {
+    let StreamingCall { call: Call { request, answer, .. }, body_taken } = call;
     let (request, sent) = accessor.with(|mut store| {
         let (request, sent) = Request::from_http(store.data_mut().http().hooks, request);
         (request, Box::pin(sent) as Sent)
@@ -81,7 +90,7 @@ pub(crate) struct Shared {
 }
 
 struct Handed {
-    call: Call,
+    call: StreamingCall,
     ended: oneshot::Sender<Result<(), Failure>>,
 }
 
@@ -106,18 +115,18 @@ impl Drop for Lease {
     }
 }
 
-async fn run_shared(core: Rc<Core>, pool: Rc<Pool>, reuse: Reuse, call: Call) -> Result<(), Failure> {
+async fn run_shared(core: Rc<Core>, pool: Rc<Pool>, reuse: Reuse, call: StreamingCall) -> Result<(), Failure> {
     let shared = match pool.find_shared(|shared| shared.has_room(reuse)) {
         Some(shared) => shared,
-        None => start_shared(&core, &pool, reuse, call.deadline).await?,
+        None => start_shared(&core, &pool, reuse, call.call.deadline).await?,
     };
     shared.active.set(shared.active.get() + 1);
     shared.accepted.set(shared.accepted.get() + 1);
     let mut lease = Lease { shared: shared.clone(), has_ended: false };
     let (ended, has_ended) = oneshot::channel();
     let gone = || Failure::Trap("the instance that it shared with other requests ended".into());
-    shared.calls.send(Handed { call, ended }).await.map_err(|_| gone())?;
-    let ended = has_ended.await.map_err(|_| gone())?;
+    shared.calls.send(Handed { call, ended }).await.map_err(|_unsent| gone())?;
+    let ended = has_ended.await.map_err(|_closed| gone())?;
     lease.has_ended = true;
     ended
 }
@@ -149,7 +158,7 @@ async fn drive(
         std::future::poll_fn(|cx| {
             while let Poll::Ready(Some(Handed { call, ended })) = handed.poll_recv(cx) {
                 // The newest request decides how long the component may be busy; each is watched by its own exchange.
-                let deadline = call.deadline;
+                let deadline = call.call.deadline;
                 accessor.with(|mut store| store.data_mut().deadline = deadline);
                 calls.push(async move { (handle(accessor, handler, call).await, ended) });
             }

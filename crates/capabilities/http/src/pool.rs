@@ -50,6 +50,9 @@ pub(crate) struct Pool {
     used_at: Cell<Tick>,
 }
 
+/// A place among the invocations that run at once. Dropping it frees it.
+pub(crate) struct Place(Rc<Pool>);
+
 /// Instances of one kind of handler.
 pub(crate) struct Shelf<H> {
     ready: RefCell<Vec<Instance<H>>>,
@@ -209,6 +212,21 @@ impl Pool {
             Ok(handler) => Ok(Instance { store, handler, answered: 0 }),
             Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
         }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// A place at the pool's component, where one is free.
+    pub(crate) fn take(pool: &Rc<Pool>) -> Option<Self> {
+        pool.served.enter().then(|| Self(pool.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.served.leave();
     }
 }
 

@@ -85,9 +85,6 @@ pub enum Outcome {
     Abandoned,
 }
 
-/// A place among the invocations that run at once. Dropping it frees it.
-pub(crate) struct Place(Arc<Served>);
-
 // === impl Served ===
 
 impl Served {
@@ -112,11 +109,18 @@ impl Served {
         ]
     }
 
-    /// Takes a place, where one is free.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.clone());
-        (before < self.limits.concurrency).then_some(place)
+    /// Takes a place among the invocations that run at once, where one is free.
+    pub(crate) fn enter(&self) -> bool {
+        let is_free = self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.concurrency;
+        if !is_free {
+            self.leave();
+        }
+        is_free
+    }
+
+    /// Gives a place back that was taken with [`enter`](Self::enter).
+    pub(crate) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -162,13 +166,5 @@ impl Counts {
             Outcome::Abandoned => &self.abandoned,
         };
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-}
-
-// === impl Place ===
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

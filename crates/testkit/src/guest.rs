@@ -1,0 +1,24 @@
+//! Finds the components that `cargo xtask guests` built.
+
+use std::path::{Path, PathBuf};
+
+/// The component of this name.
+///
+/// # Panics
+///
+/// Where it was not built.
+pub fn guest(name: &str) -> PathBuf {
+    find_guest(name).unwrap_or_else(|| panic!("there is no component {name}: run `cargo xtask guests`"))
+}
+
+/// The component of this name, or a line that says that it is not there: those in C, JavaScript and Python need tools that not
+/// every machine has.
+pub fn find_guest(name: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
+    let path = root.join("target/guests").join(format!("{name}.wasm"));
+    if !path.is_file() {
+        println!("skipped: {name} was not built (`tools/setup guests` installs what it needs)");
+        return None;
+    }
+    Some(path)
+}

@@ -1,0 +1,179 @@
+//! Reads the claims that a wasmCloud component carries: a token that its issuer signed.
+//!
+//! A token is `header.body.signature`, each base64url; header and body are JSON, and the signature is Ed25519 over the first two
+//! with the dot between. This reads them to be shown. Nothing is decided on it.
+//!
+//! # Invariants
+//!
+//! 1. Every field of [`ClaimsView`] is what the token says, true or not; only [`Signature`] and [`Period`] are findings.
+//! 2. That the claims are about the file they were found in is not checked here: the token names a digest of it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+
+use crate::key::{KeyKind, PublicKey};
+
+/// A longer token is not read.
+const TOKEN_MAX: usize = 64 << 10;
+
+/// What a token says, and what was found out about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClaimsView {
+    /// Who says it: the public key of an account.
+    pub issuer: String,
+    /// Of whom: the public key of a component.
+    pub subject: String,
+    /// What the component is called.
+    pub name: Option<String>,
+    /// Its version in words.
+    pub version: Option<String>,
+    /// Its version as a number.
+    pub revision: Option<i64>,
+    /// What it may use, in the contract names of early wasmCloud.
+    pub capabilities: Vec<String>,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// The digest that the file is said to have: SHA-256 without the claims.
+    pub digest: Option<String>,
+    /// When it was issued, in seconds since 1970.
+    pub issued_at: Option<u64>,
+    /// From when on it holds, in seconds since 1970.
+    pub not_before: Option<u64>,
+    /// Until when it holds, in seconds since 1970.
+    pub expires: Option<u64>,
+    /// Whether the issuer signed it.
+    pub signature: Signature,
+    /// Whether it holds at the time that was given.
+    pub period: Period,
+}
+
+/// Whether the issuer signed a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signature {
+    /// It did.
+    Valid,
+    /// This is no signature of the issuer's key.
+    NotValid,
+    /// The issuer is no key that issues claims.
+    IssuerIsNoAccount,
+    /// It says that it is signed in a way other than Ed25519.
+    OtherAlgorithm,
+}
+
+/// Whether claims hold at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Period {
+    /// They do.
+    Current,
+    /// Not any more.
+    Expired,
+    /// Not yet.
+    NotYet,
+}
+
+/// The text is not a token.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimsError {
+    /// It is longer than any token.
+    #[error("it is {0} bytes long")]
+    TooLong(usize),
+    /// It has not three parts of base64url.
+    #[error("it is not three parts of base64url with dots between")]
+    NotAToken,
+    /// A part is not what a token has there.
+    #[error("its {part} is not that of claims")]
+    NotClaims {
+        /// Header or body.
+        part: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    iss: String,
+    sub: String,
+    iat: Option<u64>,
+    nbf: Option<u64>,
+    exp: Option<u64>,
+    wascap: Option<Wascap>,
+}
+
+#[derive(Deserialize, Default)]
+struct Wascap {
+    name: Option<String>,
+    ver: Option<String>,
+    rev: Option<i64>,
+    caps: Option<Vec<String>>,
+    tags: Option<Vec<String>>,
+    hash: Option<String>,
+}
+
+/// What `token` says, checked as of `now`.
+pub fn read_claims(token: &str, now: SystemTime) -> Result<ClaimsView, ClaimsError> {
+    if token.len() > TOKEN_MAX {
+        return Err(ClaimsError::TooLong(token.len()));
+    }
+    let (signed, signature) = token.rsplit_once('.').ok_or(ClaimsError::NotAToken)?;
+    let (header, body) = signed.split_once('.').ok_or(ClaimsError::NotAToken)?;
+    let header: Header = part("header", header)?;
+    let body: Body = part("body", body)?;
+    let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).map_err(|_not_base64| ClaimsError::NotAToken)?;
+    let period = period(&body, now);
+    let finding = match body.iss.parse::<PublicKey>() {
+        _ if header.alg != "Ed25519" => Signature::OtherAlgorithm,
+        Ok(issuer) if issuer.kind() == KeyKind::Account => match issuer.has_signed(signed.as_bytes(), &signature) {
+            true => Signature::Valid,
+            false => Signature::NotValid,
+        },
+        _ => Signature::IssuerIsNoAccount,
+    };
+    let wascap = body.wascap.unwrap_or_default();
+    Ok(ClaimsView {
+        issuer: body.iss,
+        subject: body.sub,
+        name: wascap.name,
+        version: wascap.ver,
+        revision: wascap.rev,
+        capabilities: wascap.caps.unwrap_or_default(),
+        tags: wascap.tags.unwrap_or_default(),
+        digest: wascap.hash,
+        issued_at: body.iat,
+        not_before: body.nbf,
+        expires: body.exp,
+        signature: finding,
+        period,
+    })
+}
+
+fn part<'a, T: Deserialize<'a> + serde::de::DeserializeOwned>(
+    part: &'static str,
+    text: &str,
+) -> Result<T, ClaimsError> {
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_not_base64| ClaimsError::NotAToken)?;
+    serde_json::from_slice(&bytes).map_err(|source| ClaimsError::NotClaims { part, source })
+}
+
+/// A token without times holds always.
+fn period(body: &Body, now: SystemTime) -> Period {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    match (body.nbf, body.exp) {
+        (_, Some(end)) if now >= end => Period::Expired,
+        (Some(start), _) if now < start => Period::NotYet,
+        _ => Period::Current,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! The whole product, end to end: the real binary with a home of its own, real sockets, real components.
+//!
+//! What a test needs to see it asks for over HTTP or reads from what the binary prints; nothing here looks inside.
+
+mod cache;
+mod drain;
+mod engines;
+mod inputs;
+mod keyvalue;
+mod limits;
+mod p3;
+mod reuse;
+mod routes;
+mod serve;
+mod settings;
+
+use testkit::{Connection, Up, Wattle, eventually, request};
+
+/// The binary under test.
+fn wattle() -> Wattle {
+    Wattle::new(env!("CARGO_BIN_EXE_wattle"), env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// The path of a component, as an argument.
+fn guest(name: &str) -> String {
+    testkit::guest(name).display().to_string()
+}
+
+/// The argument that routes a component.
+fn route(path: &str, name: &str) -> String {
+    format!("--route={path}={}", guest(name))
+}
+
+/// A connection on which a request was sent whose answer nobody has read yet.
+fn begin(up: &Up, target: &str) -> Connection {
+    let mut connection = up.connect();
+    connection.send(&request("GET", target, &[], b"")).expect("the host reads");
+    connection
+}
+
+/// A connection on which a request takes the only place that there is (`--concurrency=1`). Asking whether it does takes the place
+/// too, so it may come too late and has to try again.
+fn occupy(up: &Up, bytes: &[u8]) -> Connection {
+    let mut connection = up.connect();
+    connection.send(bytes).expect("the host reads");
+    eventually("a request has the only place", || {
+        if connection.has_answer().expect("it is open") {
+            assert_eq!(connection.answer().expect("an answer").status, 503, "it would last if it had the place");
+            connection.send(bytes).expect("the host reads");
+        }
+        up.get("/").status == 503 && up.get("/").status == 503 && !connection.has_answer().expect("it is open")
+    });
+    connection
+}
+
+/// Bytes without a pattern that a lost or doubled block could hide in.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(size).collect()
+}

@@ -30,21 +30,21 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder of compiled artefacts.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub(crate) struct Cache {
     folder: PathBuf,
 }
 
 /// The name of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key(String);
+pub(crate) struct Key(String);
 
 /// An artefact whose digest was found right, as the open file that was read.
 #[derive(Debug)]
-pub struct Sound(File);
+pub(crate) struct Sound(File);
 
 /// A new entry that is not in the cache yet.
 #[derive(Debug)]
-pub struct Draft(NamedTempFile);
+pub(crate) struct Draft(NamedTempFile);
 
 /// The folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ impl Explain for CacheError {
 
 impl Cache {
     /// Opens the folder, making it where it is missing, for the user alone.
-    pub fn open(folder: PathBuf) -> Result<Self, CacheError> {
+    pub(crate) fn open(folder: PathBuf) -> Result<Self, CacheError> {
         let cache = Self { folder };
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache.folder);
         made.map_err(|source| cache.unusable("make folders", source))?;
@@ -97,12 +97,12 @@ impl Cache {
     }
 
     /// The folder.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The artefact under `key`. One that is damaged is removed and counts as missing.
-    pub fn find(&self, key: &Key) -> Result<Option<Sound>, CacheError> {
+    pub(crate) fn find(&self, key: &Key) -> Result<Option<Sound>, CacheError> {
         let path = self.path(key, "cwasm");
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -118,12 +118,12 @@ impl Cache {
     }
 
     /// Why compiling `key` was given up, if it was.
-    pub fn failure(&self, key: &Key) -> Option<String> {
+    pub(crate) fn failure(&self, key: &Key) -> Option<String> {
         std::fs::read_to_string(self.path(key, "failed")).ok()
     }
 
     /// Remembers that compiling `key` was given up.
-    pub fn fail(&self, key: &Key, why: &str) -> Result<(), CacheError> {
+    pub(crate) fn fail(&self, key: &Key, why: &str) -> Result<(), CacheError> {
         let write = || {
             let mut file = NamedTempFile::new_in(&self.folder)?;
             file.write_all(why.as_bytes())?;
@@ -134,7 +134,7 @@ impl Cache {
     }
 
     /// Removes whatever is kept under `key`. Says whether there was anything.
-    pub fn forget(&self, key: &Key) -> Result<bool, CacheError> {
+    pub(crate) fn forget(&self, key: &Key) -> Result<bool, CacheError> {
         let mut was_there = false;
         for ending in ["cwasm", "failed"] {
             match std::fs::remove_file(self.path(key, ending)) {
@@ -147,7 +147,7 @@ impl Cache {
     }
 
     /// Waits until no other process compiles `key`, and keeps others waiting while the file is open.
-    pub fn lock(&self, key: &Key) -> Result<File, CacheError> {
+    pub(crate) fn lock(&self, key: &Key) -> Result<File, CacheError> {
         let lock = || {
             let file = File::options().create(true).truncate(false).write(true).open(self.path(key, "lock"))?;
             file.lock()?;
@@ -157,14 +157,14 @@ impl Cache {
     }
 
     /// A file to write a new artefact to. Drafts that a killed process left behind are removed.
-    pub fn draft(&self) -> Result<Draft, CacheError> {
+    pub(crate) fn draft(&self) -> Result<Draft, CacheError> {
         self.remove_stale();
         let file = tempfile::Builder::new().prefix(".draft-").tempfile_in(&self.folder);
         Ok(Draft(file.map_err(|source| self.unusable("write", source))?))
     }
 
     /// Gives a sealed draft its place.
-    pub fn keep(&self, key: &Key, draft: Draft) -> Result<(), CacheError> {
+    pub(crate) fn keep(&self, key: &Key, draft: Draft) -> Result<(), CacheError> {
         draft.0.persist(self.path(key, "cwasm")).map_err(|error| self.unusable("write", error.error))?;
         // Its holder is done: the next to come finds the entry. Losing the race to remove it harms nobody.
         std::fs::remove_file(self.path(key, "lock"))
@@ -200,7 +200,7 @@ impl Cache {
 
 impl Key {
     /// The key of `digest` compiled with what hashes to `settings`.
-    pub fn new(digest: &blake3::Hash, settings: u64) -> Self {
+    pub(crate) fn new(digest: &blake3::Hash, settings: u64) -> Self {
         Self(format!("{}-{settings:016x}", &digest.to_hex()[..40]))
     }
 }
@@ -209,7 +209,7 @@ impl Key {
 
 impl Sound {
     /// A path that opens the very file that was checked, whatever happens to its name meanwhile.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         use std::os::fd::AsRawFd;
         PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
     }
@@ -219,7 +219,7 @@ impl Sound {
 
 impl Draft {
     /// A second handle to the file, for the process that writes it.
-    pub fn writer(&self) -> std::io::Result<File> {
+    pub(crate) fn writer(&self) -> std::io::Result<File> {
         self.0.as_file().try_clone()
     }
 }

@@ -183,6 +183,25 @@ impl Engines {
         Ok(self.cache.forget(&self.key(program)?)?)
     }
 
+    /// Gives back the pages of a component's image that loading it touched. The system reads them again from the file when the
+    /// first request needs them, so a component that nobody calls costs little.
+    #[expect(unsafe_code, reason = "advice about memory takes a raw range")]
+    pub fn rest(component: &Component) {
+        let image = component.image_range();
+        let page = rustix::param::page_size();
+        let start = image.start.align_offset(page);
+        let length = (image.end as usize).saturating_sub(image.start as usize).saturating_sub(start) / page * page;
+        // SAFETY: the range is the component's own image, which is mapped while the component lives, and this advice never
+        // changes what a page holds: one that cannot be read again from its file stays.
+        let advised = unsafe {
+            let first = image.start.add(start).cast_mut().cast();
+            rustix::mm::madvise(first, length, rustix::mm::Advice::LinuxPageOut)
+        };
+        if let Err(error) = advised {
+            tracing::debug!(%error, "the image stays in memory");
+        }
+    }
+
     /// The digest of the bytes with everything that shapes the code, the engine's version included.
     fn key(&self, program: &Program<'_>) -> Result<Key, PrepareError> {
         let mut hasher = DefaultHasher::new();

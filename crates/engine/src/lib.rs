@@ -20,6 +20,7 @@ pub mod compile;
 pub mod core_module;
 mod egress;
 mod engines;
+pub mod inspect;
 mod meter;
 mod settings;
 mod state;

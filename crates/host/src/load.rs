@@ -139,6 +139,9 @@ impl Loading<'_> {
         self.capabilities.open_for(&program.anatomy.imports)?;
         let loaded = self.engines.prepare(&program).map_err(prepare)?;
         let served = self.serve(&source, &program, &loaded)?;
+        if let Loaded::Component(component) = &loaded {
+            Engines::rest(component);
+        }
         Ok(LoadedComponent { imports, served: Arc::new(served), anatomy: program.anatomy, source })
     }
 

@@ -157,10 +157,7 @@ pub fn read_claims(token: &str, now: SystemTime) -> Result<ClaimsView, ClaimsErr
     })
 }
 
-fn part<'a, T: Deserialize<'a> + serde::de::DeserializeOwned>(
-    part: &'static str,
-    text: &str,
-) -> Result<T, ClaimsError> {
+fn part<T: serde::de::DeserializeOwned>(part: &'static str, text: &str) -> Result<T, ClaimsError> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_not_base64| ClaimsError::NotAToken)?;
     serde_json::from_slice(&bytes).map_err(|source| ClaimsError::NotClaims { part, source })
 }

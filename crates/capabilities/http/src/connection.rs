@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -131,6 +131,10 @@ fn begin(core: &Rc<Core>, request: Request<Incoming>) -> Result<Exchange, Refusa
         Share::add(&core.share().no_route);
         return Err(Refusal::NoRoute);
     };
+    if head_size(&request) > pool.served.limits.request_head.as_usize() {
+        Share::add(&core.share().head_too_large);
+        return Err(Refusal::HeadTooLarge);
+    }
     let Some(place) = Place::take(&pool) else {
         pool.counts().add(Outcome::Full);
         return Err(Refusal::Full);
@@ -144,6 +148,14 @@ fn begin(core: &Rc<Core>, request: Request<Incoming>) -> Result<Exchange, Refusa
         core.spawn(keeper);
     }
     Ok(Exchange::start(core.clone(), pool, place, (Request::from_parts(parts, body), overflow)))
+}
+
+/// Bytes of a request's line and headers. The parser's own limit is that of its buffer, which may hold more than one head.
+fn head_size(request: &Request<Incoming>) -> usize {
+    let target = request.uri().path_and_query().map_or(1, |target| target.as_str().len());
+    let line = request.method().as_str().len() + target + " HTTP/1.1\r\n".len() + 1;
+    let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    line + request.headers().iter().map(field).sum::<usize>() + "\r\n".len()
 }
 
 // === impl Link ===

@@ -30,7 +30,6 @@ const LOGGED_MAX: u32 = 20;
 #[repr(align(128))]
 pub(crate) struct Share {
     pub(crate) connections: AtomicUsize,
-    pub(crate) busy: AtomicUsize,
     pub(crate) head_too_large: AtomicU64,
     pub(crate) no_route: AtomicU64,
 }

@@ -178,8 +178,7 @@ impl Exchange {
         }
         let body = match collected {
             Collected::Failed => {
-                let failure =
-                    self.failure.clone().unwrap_or_else(|| Failure::Trap("the body of its answer failed".into()));
+                let failure = self.body_failure();
                 return self.refuse(&failure);
             }
             Collected::Whole => {
@@ -232,6 +231,11 @@ impl Exchange {
         }
     }
 
+    /// Why the body of its answer ended before its end.
+    fn body_failure(&self) -> Failure {
+        self.failure.clone().unwrap_or_else(|| Failure::Trap("the body of its answer failed".into()))
+    }
+
     fn refuse(self, failure: &Failure) -> Response<AnswerBody> {
         let (refusal, outcome) = match failure {
             _ if self.overflow.happened() => (Refusal::TooLarge, Outcome::TooLarge),
@@ -240,7 +244,10 @@ impl Exchange {
             Failure::Full => (Refusal::Full, Outcome::Full),
             Failure::Exit(_) | Failure::Trap(_) => (Refusal::Failed, Outcome::Failed),
         };
-        self.core.log_failure(&self.pool.served, failure);
+        // A body that was too large is the client's affair, whatever the component made of it.
+        if outcome != Outcome::TooLarge {
+            self.core.log_failure(&self.pool.served, failure);
+        }
         self.refuse_with(refusal, outcome)
     }
 
@@ -279,6 +286,7 @@ impl Stream {
             // The channel of a component that trapped ends as if the body were complete.
             Poll::Ready(None) if has_failed => self.fail(),
             Poll::Pending if has_failed => self.fail(),
+            Poll::Ready(Some(Err(_))) => self.fail(),
             Poll::Ready(None) => {
                 let mut exchange = self.exchange.take().expect("it was there a line ago");
                 exchange.count(Outcome::Answered);
@@ -292,9 +300,8 @@ impl Stream {
     /// Ends the connection, so that the client sees that the answer is cut.
     fn fail(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let Some(exchange) = self.exchange.take() else { return Poll::Ready(None) };
-        if let Some(failure) = exchange.failure.clone() {
-            drop(exchange.refuse(&failure));
-        }
+        let failure = exchange.body_failure();
+        drop(exchange.refuse(&failure));
         Poll::Ready(Some(Err(Error::HttpResponseIncomplete)))
     }
 }

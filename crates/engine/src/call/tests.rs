@@ -15,10 +15,8 @@ use crate::state::{Bound, State};
 use crate::store::Failure;
 
 const LIBRARY: &str = r#"(component
-    (type $shape' (variant (case "circle" f64) (case "nothing")))
     (core module $m
-        (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
-        (func (export "area") (param i32 f64) (result f64) (local.get 1)))
+        (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
     (core instance $i (instantiate $m))
     (func $add (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add")))
     (func (export "add") (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add")))
@@ -48,9 +46,16 @@ fn engine() -> Engine {
     settings.config(Layout::OnDemand).and_then(|config| Engine::new(&config)).expect("an engine")
 }
 
+fn component(engine: &Engine) -> Component {
+    Component::new(engine, wat::parse_str(LIBRARY).expect("text")).expect("a component")
+}
+
+fn core_module(engine: &Engine) -> Module {
+    Module::new(engine, wat::parse_str(CORE).expect("text")).expect("a module")
+}
+
 fn library() -> Vec<Function> {
-    let bytes = wat::parse_str(LIBRARY).expect("text");
-    functions(&Loaded::Component(Component::new(&engine(), bytes).expect("a component")))
+    functions(&Loaded::Component(component(&engine())))
 }
 
 fn found(name: &str) -> String {
@@ -116,7 +121,7 @@ fn wrong_arguments_are_named() {
 /// What the calls give, one after the other in one instance, as WAVE.
 async fn called(calls: &[&str]) -> Vec<Result<String, Failure>> {
     let engine = engine();
-    let module = Module::new(&engine, CORE).expect("a module");
+    let module = core_module(&engine);
     let functions = functions(&Loaded::CoreModule(module.clone()));
     let limits = Arc::new(Limits { timeout: std::time::Duration::from_millis(200), ..Limits::default() });
     let ticking = engine.clone();
@@ -153,7 +158,7 @@ async fn a_trap_and_an_endless_loop_end() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_function_of_a_component_is_called_through_its_interface() {
     let engine = engine();
-    let component = Component::new(&engine, LIBRARY).expect("a component");
+    let component = component(&engine);
     let functions = functions(&Loaded::Component(component.clone()));
     let linker = wasmtime::component::Linker::new(&engine);
     let pre = linker.instantiate_pre(&component).expect("no imports");
@@ -167,7 +172,7 @@ async fn a_function_of_a_component_is_called_through_its_interface() {
 
 #[test]
 fn what_has_no_text_is_refused_before_it_is_called() {
-    let module = Module::new(&engine(), CORE).expect("a module");
+    let module = core_module(&engine());
     let functions = functions(&Loaded::CoreModule(module));
     let refusal = find(&functions, "vector").expect("there").refusal().expect("refused").to_string();
     assert_eq!(

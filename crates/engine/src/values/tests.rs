@@ -21,8 +21,8 @@ enum Shape {
     Flags(usize),
 }
 
-/// Names that a component may use and that WAVE might take for its own.
-const NAMES: [&str; 8] = ["a", "none", "true", "b-c", "ok", "inf", "URL", "some"];
+/// Names that a component may use and that WAVE might take for its own. In alphabetical order, which is how WAVE reads flags.
+const NAMES: [&str; 8] = ["URL", "a", "b-c", "inf", "none", "ok", "some", "true"];
 
 impl Shape {
     /// Adds the definitions that this type needs, and gives the name of the last: composed types have to be imported by name.
@@ -204,20 +204,17 @@ fn json_of(shape: &Shape, json: &str) -> String {
 #[test]
 fn wrong_json_says_where_and_what() {
     let record = Shape::Record(vec![Shape::List(Box::new(Shape::Simple("u8"))), Shape::Simple("char")]);
-    assert_eq!(json_of(&record, r#"{"a": [1, 2], "none": "x"}"#), "{a: [1, 2], none: 'x'}");
-    assert_eq!(json_of(&record, r#"{"a": [1, 256]}"#), "at .a[1] it wants u8, and was given 256");
-    assert_eq!(
-        json_of(&record, r#"{"a": []}"#),
-        "wants record { a: list<u8>, none: char }, and was given no field none"
-    );
+    assert_eq!(json_of(&record, r#"{"URL": [1, 2], "a": "x"}"#), "{URL: [1, 2], a: 'x'}");
+    assert_eq!(json_of(&record, r#"{"URL": [1, 256]}"#), "at .URL[1] it wants u8, and was given 256");
+    assert_eq!(json_of(&record, r#"{"URL": []}"#), "wants record { URL: list<u8>, a: char }, and was given no field a");
     let nested = Shape::Option(Box::new(Shape::Option(Box::new(Shape::Simple("u8")))));
     assert_eq!(json_of(&nested, "null"), "none");
     assert_eq!(json_of(&nested, r#"{"some": null}"#), "some(none)");
     assert_eq!(json_of(&nested, r#"{"some": 1}"#), "some(some(1))");
     assert_eq!(json_of(&nested, "1"), "wants option<option<u8>>, and was given 1");
-    assert_eq!(json_of(&Shape::Simple("float32"), "1e39"), "wants f32, and was given 1e39");
+    assert_eq!(json_of(&Shape::Simple("float32"), "1e39"), "wants f32, and was given 1e+39");
     assert_eq!(json_of(&Shape::Simple("u64"), "18446744073709551615"), "18446744073709551615");
-    assert_eq!(json_of(&Shape::Flags(2), r#"["none", "a"]"#), "{a, none}");
+    assert_eq!(json_of(&Shape::Flags(3), r#"["b-c", "URL"]"#), "{URL, b-c}");
 }
 
 #[test]
@@ -227,7 +224,7 @@ fn a_type_is_written_as_wit_writes_it() {
     assert_eq!(said(&Shape::Result(None, error.clone())), "result<_, string>");
     assert_eq!(said(&Shape::Result(error, None)), "result<string>");
     assert_eq!(said(&Shape::Result(None, None)), "result");
-    assert_eq!(said(&Shape::Variant(vec![Some(Shape::Simple("u8")), None])), "variant { a(u8), none }");
+    assert_eq!(said(&Shape::Variant(vec![Some(Shape::Simple("u8")), None])), "variant { URL(u8), a }");
     let wide = Shape::Tuple(vec![Shape::Flags(8); 20]);
     assert!(said(&wide).len() < 410 && said(&wide).ends_with('…'));
 }

@@ -155,6 +155,15 @@ fn a_storm_of_traps_disturbs_nobody_and_is_not_written_out() {
     assert_eq!(ended.requests("hello")["answered"], 100);
 }
 
+/// A head may be as large as `--max-head` says, not as large as the buffer that it is read into.
+#[test]
+fn the_largest_head_is_what_the_flag_says() {
+    let up = wattle().up([&guest("hello"), "--max-head=1KiB"]);
+    assert_eq!(up.send(&request("GET", "/", &[("x-fits", &"x".repeat(900))], b"")).status, 200);
+    assert_eq!(up.send(&request("GET", "/", &[("x-large", &"x".repeat(1000))], b"")).status, 431);
+    assert_eq!(up.get(&format!("/{}", "x".repeat(1000))).status, 431);
+}
+
 /// What a component prints is its own affair until it prints so much that nobody else can be read.
 #[test]
 fn a_component_that_prints_without_an_end_is_not_written_out() {

@@ -203,7 +203,6 @@ fn a_client_that_goes_away_stops_the_component() {
         request("GET", "/slow?ms=500000", &[], b""),
         request("GET", "/spin", &[], b""),
         request("GET", "/fill?mib=32", &[], b""),
-        request("POST", "/read", &[("content-length", "5")], b""),
     ];
     for bytes in requests {
         let up = wattle().up([&guest("http-kit"), "--concurrency=1", "--timeout=600"]);
@@ -212,6 +211,16 @@ fn a_client_that_goes_away_stops_the_component() {
         eventually(&format!("it has stopped: {line}"), || up.get("/").status == 200);
         assert_eq!(up.stop().requests("http-kit")["abandoned"], 1, "{line}");
     }
+}
+
+/// The component is told that the body is not whole. What it does then is its own affair.
+#[test]
+fn a_client_that_goes_away_in_the_middle_of_its_body_wakes_the_component() {
+    let up = wattle().up([&guest("http-kit"), "--concurrency=1", "--timeout=600"]);
+    drop(occupy(&up, &request("POST", "/read", &[("content-length", "5")], b"")));
+    eventually("its place is free", || up.get("/").status == 200);
+    let ended = up.stop();
+    assert!(ended.stderr.contains("the body ended early, after 0 bytes"), "{}", ended.stderr);
 }
 
 /// A client that reads no further, and then goes away, must not hold the component for ever.

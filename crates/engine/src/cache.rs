@@ -18,7 +18,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use stdx::{Code, Explain};
@@ -94,11 +94,6 @@ impl Cache {
             Some(why) => Err(CacheError::NotOurs { folder: cache.folder, why }),
             None => Ok(cache),
         }
-    }
-
-    /// The folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// The artefact under `key`. One that is damaged is removed and counts as missing.

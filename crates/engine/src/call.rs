@@ -23,7 +23,7 @@ use stdx::{Code, Explain};
 
 pub use arguments::Request;
 pub use function::{Function, find, functions};
-pub use instance::{Instance, Results};
+pub use instance::{Call, Instance, Results};
 
 use crate::values::ValueError;
 

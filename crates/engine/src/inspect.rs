@@ -18,18 +18,16 @@ use std::collections::BTreeMap;
 use crate::anatomy::{Anatomy, Form, ScanError, ScanLimits};
 
 pub use sections::Producer;
-pub use world::{Export, World};
+pub use world::{Export, FunctionText, World};
 
 /// All that a program says of itself.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone)]
 pub struct Inspection {
     /// The digest of its bytes: BLAKE3, in hexadecimal.
     pub blake3: String,
     /// What it is.
-    #[serde(flatten)]
     pub anatomy: Anatomy,
     /// Its exports, functions with their types.
-    #[serde(rename = "exported")]
     pub exports: Vec<Export>,
     /// The WIT world that it was made for.
     pub world: World,
@@ -40,7 +38,6 @@ pub struct Inspection {
     /// What it says in sections of text: version, authors, licenses and so on.
     pub annotations: BTreeMap<String, String>,
     /// Tokens of claims, as they are. There should be at most one.
-    #[serde(skip)]
     pub claims: Vec<String>,
 }
 

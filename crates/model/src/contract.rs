@@ -59,7 +59,7 @@ impl FromStr for Contract {
     fn from_str(text: &str) -> Result<Self, NotAContract> {
         let error = || NotAContract(text.into());
         let (name, version) = match text.split_once('@') {
-            Some((name, version)) => (name, Some(version.parse().map_err(|_: semver::Error| error())?)),
+            Some((name, version)) => (name, Some(version.parse().ok().ok_or_else(error)?)),
             None => (text, None),
         };
         let (namespace, rest) = name.split_once(':').ok_or_else(error)?;

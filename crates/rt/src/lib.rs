@@ -11,8 +11,10 @@
 
 mod cores;
 mod local;
+mod task;
 mod ticker;
 
 pub use cores::{Cores, cores_available};
 pub use local::LocalTasks;
+pub use task::Task;
 pub use ticker::{Activity, TICK, Tick, Ticker};

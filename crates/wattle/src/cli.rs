@@ -8,7 +8,7 @@ use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
 use stdx::ByteSize;
 
 use crate::output::Output;
-use crate::{cache, failure, run, up};
+use crate::{cache, call, failure, inspect, run, up};
 
 /// Runs any WebAssembly program: serves it, runs it, calls it.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ struct Cli {
 enum Command {
     Up(up::Up),
     Run(run::Run),
+    Call(call::CallCommand),
+    Inspect(inspect::InspectCommand),
     Cache(cache::CacheCommand),
 }
 
@@ -68,6 +70,8 @@ pub(crate) fn dispatch() -> ExitCode {
     let done = match cli.command {
         Command::Up(up) => up::run(up, &cli.common, output),
         Command::Run(run) => run::run(run, &cli.common),
+        Command::Call(call) => call::run(call, &cli.common, output),
+        Command::Inspect(inspect) => inspect::run(inspect, &cli.common, output),
         Command::Cache(command) => cache::run(command, &cli.common, output),
     };
     done.unwrap_or_else(|failure| failure::report(&failure, output))

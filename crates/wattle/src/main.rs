@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod alone;
 mod cli;
 mod failure;
 mod imports;
@@ -9,6 +10,8 @@ mod output;
 mod progress;
 
 mod cache;
+mod call;
+mod inspect;
 mod run;
 mod up;
 

@@ -11,10 +11,11 @@ use clap::Args;
 use engine::core_module::{self, CoreState};
 use engine::{Engines, Failure as Ended, Layout, Limits, Loaded, Pattern, Program, State, Use, command};
 use host::{Capabilities, Foreign, linking};
-use rt::{Activity, Tick, Ticker};
+use rt::Tick;
 use stdx::{ByteSize, Code};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::WasiCtxBuilder;
 
+use crate::alone::{self, Allowed};
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
@@ -66,11 +67,8 @@ pub(crate) fn run(mut run: Run, common: &Common) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Code::E0205, format!("{} is not a command: it {what}", run.file.display())));
     }
     let loaded = progress::prepare(&engines, &program, &run.file)?;
-    let cannot_start =
-        |error: std::io::Error| Failure::new(Code::E0209, format!("the runtime cannot be started: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
-    let ticker =
-        run.timeout.map(|_| Ticker::spawn(count_epochs(&engines, &program)?).map_err(cannot_start)).transpose()?;
+    let runtime = alone::new_runtime()?;
+    let ticker = run.timeout.map(|_| alone::spawn_clock(&engines, program.recipe.settings)).transpose()?;
     let ended = runtime.block_on(start(&run, &engines, &program, &loaded))?;
     drop(ticker);
     // A thread that still waits for standard input would keep the runtime from ending.
@@ -96,7 +94,7 @@ async fn start(
             linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;
             capabilities.open_for(&program.anatomy.imports)?;
             let settings = program.recipe.settings;
-            let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(engine_failure)?;
+            let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(alone::engine_failure)?;
             let state = State::new(&mut wasi, &limits, capabilities.bind(&name));
             Ok(command::run_component(component, &linker, state, deadline).await)
         }
@@ -110,45 +108,15 @@ fn wasi(run: &Run) -> Result<WasiCtxBuilder, Failure> {
     for (name, value) in run.imports.environment() {
         wasi.env(name, value);
     }
-    for dir in &run.dir {
-        let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
-        let opened = wasi.preopened_dir(host, guest, FsPerms::ReadWrite);
-        opened.map_err(|error| {
-            Failure::new(Code::E0101, format!("the folder {host} cannot be opened: {:#}", error.root_cause()))
-        })?;
-    }
+    alone::open_folders(&mut wasi, &run.dir)?;
     Ok(wasi)
-}
-
-fn count_epochs(
-    engines: &Engines,
-    program: &Program<'_>,
-) -> Result<impl FnMut() -> Activity + Send + 'static, Failure> {
-    let engine = engines.engine(program.recipe.settings)?.clone();
-    Ok(move || {
-        engine.increment_epoch();
-        Activity::Busy
-    })
-}
-
-fn engine_failure(error: wasmtime::Error) -> Failure {
-    Failure::new(Code::E0209, format!("the engine cannot be set up: {error:#}"))
 }
 
 /// The program's own exit code, or what ended it.
 fn conclude(ended: Result<i32, Ended>, run: &Run) -> Result<ExitCode, Failure> {
-    let file = run.file.display();
+    let allowed = Allowed { memory: run.memory, seconds: run.timeout.unwrap_or_default() };
     match ended {
-        // As a shell has it: only the lowest eight bits of an exit code arrive.
-        Ok(code) => Ok(ExitCode::from((code & 0xff) as u8)),
-        Err(Ended::OutOfTime) => {
-            Err(Failure::new(Code::E0207, format!("{file} was stopped after {} s", run.timeout.unwrap_or_default())))
-        }
-        Err(Ended::OutOfMemory(_)) => {
-            Err(Failure::new(Code::E0208, format!("{file} needed more than {} of memory", run.memory)))
-        }
-        Err(Ended::Full) => Err(Failure::new(Code::E0209, format!("no room for {file}"))),
-        Err(Ended::Exit(code)) => Ok(ExitCode::from((code & 0xff) as u8)),
-        Err(Ended::Trap(trap)) => Err(Failure::new(Code::E0206, format!("{file} trapped: {trap}"))),
+        Ok(code) => Ok(alone::exit_code(code)),
+        Err(ended) => alone::conclude(ended, &run.file.display().to_string(), allowed),
     }
 }

@@ -30,6 +30,7 @@ const LOGGED_MAX: u32 = 20;
 #[repr(align(128))]
 pub(crate) struct Share {
     pub(crate) connections: AtomicUsize,
+    pub(crate) tasks: AtomicUsize,
     pub(crate) head_too_large: AtomicU64,
     pub(crate) no_route: AtomicU64,
 }
@@ -84,9 +85,13 @@ impl Core {
         local.routes.find(path).cloned()
     }
 
-    /// Starts a task that this core owns.
+    /// Starts a task that this core owns. While there are any, the clock ticks: whatever runs can be stopped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.tasks.borrow_mut().spawn(task);
+        let counted = Counted::new(self.shares.clone(), self.index);
+        self.tasks.borrow_mut().spawn(async move {
+            task.await;
+            drop(counted);
+        });
     }
 
     /// Looks after what has no request to wake it: deadlines, slow connections, idle pools.
@@ -141,6 +146,22 @@ fn log(served: &Served, failure: &Failure) {
         Failure::Full => tracing::warn!(%component, "refused: no instance is free (--instances allows more)"),
         Failure::Exit(code) => tracing::warn!(%component, code, "called exit instead of answering"),
         Failure::Trap(trap) => tracing::warn!(%component, %trap, "failed"),
+    }
+}
+
+/// A task that counts while it lives.
+struct Counted(Arc<[Share]>, usize);
+
+impl Counted {
+    fn new(shares: Arc<[Share]>, index: usize) -> Self {
+        shares[index].tasks.fetch_add(1, Ordering::Relaxed);
+        Self(shares, index)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0[self.1].tasks.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

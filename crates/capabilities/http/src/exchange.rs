@@ -21,7 +21,7 @@ use bytes::Bytes;
 use engine::Failure;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
-use rt::Tick;
+use rt::{TICK, Tick};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -219,16 +219,16 @@ impl Exchange {
     fn finish(mut self, cx: &mut Context<'_>) {
         self.body_taken = None;
         if self.poll_run(cx).is_pending() {
-            let core = self.core.clone();
-            core.spawn(async move {
-                let mut exchange = self;
-                if let Some(failure) =
-                    std::future::poll_fn(|cx| exchange.poll_run(cx).map(|failure| failure.cloned())).await
-                {
-                    exchange.core.log_failure(&exchange.pool.served, &failure);
-                }
-            });
+            self.core.clone().spawn(self.end());
         }
+    }
+
+    /// Waits for the component's end, or ends it when its time is over. No connection watches this deadline any more.
+    async fn end(mut self) {
+        let left = self.deadline.since(Tick::now()) + TICK;
+        let ended = std::future::poll_fn(|cx| self.poll_run(cx).map(|failure| failure.cloned()));
+        let failure = tokio::time::timeout(left, ended).await.unwrap_or(Some(Failure::OutOfTime));
+        failure.iter().for_each(|failure| self.core.log_failure(&self.pool.served, failure));
     }
 
     /// Why the body of its answer ended before its end.

@@ -6,12 +6,13 @@
 //! 2. A request that is out of time retires the instance that it is stuck in: one call cannot be ended alone.
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
 use engine::{Failure, State, start_clock};
 use futures::StreamExt;
+use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use rt::Tick;
 use tokio::sync::{mpsc, oneshot};
@@ -160,7 +161,7 @@ async fn drive(
                 // The newest request decides how long the component may be busy; each is watched by its own exchange.
                 let deadline = call.call.deadline;
                 accessor.with(|mut store| store.data_mut().deadline = deadline);
-                calls.push(async move { (handle(accessor, handler, call).await, ended) });
+                calls.push(unless_abandoned(handle(accessor, handler, call), ended));
             }
             while let Poll::Ready(Some((result, ended))) = calls.poll_next_unpin(cx) {
                 match result {
@@ -188,4 +189,21 @@ async fn drive(
         running.into_inner().into_iter().for_each(|ended| drop(ended.send(Err(failure.clone()))));
     }
     pool.put_away_concurrent(instance);
+}
+
+/// Runs a call to its end, or until nobody waits for it any more. What the component still does for an abandoned call ends with
+/// the instance, which is retired: without this a sleeping component would keep it for as long as it pleases.
+async fn unless_abandoned(
+    call: impl Future<Output = wasmtime::Result<()>>,
+    mut ended: oneshot::Sender<Result<(), Failure>>,
+) -> (wasmtime::Result<()>, oneshot::Sender<Result<(), Failure>>) {
+    let result = {
+        let call = pin!(call);
+        let abandoned = pin!(ended.closed());
+        match select(call, abandoned).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Ok(()),
+        }
+    };
+    (result, ended)
 }

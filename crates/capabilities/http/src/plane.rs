@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use route::Routes;
-use rt::{Activity, Cores};
+use rt::{Activity, Cores, Task};
 use stdx::ByteSize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -45,7 +45,7 @@ pub struct Plane {
     shares: Arc<[Share]>,
     routes: Arc<ArcSwap<Routes<Arc<Served>>>>,
     phase: watch::Sender<Phase>,
-    acceptor: tokio::task::JoinHandle<()>,
+    acceptor: Task,
     address: SocketAddr,
 }
 
@@ -102,7 +102,7 @@ impl Plane {
                 run(core, streams, phases.clone(), head_max)
             })?
         };
-        let acceptor = tokio::spawn(accept(listener, senders, shares.clone(), config.connections_max));
+        let acceptor = Task::spawn(accept(listener, senders, shares.clone(), config.connections_max));
         Ok(Self { cores, shares, routes, phase, acceptor, address })
     }
 
@@ -136,7 +136,7 @@ impl Plane {
 
     /// Stops accepting, lets running requests end for at most `patience`, and ends. Says whether all of them ended.
     pub async fn drain(self, patience: Duration) -> bool {
-        self.acceptor.abort();
+        drop(self.acceptor);
         self.phase.send_replace(Phase::Draining);
         let mut cores = tokio::task::spawn_blocking(move || self.cores.join());
         let in_time = tokio::time::timeout(patience, &mut cores).await;
@@ -150,10 +150,10 @@ impl Plane {
 }
 
 impl PlaneActivity {
-    /// Whether any connection is open.
+    /// Whether any task is there: a connection, a keeper of spares, a component that works on after its answer.
     pub fn now(&self) -> Activity {
-        let is_open = self.0.iter().any(|share| share.connections.load(Ordering::Relaxed) > 0);
-        if is_open { Activity::Busy } else { Activity::Idle }
+        let is_busy = self.0.iter().any(|share| share.tasks.load(Ordering::Relaxed) > 0);
+        if is_busy { Activity::Busy } else { Activity::Idle }
     }
 }
 

@@ -29,13 +29,15 @@ pub(super) enum Signature {
     CoreModule(FuncType),
 }
 
-/// All functions that `loaded` exports, in order. What a reactor does once, before all else, is not among them.
+/// All functions that `loaded` exports, those of the outermost level first. What a reactor does once, before all else, is not among them.
 pub fn functions(loaded: &Loaded) -> Vec<Function> {
     match loaded {
         Loaded::Component(component) => {
             let (ty, engine) = (component.component_type(), component.engine());
             let exports = ty.exports(engine).flat_map(|(name, export)| in_export(engine, name, export.ty));
-            exports.collect()
+            let mut functions: Vec<_> = exports.collect();
+            functions.sort_by_key(|function| function.interface.is_some());
+            functions
         }
         Loaded::CoreModule(module) => {
             let exports = module.exports().filter(|export| export.name() != "_initialize");

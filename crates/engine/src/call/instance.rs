@@ -44,6 +44,13 @@ impl<'a> Function {
     }
 }
 
+impl Call<'_> {
+    /// The name of the function that it calls.
+    pub fn path(&self) -> String {
+        self.function.path()
+    }
+}
+
 // === impl Instance ===
 
 impl Instance {

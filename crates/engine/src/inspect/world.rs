@@ -7,15 +7,13 @@ use wit_parser::{Function, FunctionKind, InterfaceId, PackageId, Resolve, WorldI
 use crate::anatomy::{Anatomy, Form};
 
 /// The WIT world of a program.
-#[derive(Debug, Clone, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone)]
 pub enum World {
     /// It has one: as WIT, and its exports in order.
     Wit {
         /// The whole world.
         text: String,
         /// What it exports.
-        #[serde(skip)]
         exports: Vec<Export>,
     },
     /// It has none: a core module of numbers.

@@ -145,12 +145,8 @@ fn a_storm_of_traps_disturbs_nobody_and_is_not_written_out() {
         }
     });
     let ended = up.stop();
-    let lines = ended.stderr.lines().count();
-    assert!(
-        lines < 200,
-        "{lines} lines, the first of them:\n{}",
-        ended.stderr.lines().take(40).collect::<Vec<_>>().join("\n")
-    );
+    let warnings = ended.stderr.lines().filter(|line| line.contains(" WARN ")).count();
+    assert!((1..100).contains(&warnings), "{warnings} warnings for 500 traps");
     assert_eq!(ended.requests("http-kit")["failed"], 500);
     assert_eq!(ended.requests("hello")["answered"], 100);
 }

@@ -124,3 +124,15 @@ fn reused_instances_answer_everyone_while_some_trap() {
         assert_eq!((requests["answered"].as_u64(), requests["failed"].as_u64()), (Some(410), Some(10)), "{component}");
     }
 }
+
+/// Calls that sleep long past their deadline must not keep their instance: there are two, and each would take one for good.
+#[test]
+fn an_instance_of_wasi_03_is_free_again_when_nobody_waits_for_it() {
+    let up = wattle().up([&guest("echo-p3"), "--threads=1", "--reuse", "--timeout=0.2", "--instances=2"]);
+    for _ in 0..4 {
+        assert_eq!(up.get("/slow?ms=500000").status, 504);
+        eventually("there is an instance for the next", || up.get("/count").status == 200);
+    }
+    let ended = up.stop();
+    assert_eq!(ended.values().last().expect("a last line")["stopped"]["drained"], true);
+}

@@ -1,1 +1,85 @@
-//! To come.
+//! Settings reach a component from flags, the environment and files, and what it logs reaches the terminal.
+
+use testkit::Up;
+
+use crate::{guest, wattle};
+
+const FILES: [(&str, &str); 3] = [
+    ("settings.toml", "greeting = 'from file'\nretries = 3\n[shop]\nname = 'x'\n"),
+    ("settings.json", r#"{ "greeting": "from file", "retries": 3, "shop": { "name": "x" } }"#),
+    ("settings.env", "greeting=from file\nretries=3\nshop.name=x\n"),
+];
+
+fn text(up: &Up, name: &str) -> String {
+    let answer = up.get(name);
+    assert!(matches!(answer.status, 200 | 404), "{}", answer.text());
+    answer.text()
+}
+
+#[test]
+fn settings_of_a_flag_are_seen() {
+    for component in ["settings", "settings-runtime"] {
+        let up = wattle().up([&guest(component), "--config=greeting=hello=there", "--config", "empty="]);
+        assert_eq!(text(&up, "/greeting"), "hello=there", "{component}");
+        assert_eq!(up.get("/empty").status, 200, "{component}");
+        assert_eq!(up.get("/missing").status, 404, "{component}");
+        assert_eq!(text(&up, "/"), "empty=\ngreeting=hello=there\n", "{component}");
+    }
+}
+
+#[test]
+fn settings_of_a_file_are_seen_whatever_its_form() {
+    for (name, content) in FILES {
+        let wattle = wattle();
+        wattle.write(name, content);
+        let up = wattle.up([&guest("settings"), "--config-file", name]);
+        assert_eq!(text(&up, "/"), "greeting=from file\nretries=3\nshop.name=x\n", "{name}");
+    }
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_a_file() {
+    let wattle = wattle();
+    wattle.write("settings.toml", "a = 'file'\nb = 'file'\nc = 'file'\n");
+    let mut command = wattle.up_command([&guest("settings"), "--config-file=settings.toml", "--config=a=flag"]);
+    let up = Up::start(command.env("WATTLE_CONFIG_A", "variable").env("WATTLE_CONFIG_B", "variable").env("OTHER", "no"));
+    assert_eq!(text(&up, "/"), "a=flag\nb=variable\nc=file\n");
+}
+
+#[test]
+fn a_wrong_setting_is_refused_with_its_line() {
+    let wattle = wattle();
+    wattle.write("broken.toml", "a = 'fine'\nb = \n");
+    for flags in [["--config-file", "broken.toml"], ["--config-file", "missing.toml"], ["--config", "no-value"]] {
+        let component = guest("settings");
+        let ended = wattle.run(["up", &component, "--http=127.0.0.1:0"].into_iter().chain(flags));
+        assert_eq!(ended.code, Some(65), "{flags:?}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with("error[E0"), "{}", ended.stderr);
+    }
+    let ended = wattle.run(["up", &guest("settings"), "--http=127.0.0.1:0", "--config-file=broken.toml"]);
+    assert!(ended.stderr.contains("line 2"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_a_component_logs_is_one_safe_line() {
+    let up = wattle().up([guest("settings")]);
+    up.get("/greeting?level=warn&context=shop");
+    up.get("/a%0Ab%1B%5B31m%E2%80%AE?level=error&context=x%0Dy");
+    let ended = up.stop();
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(
+        lines,
+        ["settings warn   shop: GET /greeting", r"settings error  x\ry: GET /a\nb\u{1b}[31m\u{202e}"],
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn what_a_component_prints_is_marked_with_its_name_and_stream() {
+    let up = wattle().up([guest("http-kit")]);
+    up.get("/log");
+    let ended = up.stop();
+    assert_eq!(ended.stderr, "http-kit stdout this goes to stdout\nhttp-kit stderr this goes to stderr\n");
+    assert!(!ended.stdout.contains("this goes"), "standard output is for what the host says");
+}

@@ -1,0 +1,194 @@
+//! `wattle call`: calls functions of a library or reactor, with arguments and results as text.
+//!
+//! All calls of a command line go to one instance, one after the other, so that a reactor keeps its state from call to call;
+//! with `--fresh` each gets an instance of its own. Results are printed as they come, one a line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use engine::call::{self, Call, CallError, Instance, Request};
+use engine::core_module::{self, CoreState};
+use engine::{Bound, Engines, Failure as Ended, Form, Layout, Limits, Loaded, Program, State, Use};
+use host::{Capabilities, Foreign, linking};
+use stdx::{ByteSize, Code, printable};
+use wasmtime_wasi::WasiCtxBuilder;
+
+use crate::alone::{self, Allowed};
+use crate::cli::Common;
+use crate::failure::Failure;
+use crate::imports::ImportFlags;
+use crate::output::{Output, say};
+use crate::progress;
+
+/// Calls exported functions of a component or core module
+///
+/// Functions are named as in 'add(1, 2)' or 'demo:calc/ops.divide(1.0, 2.0)', with arguments in WAVE.
+#[derive(Debug, Args)]
+pub(crate) struct CallCommand {
+    /// The program
+    file: PathBuf,
+    /// Calls, one after the other in one instance; only names where the arguments are given with --json
+    #[arg(required = true, value_name = "FUNCTION(ARGUMENTS)")]
+    calls: Vec<String>,
+    /// Arguments as a JSON array, and the result as JSON (once for each function)
+    #[arg(long, value_name = "ARRAY")]
+    json: Vec<String>,
+    /// How often each call is made
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    repeat: u64,
+    /// Makes a fresh instance for each call, so that none sees what another left
+    #[arg(long)]
+    fresh: bool,
+    /// Lets the program into a folder, under another name where one is given (can be given several times)
+    #[arg(long, value_name = "HOST[::GUEST]")]
+    dir: Vec<String>,
+    #[command(flatten)]
+    imports: ImportFlags,
+    /// Memory of one instance
+    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().memory)]
+    memory: ByteSize,
+    /// Time for one call, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = crate::imports::seconds)]
+    timeout: f64,
+}
+
+/// What instances are made from.
+enum Origin {
+    Component { pre: wasmtime::component::InstancePre<State>, bound: Arc<Bound> },
+    CoreModule { pre: wasmtime::InstancePre<CoreState> },
+}
+
+/// Carries out `wattle call`.
+pub(crate) fn run(command: CallCommand, common: &Common, output: Output) -> Result<ExitCode, Failure> {
+    let requests = command.requests()?;
+    let engines = Engines::open(common.engines(Layout::OnDemand))?;
+    let bytes = artifact::fetch(&command.file, common.size_max())?;
+    let program = engines.read(&bytes, Use::Alone)?;
+    let foreign = core_module::foreign_imports(&program.anatomy);
+    if !foreign.is_empty() && !program.anatomy.has_world {
+        return Err(Foreign(foreign).into());
+    }
+    let capabilities = Capabilities::new(command.imports.capabilities()?);
+    if program.anatomy.form == Form::Component {
+        linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;
+    }
+    let loaded = progress::prepare(&engines, &program, &command.file)?;
+    let functions = call::functions(&loaded);
+    let calls = requests.iter().map(|request| call::find(&functions, &request.name)?.call(request));
+    let calls = calls.collect::<Result<Vec<Call<'_>>, CallError>>()?;
+    let origin = command.origin(&engines, (&program, &loaded), &capabilities)?;
+    let runtime = alone::new_runtime()?;
+    let clock = alone::spawn_clock(&engines, program.recipe.settings)?;
+    let output = if command.json.is_empty() { output } else { Output::Json };
+    let done = runtime.block_on(command.carry_out(&calls, &origin, output));
+    drop(clock);
+    // A thread that still waits for standard input would keep the runtime from ending.
+    runtime.shutdown_background();
+    done
+}
+
+// === impl CallCommand ===
+
+impl CallCommand {
+    /// The calls as they were typed.
+    fn requests(&self) -> Result<Vec<Request>, Failure> {
+        let requests = match self.json.len() {
+            0 => self.calls.iter().map(|text| Request::parse(text)).collect::<Result<_, _>>(),
+            count if count == self.calls.len() => {
+                let pairs = self.calls.iter().zip(&self.json);
+                pairs.map(|(name, json)| Request::with_json(name, json)).collect()
+            }
+            count => {
+                let text = format!("{count} times --json for {} functions: it is given once for each", self.calls.len());
+                return Err(Failure::new(Code::E0501, text));
+            }
+        };
+        Ok(requests?)
+    }
+
+    /// Links the program.
+    fn origin(
+        &self,
+        engines: &Engines,
+        (program, loaded): (&Program<'_>, &Loaded),
+        capabilities: &Capabilities,
+    ) -> Result<Origin, Failure> {
+        let not_linkable = |error: wasmtime::Error| {
+            Failure::new(Code::E0204, format!("{} cannot be linked: {error:#}", self.file.display()))
+        };
+        match loaded {
+            Loaded::CoreModule(module) => {
+                let linker = core_module::core_linker(module.engine()).map_err(alone::engine_failure)?;
+                Ok(Origin::CoreModule { pre: linker.instantiate_pre(module).map_err(not_linkable)? })
+            }
+            Loaded::Component(component) => {
+                // A core module's imports are known once it is a component.
+                let ty = component.component_type();
+                let imports: Vec<String> = ty.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
+                linking::check(&linking::link(&imports, &capabilities.offers()))?;
+                capabilities.open_for(&imports)?;
+                let settings = program.recipe.settings;
+                let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(alone::engine_failure)?;
+                let pre = linker.instantiate_pre(component).map_err(not_linkable)?;
+                Ok(Origin::Component { pre, bound: capabilities.bind(&self.imports.name_of(&self.file)) })
+            }
+        }
+    }
+
+    /// Makes all calls in turn and prints what each gives, until one fails.
+    async fn carry_out(&self, calls: &[Call<'_>], origin: &Origin, output: Output) -> Result<ExitCode, Failure> {
+        let mut instance = None;
+        for call in calls {
+            for _ in 0..self.repeat {
+                let mut callee = match instance.take() {
+                    Some(instance) => instance,
+                    None => match self.instance(origin).await? {
+                        Ok(instance) => instance,
+                        Err(ended) => return self.conclude(ended, "its start"),
+                    },
+                };
+                match callee.call(call).await {
+                    Ok(results) if output == Output::Json => say(&results.to_json().to_string()),
+                    Ok(results) => say(&results.to_wave()),
+                    Err(ended) => return self.conclude(ended, &call.path()),
+                }
+                instance = (!self.fresh).then_some(callee);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn instance(&self, origin: &Origin) -> Result<Result<Instance, Ended>, Failure> {
+        let limits = Arc::new(Limits {
+            memory: self.memory,
+            timeout: Duration::from_secs_f64(self.timeout),
+            ..Limits::default()
+        });
+        let mut wasi = self.wasi()?;
+        Ok(match origin {
+            Origin::Component { pre, bound } => {
+                Instance::of_component(pre, State::new(&mut wasi, &limits, bound.clone())).await
+            }
+            Origin::CoreModule { pre } => Instance::of_core_module(pre, CoreState::new(&mut wasi, &limits)).await,
+        })
+    }
+
+    /// The program's context: all streams inherited, only the folders and variables that were named.
+    fn wasi(&self) -> Result<WasiCtxBuilder, Failure> {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.inherit_stdio().arg(self.file.to_string_lossy());
+        for (name, value) in self.imports.environment() {
+            wasi.env(name, value);
+        }
+        alone::open_folders(&mut wasi, &self.dir)?;
+        Ok(wasi)
+    }
+
+    fn conclude(&self, ended: Ended, what: &str) -> Result<ExitCode, Failure> {
+        let allowed = Allowed { memory: self.memory, seconds: self.timeout };
+        alone::conclude(ended, &format!("{} in {}", printable(what), self.file.display()), allowed)
+    }
+}

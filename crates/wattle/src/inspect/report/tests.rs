@@ -1,0 +1,71 @@
+//! Reports of programs in text.
+
+use expect_test::{Expect, expect};
+use engine::ScanLimits;
+use engine::inspect::inspect;
+
+use super::*;
+
+fn report(text: &str) -> Report {
+    let bytes = wat::parse_str(text).expect("a test's own text");
+    let inspection = inspect(&bytes, &ScanLimits::default()).expect("a program");
+    let offer = Offer { contract: "wasi:io/poll@0.2.12".parse().expect("a contract"), by: "this host".into() };
+    Report::new(Path::new("it.wasm"), inspection, &[offer], SystemTime::UNIX_EPOCH)
+}
+
+fn check(text: &str, expected: &Expect) {
+    expected.assert_eq(&report(text).to_string());
+}
+
+#[test]
+fn a_component_is_shown_with_its_functions_and_what_its_imports_are_linked_to() {
+    check(
+        r#"(component
+            (import "wasi:io/poll@0.2.3" (instance))
+            (import "acme:weather/forecast" (instance))
+            (core module $m (func (export "f") (param i32 i32) (result i32) (local.get 0)))
+            (core instance $i (instantiate $m))
+            (type $point' (record (field "x" s32) (field "y" s32)))
+            (component $c
+                (import "f" (func $f (param "a" u32) (param "b" u32) (result u32)))
+                (export "add" (func $f)))
+            (func $f (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "f")))
+            (instance $ops (instantiate $c (with "f" (func $f))))
+            (export "demo:calc/ops@0.1.0" (instance $ops))
+            (export "add" (func $f))
+            (@producers (language "Rust" "2024") (processed-by "wit\1b[2Jbindgen" "0.50")))"#,
+        &expect![[""]],
+    );
+}
+
+#[test]
+fn a_core_module_is_shown_with_numbers() {
+    check(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+            (import "env" "log" (func (param i32)))
+            (func (export "_initialize"))
+            (func (export "add") (param i32 i64) (result i32 f64) (local.get 0) (f64.const 1))
+            (memory (export "memory") 1)
+            (@custom "version" "1.2.3"))"#,
+        &expect![[""]],
+    );
+}
+
+#[test]
+fn claims_say_no_more_than_was_checked() {
+    let claims = |text: &str| report(text).claims.expect("claims").to_string();
+    expect![[""]].assert_eq(&claims(r#"(module (@custom "jwt" "a.b.c"))"#));
+    expect![[""]].assert_eq(&claims(r#"(module (@custom "jwt" "a") (@custom "wasmcloud_jwt" "b"))"#));
+    let nested = r#"(component (core module (@custom "jwt" "a.b.c")))"#;
+    assert!(report(nested).claims.is_none());
+}
+
+#[test]
+fn text_and_json_say_the_same() {
+    let json = report(r#"(module (func (export "_start")))"#).to_json();
+    assert_eq!(json["patterns"][0]["command"], "wattle run it.wasm");
+    assert_eq!(json["exports"][0]["type"], "func()");
+    assert_eq!(json["form"], "core-module");
+}

@@ -143,6 +143,8 @@ impl Anatomy {
             anatomy.depth = anatomy.depth.max(depth);
             anatomy.check(limits)?;
         }
+        // What WASI 0.3 offers needs tasks on the host's side, even where a component waits for each call.
+        anatomy.is_concurrent |= anatomy.wasi() == Some(Wasi::P3);
         Ok(anatomy)
     }
 

@@ -75,12 +75,12 @@ pub enum CallError {
     /// An argument is of another type.
     #[error("{function}: {parameter} {error}{}", arguments::AsIn(.example))]
     Argument {
-        /// The function with its type.
+        /// The function.
         function: String,
         /// Which argument.
         parameter: String,
         /// What is wrong with it.
-        error: ValueError,
+        error: Box<ValueError>,
         /// A call that would be right.
         example: Option<String>,
     },

@@ -71,6 +71,12 @@ pub enum CompileError {
     /// A limit was reached. It will be again, so this is worth remembering.
     #[error("{0}")]
     Exhausted(String),
+    /// Someone else ended the child, most likely because memory ran out. It may go well another time.
+    #[error("the compiling process was killed by someone else")]
+    Killed,
+    /// A file for the child could not be written.
+    #[error("a file for the compiling process cannot be written")]
+    NoFile(#[source] std::io::Error),
     /// The child could not be started or read.
     #[error("the compiling process could not be run")]
     NoChild(#[source] std::io::Error),
@@ -105,13 +111,19 @@ impl Target {
     }
 }
 
-/// Compiles `program` into a sealed artefact in `artefact`, waiting for the child to end.
-pub(crate) fn compile(binary: &Path, program: &[u8], recipe: Recipe, artefact: File) -> Result<(), CompileError> {
+/// Compiles `program` with `binary` into a sealed artefact in `artefact`, waiting for the child to end. What the child reads is
+/// put into `folder` first.
+pub(crate) fn compile(
+    (binary, folder): (&Path, &Path),
+    program: &[u8],
+    recipe: Recipe,
+    artefact: File,
+) -> Result<(), CompileError> {
     let limits = CompileLimits::for_size(program.len() as u64);
     let Recipe { target, settings } = recipe;
-    let mut source = tempfile::tempfile().map_err(CompileError::NoChild)?;
-    let mut complaints = tempfile::tempfile().map_err(CompileError::NoChild)?;
-    source.write_all(program).and_then(|()| source.seek(SeekFrom::Start(0))).map_err(CompileError::NoChild)?;
+    let mut source = tempfile::tempfile_in(folder).map_err(CompileError::NoFile)?;
+    let mut complaints = tempfile::tempfile_in(folder).map_err(CompileError::NoFile)?;
+    source.write_all(program).and_then(|()| source.seek(SeekFrom::Start(0))).map_err(CompileError::NoFile)?;
 
     let mut child = Command::new(binary)
         .arg(CHILD_ARGUMENT)
@@ -161,7 +173,8 @@ fn try_child(arguments: &[String]) -> Result<(), String> {
 fn confine(memory: u64, processor: u64) -> rustix::io::Result<()> {
     let limit = |value| Rlimit { current: Some(value), maximum: Some(value) };
     rustix::process::setrlimit(Resource::As, limit(memory))?;
-    rustix::process::setrlimit(Resource::Cpu, limit(processor))?;
+    // The soft limit tells its own signal from a kill by somebody else.
+    rustix::process::setrlimit(Resource::Cpu, Rlimit { current: Some(processor), maximum: Some(processor + 5) })?;
     rustix::process::setrlimit(Resource::Core, limit(0))?;
     #[cfg(target_os = "linux")]
     {
@@ -244,7 +257,8 @@ fn judge(
     match status.code() {
         Some(0) => Ok(()),
         Some(code) if code == i32::from(INVALID) => Err(CompileError::Invalid(complaint.to_owned())),
-        _ if is_signal(Signal::XCPU) || is_signal(Signal::KILL) => {
+        _ if is_signal(Signal::KILL) => Err(CompileError::Killed),
+        _ if is_signal(Signal::XCPU) => {
             exhausted(format!("it took more than {} s of processor time", limits.processor.as_secs()))
         }
         _ if is_signal(Signal::ABORT) || complaint.contains("allocation") => {

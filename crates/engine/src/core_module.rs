@@ -59,9 +59,10 @@ pub fn core_linker(engine: &Engine) -> wasmtime::Result<Linker<CoreState>> {
     Ok(linker)
 }
 
-/// The imports of a core module that are not WASI 0.1, in order. A component has none.
+/// The imports of a core module that are not WASI 0.1, in order. A component has none, and neither has a core module that
+/// carries the world that it is made into a component of.
 pub fn foreign_imports(anatomy: &Anatomy) -> Vec<ForeignImport> {
-    if anatomy.form == Form::Component {
+    if anatomy.form == Form::Component || anatomy.has_world {
         return Vec::new();
     }
     let named = anatomy.imports.iter().filter_map(|import| import.split_once(' '));

@@ -158,7 +158,9 @@ impl Engines {
         }
         let draft = self.cache.draft()?;
         let artefact = draft.writer().map_err(CompileError::NoChild)?;
-        if let Err(error) = compile::compile(&self.config.binary, program.bytes, program.recipe, artefact) {
+        if let Err(error) =
+            compile::compile((&self.config.binary, &self.config.cache), program.bytes, program.recipe, artefact)
+        {
             if let CompileError::Exhausted(why) = &error {
                 self.cache.fail(&key, why)?;
             }
@@ -256,6 +258,8 @@ impl Explain for PrepareError {
             Self::Scan(error) => error.code(),
             Self::Compile(CompileError::Invalid(_)) => Code::E0103,
             Self::Compile(CompileError::Exhausted(_)) | Self::FailedBefore(_) => Code::E0201,
+            Self::Compile(CompileError::Killed) => Code::E0209,
+            Self::Compile(CompileError::NoFile(_)) => Code::E0202,
             Self::Compile(CompileError::NoChild(_)) | Self::Load(_) => Code::E0203,
             Self::Cache(error) => error.code(),
             Self::Engine(_) => Code::E0209,

@@ -11,6 +11,7 @@
 
 mod core_types;
 mod sections;
+mod weight;
 mod world;
 
 use std::collections::BTreeMap;

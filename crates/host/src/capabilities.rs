@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use capability::Capability;
 use engine::{Bound, Settings, State};
@@ -32,6 +32,8 @@ pub struct CapabilityConfig {
 pub struct Capabilities {
     data: PathBuf,
     keyvalue: OnceLock<keyvalue::KeyValue>,
+    // Components are loaded on several threads: the first opens the store, the others wait for it.
+    opening: Mutex<()>,
     logging: logging::Logging,
     config: config::Config,
     allowed: Arc<AllowList>,
@@ -57,6 +59,7 @@ impl Capabilities {
         Self {
             data: config.data,
             keyvalue: OnceLock::new(),
+            opening: Mutex::new(()),
             logging: logging::Logging::new(config.sink),
             config: config::Config::new(config.settings),
             allowed: Arc::new(config.allowed),
@@ -85,6 +88,7 @@ impl Capabilities {
 
     /// Opens what these imports need and is not open yet.
     pub fn open_for(&self, imports: &[String]) -> Result<(), CapabilityError> {
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let needs_keyvalue = imports.iter().any(|import| import.starts_with("wasi:keyvalue/"));
         if needs_keyvalue && self.keyvalue.get().is_none() {
             let disk = keyvalue::disk::Disk::open(self.keyvalue_folder())?;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 /// The name and number of the process that listens on `address`, where `/proc` shows it: always for one's own processes.
 pub(crate) fn holder_of(address: SocketAddr) -> Option<String> {
-    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
-    let inode = listening_inode(&table, address.port())?;
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    let inode = tables.iter().find_map(|table| listening_inode(table, address.port()))?;
     let socket = format!("socket:[{inode}]");
     let holds = |folder: &std::path::Path| {
         let open = std::fs::read_dir(folder.join("fd")).into_iter().flatten().flatten();

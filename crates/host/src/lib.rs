@@ -20,4 +20,4 @@ mod running;
 pub use capabilities::{Capabilities, CapabilityConfig, CapabilityError};
 pub use foreign::Foreign;
 pub use load::{LoadError, LoadedComponent, Source};
-pub use running::{HostConfig, HostError, Running, ServedReport};
+pub use running::{HostConfig, HostError, Report, Running, ServedReport};

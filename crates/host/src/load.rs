@@ -130,12 +130,12 @@ impl Loading<'_> {
         let bytes = artifact::fetch(path, self.size_max)?;
         let prepare = |error| LoadError::Prepare { path: path.clone(), source: error };
         let program = self.engines.read(&bytes, Use::Linked).map_err(prepare)?;
+        let imports = self.imports(&program);
+        linking::check(&imports).map_err(|missing| LoadError::Missing { path: path.clone(), source: missing })?;
         let is_handler = program.anatomy.patterns().contains(&engine::Pattern::HttpHandler);
         if !is_handler {
             return Err(LoadError::NotAHandler { path: path.clone(), what: describe(&program.anatomy), source: None });
         }
-        let imports = self.imports(&program);
-        linking::check(&imports).map_err(|missing| LoadError::Missing { path: path.clone(), source: missing })?;
         self.capabilities.open_for(&program.anatomy.imports)?;
         let loaded = self.engines.prepare(&program).map_err(prepare)?;
         let served = self.serve(&source, &program, &loaded)?;

@@ -51,6 +51,15 @@ pub struct ServedReport {
     pub counts: Vec<(&'static str, u64)>,
 }
 
+/// What became of all requests.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Report {
+    /// Of those that a component was found for.
+    pub components: Vec<ServedReport>,
+    /// Of the others.
+    pub plane: PlaneCounts,
+}
+
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -60,6 +69,14 @@ pub enum HostError {
     /// Components that cannot be served, all of them.
     #[error("{} of the components cannot be served", .0.len())]
     Load(Vec<LoadError>),
+    /// Two files that would be one component.
+    #[error("two components would be called {name}: {} and {}; the name comes from the file, and data are kept by it", files.0.display(), files.1.display())]
+    SameName {
+        /// The name.
+        name: model::ComponentName,
+        /// The files.
+        files: (std::path::PathBuf, std::path::PathBuf),
+    },
     /// Two components at one path.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -90,6 +107,7 @@ impl Explain for HostError {
         match self {
             Self::Cache(error) => error.code(),
             Self::Load(errors) => errors.first().map_or(Code::E0203, Explain::code),
+            Self::SameName { .. } => Code::E0302,
             Self::Route(error) => error.code(),
             Self::AddressInUse { .. } | Self::Listen { .. } => Code::E0301,
             Self::Threads(_) => Code::E0209,
@@ -116,6 +134,7 @@ impl Running {
             size_max: config.size_max,
             linkers: &Linkers::default(),
         };
+        check_names(&config.sources)?;
         let components = load_all(&loading, config.sources)?;
         let routes = components.iter().map(|component| (component.source.prefix.clone(), component.served.clone()));
         let plane = Plane::start(&config.plane, listener, Routes::new(routes)?).map_err(HostError::Threads)?;
@@ -134,15 +153,15 @@ impl Running {
     }
 
     /// What became of all requests so far.
-    pub fn report(&self) -> (Vec<ServedReport>, PlaneCounts) {
-        (report(&self.components), self.plane.counts())
+    pub fn report(&self) -> Report {
+        Report { components: report(&self.components), plane: self.plane.counts() }
     }
 
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
-    pub async fn drain(self, patience: Duration) -> (bool, Vec<ServedReport>) {
-        let has_drained = self.plane.drain(patience).await;
-        (has_drained, report(&self.components))
+    pub async fn drain(self, patience: Duration) -> (bool, Report) {
+        let (has_drained, plane) = self.plane.drain(patience).await;
+        (has_drained, Report { components: report(&self.components), plane })
     }
 }
 
@@ -152,6 +171,18 @@ fn report(components: &[LoadedComponent]) -> Vec<ServedReport> {
         counts: component.served.totals().to_vec(),
     };
     components.iter().map(report).collect()
+}
+
+/// Key-value data, settings and logs go by name, so a name stands for one file.
+fn check_names(sources: &[Source]) -> Result<(), HostError> {
+    let mut files = std::collections::BTreeMap::new();
+    for source in sources {
+        let first: &std::path::PathBuf = files.entry(&source.name).or_insert(&source.path);
+        if *first != source.path {
+            return Err(HostError::SameName { name: source.name.clone(), files: (first.clone(), source.path.clone()) });
+        }
+    }
+    Ok(())
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {

@@ -105,6 +105,11 @@ impl Wattle {
         Up::start(&mut self.up_command(arguments))
     }
 
+    /// As [`up`](Self::up), where it may end instead.
+    pub fn try_up(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Up, Ended> {
+        Up::try_start(&mut self.up_command(arguments))
+    }
+
     /// What [`up`](Self::up) starts, for a test that changes something of it.
     pub fn up_command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = self.command(["up", "--http", "127.0.0.1:0", "-o", "json"]);
@@ -122,16 +127,21 @@ impl Up {
     ///
     /// Where it ends instead, with what it said.
     pub fn start(command: &mut Command) -> Self {
+        Self::try_start(command).unwrap_or_else(|ended| panic!("wattle did not start: {}", ended.stderr))
+    }
+
+    /// Starts the command and waits until it serves or has ended.
+    pub fn try_start(command: &mut Command) -> Result<Self, Ended> {
         let mut process = Process::start(command);
         let mut url = None;
-        eventually("wattle listens", || {
+        eventually("wattle listens or has ended", || {
             let has_ended = process.has_ended();
             url = values(&process.stdout.text()).iter().find_map(|value| Some(value["listening"].as_str()?.to_owned()));
-            assert!(url.is_some() || !has_ended, "wattle did not start: {}", process.stderr.text());
-            url.is_some()
+            url.is_some() || has_ended
         });
-        let address = url.as_deref().and_then(|url| url.strip_prefix("http://")?.parse().ok());
-        Self { process, address: address.expect("it prints the address that it listens on") }
+        let Some(url) = url else { return Err(process.wait()) };
+        let address = url.strip_prefix("http://").and_then(|address| address.parse().ok());
+        Ok(Self { process, address: address.expect("it prints the address that it listens on") })
     }
 
     /// Where it listens.

@@ -1,9 +1,11 @@
 //! This is what starting a program by itself takes, whether it is run or called: folders, a runtime, a clock, and a word on how it
 //! ended.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use engine::{Engines, Failure as Ended, Settings};
+use engine::{Engines, Failure as Ended, Program, Refused, Settings, Use};
+use host::LoadError;
 use rt::{Activity, Ticker};
 use stdx::{ByteSize, Code};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
@@ -15,6 +17,11 @@ use crate::failure::Failure;
 pub(crate) struct Allowed {
     pub(crate) memory: ByteSize,
     pub(crate) seconds: f64,
+}
+
+/// Reads what a program is.
+pub(crate) fn read<'a>(engines: &Engines, bytes: &'a [u8], file: &Path) -> Result<Program<'a>, Failure> {
+    Ok(engines.read(bytes, Use::Alone).map_err(|source| LoadError::Prepare { path: file.to_owned(), source })?)
 }
 
 /// Lets the program into folders: each `HOST` or `HOST::GUEST`.
@@ -63,7 +70,12 @@ pub(crate) fn conclude(ended: Ended, what: &str, allowed: Allowed) -> Result<Exi
     let (code, text) = match ended {
         Ended::Exit(code) => return Ok(exit_code(code)),
         Ended::OutOfTime => (Code::E0207, format!("{what} was stopped after {} s", allowed.seconds)),
-        Ended::OutOfMemory(_) => (Code::E0208, format!("{what} needed more than {} of memory", allowed.memory)),
+        Ended::OutOfMemory(Refused::TableElements(count)) => {
+            (Code::E0208, format!("{what} wanted tables of {count} elements"))
+        }
+        Ended::OutOfMemory(Refused::Memory(_)) => {
+            (Code::E0208, format!("{what} needed more than {} of memory", allowed.memory))
+        }
         Ended::Full => (Code::E0209, format!("no room for {what}")),
         Ended::Trap(trap) => (Code::E0206, format!("{what} trapped: {trap}")),
     };

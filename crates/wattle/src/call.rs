@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use engine::call::{self, Call, CallError, Instance, Request};
 use engine::core_module::{self, CoreState};
-use engine::{Bound, Engines, Failure as Ended, Form, Layout, Limits, Loaded, Program, State, Use};
+use engine::{Bound, Engines, Failure as Ended, Form, Layout, Limits, Loaded, Program, State};
 use host::{Capabilities, Foreign, linking};
 use stdx::{ByteSize, Code, printable};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -66,9 +66,9 @@ pub(crate) fn run(command: CallCommand, common: &Common, output: Output) -> Resu
     let requests = command.requests()?;
     let engines = Engines::open(common.engines(Layout::OnDemand))?;
     let bytes = artifact::fetch(&command.file, common.size_max())?;
-    let program = engines.read(&bytes, Use::Alone)?;
+    let program = alone::read(&engines, &bytes, &command.file)?;
     let foreign = core_module::foreign_imports(&program.anatomy);
-    if !foreign.is_empty() && !program.anatomy.has_world {
+    if !foreign.is_empty() {
         return Err(Foreign(foreign).into());
     }
     let capabilities = Capabilities::new(command.imports.capabilities()?);
@@ -102,7 +102,8 @@ impl CallCommand {
                 pairs.map(|(name, json)| Request::with_json(name, json)).collect()
             }
             count => {
-                let text = format!("{count} times --json for {} functions: it is given once for each", self.calls.len());
+                let text =
+                    format!("{count} times --json for {} functions: it is given once for each", self.calls.len());
                 return Err(Failure::new(Code::E0501, text));
             }
         };

@@ -8,6 +8,7 @@
 //! | 69 | the world: a port, a folder, another process |
 //! | 70 | a defect of wattle |
 //! | 124 | out of time |
+//! | 130 | stopped at once by a second Ctrl-C |
 //! | 134 | the program trapped |
 //!
 //! A program that `wattle run` started and that ended by itself gives its own exit code.

@@ -5,10 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use engine::{Engines, Loaded, PrepareError, Program};
+use host::LoadError;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Looks the program up or compiles it, with a spinner on a terminal.
-pub(crate) fn prepare(engines: &Engines, program: &Program<'_>, file: &Path) -> Result<Loaded, PrepareError> {
+pub(crate) fn prepare(engines: &Engines, program: &Program<'_>, file: &Path) -> Result<Loaded, LoadError> {
+    try_prepare(engines, program, file).map_err(|source| LoadError::Prepare { path: file.to_owned(), source })
+}
+
+fn try_prepare(engines: &Engines, program: &Program<'_>, file: &Path) -> Result<Loaded, PrepareError> {
     if let Some(loaded) = engines.find(program)? {
         return Ok(loaded);
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::core_module::{self, CoreState};
-use engine::{Engines, Failure as Ended, Layout, Limits, Loaded, Pattern, Program, State, Use, command};
-use host::{Capabilities, Foreign, linking};
+use engine::{Engines, Failure as Ended, Form, Layout, Limits, Loaded, Pattern, Program, State, command};
+use host::{Capabilities, Foreign, LoadError, linking};
 use rt::Tick;
 use stdx::{ByteSize, Code};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -52,7 +52,7 @@ pub(crate) fn run(mut run: Run, common: &Common) -> Result<ExitCode, Failure> {
     sigpipe::reset();
     let engines = Engines::open(common.engines(Layout::OnDemand))?;
     let bytes = artifact::fetch(&run.file, common.size_max())?;
-    let program = engines.read(&bytes, Use::Alone)?;
+    let program = alone::read(&engines, &bytes, &run.file)?;
     let foreign = core_module::foreign_imports(&program.anatomy);
     if !foreign.is_empty() {
         return Err(Foreign(foreign).into());
@@ -62,7 +62,7 @@ pub(crate) fn run(mut run: Run, common: &Common) -> Result<ExitCode, Failure> {
         let what = if patterns.is_empty() {
             "has nothing to run".to_owned()
         } else {
-            format!("is a {}", patterns.join(" and "))
+            format!("is for use as {}", patterns.join(" and "))
         };
         return Err(Failure::new(Code::E0205, format!("{} is not a command: it {what}", run.file.display())));
     }
@@ -91,10 +91,13 @@ async fn start(
         Loaded::Component(component) => {
             let name = run.imports.name_of(&run.file);
             let capabilities = Capabilities::new(run.imports.capabilities()?);
-            linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;
+            if program.anatomy.form == Form::Component {
+                linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;
+            }
             capabilities.open_for(&program.anatomy.imports)?;
             let settings = program.recipe.settings;
             let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(alone::engine_failure)?;
+            linker.instantiate_pre(component).map_err(|source| LoadError::Shape { path: run.file.clone(), source })?;
             let state = State::new(&mut wasi, &limits, capabilities.bind(&name));
             Ok(command::run_component(component, &linker, state, deadline).await)
         }

@@ -54,9 +54,12 @@ struct LimitFlags {
     /// Time for one request, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = crate::imports::seconds)]
     timeout: f64,
+    /// Instances of one component that exist at once, those made ahead of need included
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().instances)]
+    instances: usize,
     /// Instances that exist at once, of all components together
-    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
-    instances: u32,
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=16_000))]
+    instances_total: u32,
     /// Requests that one component works on at once
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().concurrency)]
     concurrency: usize,
@@ -77,7 +80,7 @@ pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, F
         |error: std::io::Error| Failure::new(Code::E0209, format!("the host cannot start its threads: {error}"));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(cannot_start)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let running = Running::start(config).map_err(|error| match error {
             HostError::Load(errors) => Failure::all(&errors),
             error => error.into(),
@@ -85,19 +88,23 @@ pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, F
         show(&running, output);
         stop_signal().await;
         stop(running, patience, output).await
-    })
+    });
+    // After a second Ctrl-C the data plane still runs; it ends with the process.
+    runtime.shutdown_background();
+    ended
 }
 
 fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConfig, Failure> {
     let limits = Limits {
         memory: up.limits.memory,
         timeout: Duration::from_secs_f64(up.limits.timeout),
+        instances: up.limits.instances,
         concurrency: up.limits.concurrency,
         request_body: up.limits.max_body,
         request_head: up.limits.max_head,
         ..Limits::default()
     };
-    let layout = Layout::Pooled { instances: up.limits.instances, memory_max: up.limits.memory };
+    let layout = Layout::Pooled { instances: up.limits.instances_total, memory_max: up.limits.memory };
     let cores = up.threads.map_or_else(rt::cores_available, usize::from);
     Ok(HostConfig {
         sources,
@@ -192,13 +199,12 @@ async fn stop_signal() {
 
 /// Drains, unless the user asks a second time, and says what became of all requests.
 async fn stop(running: Running, patience: Duration, output: Output) -> Result<ExitCode, Failure> {
-    let (_, plane) = running.report();
     output.print("stopping: running requests are let end (Ctrl-C again stops at once)", &json!({ "stopping": true }));
-    let (has_drained, reports) = tokio::select! {
+    let (has_drained, report) = tokio::select! {
         drained = running.drain(patience) => drained,
         () = stop_signal() => return Ok(ExitCode::from(130)),
     };
-    for report in &reports {
+    for report in &report.components {
         let happened: Vec<_> = report
             .counts
             .iter()
@@ -210,9 +216,14 @@ async fn stop(running: Running, patience: Duration, output: Output) -> Result<Ex
             report.counts.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
         output.print(&format!("{}: {text}", report.name), &json!({ "component": report.name, "requests": counts }));
     }
+    for (what, count) in [("head too large", report.plane.head_too_large), ("no route", report.plane.no_route)] {
+        if count > 0 && output == Output::Text {
+            crate::output::say(&format!("no component: {count} {what}"));
+        }
+    }
     output.print(
         if has_drained { "stopped" } else { "stopped; some requests were cut off" },
-        &json!({ "stopped": { "drained": has_drained, "connections": plane } }),
+        &json!({ "stopped": { "drained": has_drained, "connections": report.plane } }),
     );
     Ok(ExitCode::SUCCESS)
 }

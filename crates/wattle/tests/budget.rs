@@ -151,7 +151,18 @@ struct Up {
 impl Up {
     fn start(mut command: Command) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        command.args(["up", "--http", "127.0.0.1:0", "--threads", "1", "-o", "json", "--reuse", "--instances", "4"]);
+        command.args([
+            "up",
+            "--http",
+            "127.0.0.1:0",
+            "--threads",
+            "1",
+            "-o",
+            "json",
+            "--reuse",
+            "--instances-total",
+            "4",
+        ]);
         command.arg("--cache").arg(folder.join("budget-cache")).arg("--data").arg(folder.join("budget-data"));
         let mut child =
             command.arg(guest("hello")).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");

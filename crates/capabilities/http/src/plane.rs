@@ -128,24 +128,32 @@ impl Plane {
 
     /// What happened beside the requests of components.
     pub fn counts(&self) -> PlaneCounts {
-        self.shares.iter().fold(PlaneCounts::default(), |counts, share| PlaneCounts {
-            head_too_large: counts.head_too_large + share.head_too_large.load(Ordering::Relaxed),
-            no_route: counts.no_route + share.no_route.load(Ordering::Relaxed),
-        })
+        PlaneCounts::of(&self.shares)
     }
 
-    /// Stops accepting, lets running requests end for at most `patience`, and ends. Says whether all of them ended.
-    pub async fn drain(self, patience: Duration) -> bool {
+    /// Stops accepting, lets running requests end for at most `patience`, and ends. Says whether all of them ended,
+    /// and what happened beside the requests of components.
+    pub async fn drain(self, patience: Duration) -> (bool, PlaneCounts) {
         drop(self.acceptor);
         self.phase.send_replace(Phase::Draining);
-        let mut cores = tokio::task::spawn_blocking(move || self.cores.join());
+        let mut cores = tokio::task::spawn_blocking(|| self.cores.join());
         let in_time = tokio::time::timeout(patience, &mut cores).await;
         if in_time.is_err() {
             self.phase.send_replace(Phase::Over);
             // The cores end as soon as whatever runs on them gives way, at the next tick.
             drop(cores.await);
         }
-        in_time.is_ok_and(|joined| joined.is_ok_and(|panicked| panicked == 0))
+        let has_drained = in_time.is_ok_and(|joined| joined.is_ok_and(|panicked| panicked == 0));
+        (has_drained, PlaneCounts::of(&self.shares))
+    }
+}
+
+impl PlaneCounts {
+    fn of(shares: &[Share]) -> Self {
+        shares.iter().fold(PlaneCounts::default(), |counts, share| PlaneCounts {
+            head_too_large: counts.head_too_large + share.head_too_large.load(Ordering::Relaxed),
+            no_route: counts.no_route + share.no_route.load(Ordering::Relaxed),
+        })
     }
 }
 

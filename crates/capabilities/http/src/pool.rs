@@ -35,7 +35,11 @@ pub(crate) struct Instance<H> {
     pub(crate) store: Store<State>,
     pub(crate) handler: H,
     pub(crate) answered: u32,
+    _alive: Alive,
 }
+
+/// An instance that exists, counted among those of its component.
+struct Alive(Arc<Served>);
 
 /// The instances of one component on one core.
 pub(crate) struct Pool {
@@ -194,24 +198,49 @@ impl Pool {
         }
     }
 
+    /// Counts one more instance. Those that only wait for being torn down make room for it.
+    fn one_more(&self) -> Result<Alive, Failure> {
+        Alive::count(&self.served).or_else(|full| match self.serial.clear_used() + self.concurrent.clear_used() {
+            0 => Err(full),
+            _ => Alive::count(&self.served),
+        })
+    }
+
     async fn make_serial(&self, deadline: Tick) -> Result<Instance<Proxy>, Failure> {
         let Handler::P2(pre) = &self.served.handler else { unreachable!("a pool makes what its component exports") };
+        let alive = self.one_more()?;
         let mut store = new_store(pre.engine(), (self.served.new_state)());
         start_clock(&mut store, deadline);
         match pre.instantiate_async(&mut store).await {
-            Ok(handler) => Ok(Instance { store, handler, answered: 0 }),
+            Ok(handler) => Ok(Instance { store, handler, answered: 0, _alive: alive }),
             Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
         }
     }
 
     async fn make_concurrent(&self, deadline: Tick) -> Result<Instance<Service>, Failure> {
         let Handler::P3(pre) = &self.served.handler else { unreachable!("a pool makes what its component exports") };
+        let alive = self.one_more()?;
         let mut store = new_store(pre.engine(), (self.served.new_state)());
         start_clock(&mut store, deadline);
         match pre.instantiate_async(&mut store).await {
-            Ok(handler) => Ok(Instance { store, handler, answered: 0 }),
+            Ok(handler) => Ok(Instance { store, handler, answered: 0, _alive: alive }),
             Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
         }
+    }
+}
+
+// === impl Alive ===
+
+impl Alive {
+    /// One more instance, where its component may have one more.
+    fn count(served: &Arc<Served>) -> Result<Self, Failure> {
+        if served.count_instance() { Ok(Self(served.clone())) } else { Err(Failure::Full) }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.forget_instance();
     }
 }
 

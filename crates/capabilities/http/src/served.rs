@@ -29,6 +29,7 @@ pub struct Served {
     /// What happened to its requests, one set for each core.
     pub counts: Box<[Counts]>,
     in_flight: AtomicUsize,
+    instances: AtomicUsize,
 }
 
 /// The handler that a component exports, ready to be instantiated.
@@ -118,6 +119,20 @@ impl Served {
         is_free
     }
 
+    /// Counts a new instance, where there may be one more.
+    pub(crate) fn count_instance(&self) -> bool {
+        let may_be = self.instances.fetch_add(1, Ordering::Relaxed) < self.limits.instances;
+        if !may_be {
+            self.forget_instance();
+        }
+        may_be
+    }
+
+    /// An instance that was counted is gone.
+    pub(crate) fn forget_instance(&self) {
+        self.instances.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Gives a place back that was taken with [`enter`](Self::enter).
     pub(crate) fn leave(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -147,7 +162,16 @@ impl ServedParts {
         };
         let counts = (0..self.cores).map(|_| Counts::default()).collect();
         let Self { name, limits, reuse, new_state, .. } = self;
-        Ok(Served { name, handler, limits, reuse, new_state, counts, in_flight: AtomicUsize::new(0) })
+        Ok(Served {
+            name,
+            handler,
+            limits,
+            reuse,
+            new_state,
+            counts,
+            in_flight: AtomicUsize::new(0),
+            instances: AtomicUsize::new(0),
+        })
     }
 }
 

@@ -34,8 +34,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             key: ByteSize::kib(4),
-            value: ByteSize::mib(8),
-            batch: ByteSize::mib(16),
+            value: ByteSize::mib(4),
+            batch: ByteSize::mib(6),
             batch_keys: 10_000,
             page: 1_000,
             bucket_name: 256,

@@ -100,9 +100,9 @@ impl Function {
                 (None, _) => return Err(count()),
             };
             arguments.push(read.map_err(|error| CallError::Argument {
-                function: self.to_string(),
+                function: stdx::printable(&self.path()).to_string(),
                 parameter,
-                error,
+                error: Box::new(error),
                 example: self.example(),
             })?);
         }

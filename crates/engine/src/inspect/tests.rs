@@ -22,6 +22,20 @@ fn what_cannot_be_a_world_is_said_so() {
     assert_eq!(component.exports, [Export::Item { name: "m".into(), ty: "not read".into() }]);
 }
 
+/// One interface under many names is small in the binary and large in WIT.
+#[test]
+fn a_world_that_grows_when_it_is_written_out_is_not() {
+    let functions: String = (0..1_000).map(|n| format!(r#"(export "f{n}" (func (type $f)))"#)).collect();
+    let exports: String = (0..900).map(|n| format!(r#"(export "e{n}" (instance $x))"#)).collect();
+    let component = inspected(&format!(
+        r#"(component (type $f (func))
+            (import "a:b/c" (instance $x (alias outer 1 $f (type $f)) {functions})) {exports})"#
+    ));
+    let World::NotShown(why) = component.world else { panic!("it is too large") };
+    assert_eq!(why, "it has 901901 functions, types and parameters, and at most 50000 are shown");
+    assert_eq!(component.exports.len(), 900);
+}
+
 /// Bytes are changed one at a time: whatever comes out, nothing panics.
 #[test]
 fn a_damaged_program_is_read_or_refused() {

@@ -1,9 +1,9 @@
 //! Reads the WIT world of a program: what it imports and exports in the words of its author.
 
-use wasmparser::{Parser, Payload};
 use wit_component::{DecodedWasm, WitPrinter};
 use wit_parser::{Function, FunctionKind, InterfaceId, PackageId, Resolve, WorldId, WorldItem};
 
+use super::weight;
 use crate::anatomy::{Anatomy, Form};
 
 /// The WIT world of a program.
@@ -53,8 +53,8 @@ pub struct FunctionText {
     pub ty: String,
 }
 
-/// Bytes of component structure that are decoded: what lies outside of core modules.
-const STRUCTURE_MAX: u64 = 8 << 20;
+/// Functions, types and parameters that are decoded. All of WASI together has about two thousand.
+const ITEMS_MAX: u64 = 50_000;
 
 // === impl World ===
 
@@ -64,8 +64,14 @@ impl World {
         if anatomy.form == Form::CoreModule && !anatomy.has_world {
             return Self::None;
         }
-        if anatomy.form == Form::Component && structure_size(bytes) > STRUCTURE_MAX {
-            return Self::NotShown("it is too large to be decoded".into());
+        match items(bytes, anatomy.form) {
+            Ok(items) if items > ITEMS_MAX => {
+                return Self::NotShown(format!(
+                    "it has {items} functions, types and parameters, and at most {ITEMS_MAX} are shown"
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => return Self::NotShown(error.to_string()),
         }
         match anatomy.form {
             Form::CoreModule => match wit_component::metadata::decode(bytes) {
@@ -150,13 +156,10 @@ fn function_type(resolve: &Resolve, function: &Function) -> String {
     format!("{is_async}func({parameters}){result}")
 }
 
-/// Bytes outside of core modules, which is what the decoder turns into types.
-fn structure_size(bytes: &[u8]) -> u64 {
-    let mut size = bytes.len() as u64;
-    for payload in Parser::new(0).parse_all(bytes) {
-        if let Ok(Payload::ModuleSection { unchecked_range, .. }) = payload {
-            size = size.saturating_sub(unchecked_range.len() as u64);
-        }
+/// How much there is to decode: in the component itself, or in the sections of a core module.
+fn items(bytes: &[u8], form: Form) -> wasmparser::Result<u64> {
+    match form {
+        Form::Component => weight::items(bytes),
+        Form::CoreModule => weight::worlds(bytes).map(weight::items).sum(),
     }
-    size
 }

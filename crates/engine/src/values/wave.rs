@@ -1,5 +1,8 @@
 //! These are component values as WAVE, the text form of the component model.
 
+use std::error::Error as _;
+
+use wasm_wave::parser::{ParserError, ParserErrorKind};
 use wasm_wave::untyped::UntypedValue;
 use wasmtime::component::{Type, Val};
 
@@ -21,15 +24,21 @@ pub(crate) fn from_wave(ty: &Type, text: &str) -> Result<Val, ValueError> {
     value.to_wasm_value(ty).map_err(|error| ValueError::new(ty, problem(text, &error)))
 }
 
-/// What was given, and where in it the problem is when that is only a part.
-fn problem(text: &str, error: &wasm_wave::parser::ParserError) -> String {
+/// What was given, and what is wrong with it where that is more than its type.
+fn problem(text: &str, error: &ParserError) -> String {
     let whole = text.trim();
     let part = text.get(error.span()).unwrap_or_default().trim();
-    let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
+    let reason = match (error.source(), error.detail()) {
+        (Some(source), _) => source.to_string(),
+        (None, Some(detail)) => format!("{}: {detail}", error.kind()),
+        (None, None) => error.kind().to_string(),
+    };
+    let is_only_the_type = matches!(error.kind(), ParserErrorKind::InvalidType | ParserErrorKind::InvalidValue);
     match part {
-        "" => format!("{} ({}{detail})", cut(whole), error.kind()),
-        part if part == whole => cut(whole),
-        part => format!("{} ({}{detail} in {})", cut(whole), error.kind(), cut(part)),
+        "" => format!("{} ({reason})", cut(whole)),
+        part if part == whole && is_only_the_type => cut(whole),
+        part if part == whole => format!("{} ({reason})", cut(whole)),
+        part => format!("{} ({reason} in {})", cut(whole), cut(part)),
     }
 }
 

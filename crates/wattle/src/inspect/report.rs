@@ -76,9 +76,8 @@ impl Report {
             World::NotShown(why) => (None, Some(why)),
         };
         let patterns = anatomy.patterns();
-        let patterns = patterns.into_iter().map(|pattern| {
-            json!({ "pattern": pattern, "command": self.command(pattern) })
-        });
+        let patterns =
+            patterns.into_iter().map(|pattern| json!({ "pattern": pattern, "command": self.command(pattern) }));
         json!({
             "file": self.file,
             "form": anatomy.form,
@@ -121,7 +120,8 @@ impl Report {
         }
         anatomy.wasi().iter().try_for_each(|wasi| write!(f, ", {}", wasi.as_str()))?;
         write!(f, ", {}", ByteSize::bytes(anatomy.size))?;
-        let commands: BTreeSet<String> = anatomy.patterns().into_iter().map(|pattern| self.command(pattern)).collect();
+        let mut commands: Vec<String> = anatomy.patterns().into_iter().map(|pattern| self.command(pattern)).collect();
+        commands.dedup();
         commands.iter().try_for_each(|command| line(f, "use", command))?;
         line(f, "blake3", &self.inspection.blake3)?;
         self.inspection.annotations.iter().try_for_each(|(name, text)| line(f, name, text))
@@ -140,9 +140,7 @@ impl Report {
         for import in &self.imports {
             write!(f, "\n  {:width$}  -> {}", printable(&import.name).to_string(), import.linked)?;
         }
-        self.foreign
-            .iter()
-            .try_for_each(|name| write!(f, "\n  {}  -> nothing on this host offers it", printable(name)))
+        self.foreign.iter().try_for_each(|name| write!(f, "\n  {}  -> nothing on this host offers it", printable(name)))
     }
 
     fn write_exports(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -153,7 +151,8 @@ impl Report {
                 Export::Interface { name, functions } => {
                     write!(f, "\n  {}", printable(name))?;
                     let mut functions = functions.iter();
-                    functions.try_for_each(|function| write!(f, "\n    {}: {}", printable(&function.name), function.ty))?;
+                    functions
+                        .try_for_each(|function| write!(f, "\n    {}: {}", printable(&function.name), function.ty))?;
                 }
             }
         }

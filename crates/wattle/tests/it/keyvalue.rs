@@ -83,8 +83,9 @@ fn two_components_of_one_name_are_refused() {
     let wattle = wattle();
     wattle.write("a/app.wasm", std::fs::read(testkit::guest("counter")).expect("a component"));
     wattle.write("b/app.wasm", std::fs::read(testkit::guest("kv-draft2")).expect("a component"));
-    let ended = wattle.run(["up", "--http=127.0.0.1:0", "--threads=0", "--route=/a=a/app.wasm", "--route=/b=b/app.wasm"]);
-    assert_eq!(ended.code, Some(2), "the flags are wrong, so it ends: {}", ended.stderr);
+    let ended =
+        wattle.try_up(["--route=/a=a/app.wasm", "--route=/b=b/app.wasm"]).expect_err("they are told apart by name");
+    assert_eq!(ended.code, Some(65));
 }
 
 /// Several components are loaded at once, and whichever comes first opens the store for all.

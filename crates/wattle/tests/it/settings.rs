@@ -5,8 +5,8 @@ use testkit::Up;
 use crate::{guest, wattle};
 
 const FILES: [(&str, &str); 3] = [
-    ("settings.toml", "greeting = 'from file'\nretries = 3\n[shop]\nname = 'x'\n"),
-    ("settings.json", r#"{ "greeting": "from file", "retries": 3, "shop": { "name": "x" } }"#),
+    ("settings.toml", "greeting = 'from file'\nretries = 3\n\"shop.name\" = 'x'\n"),
+    ("settings.json", r#"{ "greeting": "from file", "retries": 3, "shop.name": "x" }"#),
     ("settings.env", "greeting=from file\nretries=3\nshop.name=x\n"),
 ];
 
@@ -42,7 +42,8 @@ fn flags_win_over_the_environment_and_that_over_a_file() {
     let wattle = wattle();
     wattle.write("settings.toml", "a = 'file'\nb = 'file'\nc = 'file'\n");
     let mut command = wattle.up_command([&guest("settings"), "--config-file=settings.toml", "--config=a=flag"]);
-    let up = Up::start(command.env("WATTLE_CONFIG_A", "variable").env("WATTLE_CONFIG_B", "variable").env("OTHER", "no"));
+    let up =
+        Up::start(command.env("WATTLE_CONFIG_A", "variable").env("WATTLE_CONFIG_B", "variable").env("OTHER", "no"));
     assert_eq!(text(&up, "/"), "a=flag\nb=variable\nc=file\n");
 }
 

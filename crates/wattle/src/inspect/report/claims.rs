@@ -34,7 +34,7 @@ impl Claims {
                 Ok(view) => Self::Read { view: Box::new(view), digest_checked: false },
                 Err(error) => Self::NotRead { why: chain(&error) },
             }),
-            tokens => Some(Self::NotRead { why: format!("there are {} of them, and one may be", tokens.len()) }),
+            tokens => Some(Self::NotRead { why: format!("there are {}, and there may be one", tokens.len()) }),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Reports of programs in text.
 
-use expect_test::{Expect, expect};
 use engine::ScanLimits;
 use engine::inspect::inspect;
+use expect_test::{Expect, expect};
 
 use super::*;
 
@@ -34,7 +34,21 @@ fn a_component_is_shown_with_its_functions_and_what_its_imports_are_linked_to() 
             (export "demo:calc/ops@0.1.0" (instance $ops))
             (export "add" (func $f))
             (@producers (language "Rust" "2024") (processed-by "wit\1b[2Jbindgen" "0.50")))"#,
-        &expect![[""]],
+        &expect![[r#"
+            it.wasm: component, library, WASI 0.2, 417 B
+              use           wattle call it.wasm 'FUNCTION(ARGUMENTS)'
+              blake3        86b3817b4b04bc4770adf55d74665c43180ed351cb1812bf467d59fe339a9aec
+            imports
+              wasi:io/poll@0.2.3     -> this host
+              acme:weather/forecast  -> nothing on this host offers it
+            exports
+              demo:calc/ops@0.1.0
+                add: func(a: u32, b: u32) -> u32
+              add: func(a: u32, b: u32) -> u32
+            made with
+              language      Rust 2024
+              processed-by  wit\u{1b}[2Jbindgen 0.50
+            consists of 3 parts, 1 function; sections: 1 alias, 1 canonical function, 1 component, 1 core instance, 2 custom, 1 export, 2 import, 1 instance, 1 module, 4 type"#]],
     );
 }
 
@@ -49,15 +63,33 @@ fn a_core_module_is_shown_with_numbers() {
             (func (export "add") (param i32 i64) (result i32 f64) (local.get 0) (f64.const 1))
             (memory (export "memory") 1)
             (@custom "version" "1.2.3"))"#,
-        &expect![[""]],
+        &expect![[r#"
+            it.wasm: core module, reactor, WASI 0.1, 192 B
+              use           wattle call it.wasm 'FUNCTION(ARGUMENTS)'
+              blake3        6d59075645107ac50bf21fcefd10d19391fa6ab096156b7e4be650038caec8eb
+              version       1.2.3
+            imports
+              wasi_snapshot_preview1 (2 functions)  -> this host
+              env log  -> nothing on this host offers it
+            exports
+              _initialize: func()
+              add: func(i32, i64) -> (i32, f64)
+              memory: memory
+            consists of 1 part, 2 functions; sections: 1 code, 1 custom, 1 export, 1 function, 1 import, 1 memory, 1 type"#]],
     );
 }
 
 #[test]
 fn claims_say_no_more_than_was_checked() {
     let claims = |text: &str| report(text).claims.expect("claims").to_string();
-    expect![[""]].assert_eq(&claims(r#"(module (@custom "jwt" "a.b.c"))"#));
-    expect![[""]].assert_eq(&claims(r#"(module (@custom "jwt" "a") (@custom "wasmcloud_jwt" "b"))"#));
+    expect![[r#"
+
+        claims cannot be read: it is not three parts of base64url with dots between"#]]
+    .assert_eq(&claims(r#"(module (@custom "jwt" "a.b.c"))"#));
+    expect![[r#"
+
+        claims cannot be read: there are 2, and there may be one"#]]
+    .assert_eq(&claims(r#"(module (@custom "jwt" "a") (@custom "wasmcloud_jwt" "b"))"#));
     let nested = r#"(component (core module (@custom "jwt" "a.b.c")))"#;
     assert!(report(nested).claims.is_none());
 }

@@ -190,15 +190,11 @@ impl Engines {
     #[expect(unsafe_code, reason = "advice about memory takes a raw range")]
     pub fn rest(component: &Component) {
         let image = component.image_range();
-        let page = rustix::param::page_size();
-        let start = image.start.align_offset(page);
-        let length = (image.end as usize).saturating_sub(image.start as usize).saturating_sub(start) / page * page;
-        // SAFETY: the range is the component's own image, which is mapped while the component lives, and this advice never
-        // changes what a page holds: one that cannot be read again from its file stays.
-        let advised = unsafe {
-            let first = image.start.add(start).cast_mut().cast();
-            rustix::mm::madvise(first, length, rustix::mm::Advice::LinuxPageOut)
-        };
+        let length = (image.end as usize).saturating_sub(image.start as usize);
+        // SAFETY: the range is the component's own image, which is mapped from a page's start while the component lives, and
+        // this advice never changes what a page holds: one that cannot be read again from its file stays.
+        let advised =
+            unsafe { rustix::mm::madvise(image.start.cast_mut().cast(), length, rustix::mm::Advice::LinuxPageOut) };
         if let Err(error) = advised {
             tracing::debug!(%error, "the image stays in memory");
         }

@@ -8,7 +8,6 @@
 //! 1. What changes the code is in [`Settings`]; what only changes how instances are laid out is in [`Layout`].
 //! 2. Every engine counts epochs: nothing runs without a way to stop it.
 
-use stdx::ByteSize;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 /// How WebAssembly becomes something that runs.
@@ -43,8 +42,6 @@ pub enum Layout {
     Pooled {
         /// Instances that can exist at once.
         instances: u32,
-        /// The largest linear memory that any of them may have.
-        memory_max: ByteSize,
     },
 }
 
@@ -94,15 +91,15 @@ impl Settings {
                 config.target(if cfg!(target_pointer_width = "64") { "pulley64" } else { "pulley32" })?;
             }
         }
-        if let Layout::Pooled { instances, memory_max } = layout {
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances, memory_max)));
+        if let Layout::Pooled { instances } = layout {
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
         }
         Ok(config)
     }
 }
 
 /// The three settings that keep memory resident are worth a third of a request: a page fault costs more than a memset.
-fn pool(instances: u32, memory_max: ByteSize) -> PoolingAllocationConfig {
+fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.linear_memory_keep_resident(1 << 20).table_keep_resident(64 << 10).pagemap_scan(Enabled::Auto);
     // A component made of several modules has several memories and tables.
@@ -111,7 +108,8 @@ fn pool(instances: u32, memory_max: ByteSize) -> PoolingAllocationConfig {
         .total_memories(instances.saturating_mul(2))
         .total_tables(instances.saturating_mul(4))
         .total_stacks(instances)
-        .max_memory_size(memory_max.as_usize())
+        // Addresses cost nothing: the meter of each instance holds it to its limit.
+        .max_memory_size(1 << 32)
         .table_elements(1 << 16)
         .max_core_instances_per_component(64)
         .max_memories_per_component(16)

@@ -13,7 +13,9 @@ pub(crate) fn holder_of(address: SocketAddr) -> Option<String> {
             .any(|target| target.as_os_str() == socket.as_str())
     };
     let processes = std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
-    let holder = processes.filter(|path| path.join("comm").exists()).find(|path| holds(path))?;
+    let holder = processes
+        .filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit)))
+        .find(|path| holds(path))?;
     let name = std::fs::read_to_string(holder.join("comm")).ok()?;
     Some(format!("{} (process {})", name.trim(), holder.file_name()?.to_string_lossy()))
 }

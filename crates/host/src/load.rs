@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{Anatomy, Engines, Limits, Loaded, PrepareError, Program, Settings, State, Use};
-use http_capability::{NotAHandler, Reuse, Served, ServedParts};
+use http_capability::{NotAHandler, Reuse, Room, Served, ServedParts};
 use model::ComponentName;
 use route::Prefix;
 use stdx::{Code, Explain};
@@ -112,6 +112,7 @@ pub(crate) struct Loading<'a> {
     pub(crate) cores: usize,
     pub(crate) size_max: stdx::ByteSize,
     pub(crate) linkers: &'a Linkers,
+    pub(crate) room: &'a Arc<Room>,
 }
 
 /// The linkers of a host: one an engine, shared by all its components.
@@ -169,6 +170,7 @@ impl Loading<'_> {
             reuse: self.reuse,
             new_state: Box::new(move || State::new(&mut wasi(), &limits, bound.clone())),
             cores: self.cores,
+            room: self.room.clone(),
         };
         let not_a_handler = |error| LoadError::NotAHandler {
             path: path.clone(),

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{CacheError, Engines, EnginesConfig, Limits};
-use http_capability::{Plane, PlaneConfig, PlaneCounts, Reuse};
+use engine::{CacheError, Engines, EnginesConfig, Layout, Limits};
+use http_capability::{Plane, PlaneConfig, PlaneCounts, Reuse, Room};
 use route::{RouteError, Routes};
 use rt::{Activity, Ticker};
 use stdx::{ByteSize, Code, Explain};
@@ -122,6 +122,7 @@ impl Running {
     pub fn start(config: HostConfig) -> Result<Self, HostError> {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
         let listener = listen(config.http)?;
+        let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let capabilities = Capabilities::new(config.capabilities);
         let loading = Loading {
@@ -133,6 +134,7 @@ impl Running {
             cores: config.plane.cores,
             size_max: config.size_max,
             linkers: &Linkers::default(),
+            room: &room,
         };
         check_names(&config.sources)?;
         let components = load_all(&loading, config.sources)?;
@@ -171,6 +173,13 @@ fn report(components: &[LoadedComponent]) -> Vec<ServedReport> {
         counts: component.served.totals().to_vec(),
     };
     components.iter().map(report).collect()
+}
+
+fn instances_max(layout: Layout) -> usize {
+    match layout {
+        Layout::OnDemand => usize::MAX,
+        Layout::Pooled { instances, .. } => instances as usize,
+    }
 }
 
 /// Key-value data, settings and logs go by name, so a name stands for one file.

@@ -91,7 +91,8 @@ impl Wattle {
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(&self.binary);
         command.env_clear().env("HOME", self.home.path()).current_dir(self.home.path());
-        command.args(arguments).arg("--cache").arg(&self.cache);
+        // First, since `run` gives all that comes behind the file to the program.
+        command.arg("--cache").arg(&self.cache).args(arguments);
         command
     }
 

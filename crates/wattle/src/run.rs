@@ -69,11 +69,22 @@ pub(crate) fn run(mut run: Run, common: &Common) -> Result<ExitCode, Failure> {
     let loaded = progress::prepare(&engines, &program, &run.file)?;
     let runtime = alone::new_runtime()?;
     let ticker = run.timeout.map(|_| alone::spawn_clock(&engines, program.recipe.settings)).transpose()?;
-    let ended = runtime.block_on(start(&run, &engines, &program, &loaded))?;
+    let ended = runtime.block_on(within(run.timeout, start(&run, &engines, &program, &loaded)))?;
     drop(ticker);
     // A thread that still waits for standard input would keep the runtime from ending.
     runtime.shutdown_background();
     conclude(ended, &run)
+}
+
+/// A program that waits for the host executes nothing that the clock of the engine could stop: a timer ends it.
+async fn within(
+    seconds: Option<f64>,
+    work: impl Future<Output = Result<Result<i32, Ended>, Failure>>,
+) -> Result<Result<i32, Ended>, Failure> {
+    let Some(seconds) = seconds else { return work.await };
+    tokio::time::timeout(Duration::from_secs_f64(seconds) + 2 * rt::TICK, work)
+        .await
+        .unwrap_or(Ok(Err(Ended::OutOfTime)))
 }
 
 /// Runs the program to its end.

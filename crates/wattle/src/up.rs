@@ -55,8 +55,8 @@ struct LimitFlags {
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = crate::imports::seconds)]
     timeout: f64,
     /// Instances of one component that exist at once, those made ahead of need included
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().instances)]
-    instances: usize,
+    #[arg(long, value_name = "COUNT", default_value_t = 640, value_parser = clap::value_parser!(u32).range(1..=16_000))]
+    instances: u32,
     /// Instances that exist at once, of all components together
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=16_000))]
     instances_total: u32,
@@ -98,13 +98,13 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
     let limits = Limits {
         memory: up.limits.memory,
         timeout: Duration::from_secs_f64(up.limits.timeout),
-        instances: up.limits.instances,
+        instances: up.limits.instances as usize,
         concurrency: up.limits.concurrency,
         request_body: up.limits.max_body,
         request_head: up.limits.max_head,
         ..Limits::default()
     };
-    let layout = Layout::Pooled { instances: up.limits.instances_total, memory_max: up.limits.memory };
+    let layout = Layout::Pooled { instances: up.limits.instances_total };
     let cores = up.threads.map_or_else(rt::cores_available, usize::from);
     Ok(HostConfig {
         sources,

@@ -95,7 +95,7 @@ fn host(reuse: Option<Reuse>) -> Running {
         http: SocketAddr::from(([127, 0, 0, 1], 0)),
         engines: EnginesConfig {
             compiler: Compiler::Cranelift,
-            layout: Layout::Pooled { instances: 50, memory_max: Limits::default().memory },
+            layout: Layout::Pooled { instances: 50 },
             cache: folder.join("budget-cache"),
             binary: env!("CARGO_BIN_EXE_wattle").into(),
             scan: ScanLimits::default(),

@@ -26,4 +26,4 @@ mod request;
 mod served;
 
 pub use plane::{Plane, PlaneActivity, PlaneConfig, PlaneCounts};
-pub use served::{Counts, Handler, NotAHandler, Outcome, Reuse, Served, ServedParts};
+pub use served::{Counts, Handler, NotAHandler, Outcome, Reuse, Room, Served, ServedParts};

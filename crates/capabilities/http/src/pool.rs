@@ -27,6 +27,9 @@ use crate::served::{Counts, Handler, Served};
 /// After so long without a request a component's spares are let go.
 pub(crate) const IDLE: Duration = Duration::from_secs(5);
 
+/// Where no instance is free, so long is waited for one that is just being torn down.
+const PATIENCE: Duration = Duration::from_millis(3);
+
 /// Spares of one component on one core.
 const SPARES_MAX: usize = 4;
 
@@ -87,24 +90,32 @@ impl Pool {
     /// An instance for a request that has to be answered by `deadline`: a spare, or a new one.
     pub(crate) async fn take_serial(&self, deadline: Tick) -> Result<Instance<Proxy>, Failure> {
         self.used_at.set(Tick::now());
-        match self.serial.pop() {
-            Some(mut instance) => {
-                start_clock(&mut instance.store, deadline);
-                Ok(instance)
+        if let Some(mut instance) = self.serial.pop() {
+            start_clock(&mut instance.store, deadline);
+            return Ok(instance);
+        }
+        match self.make_serial(deadline).await {
+            Err(Failure::Full) => {
+                tokio::time::sleep(PATIENCE).await;
+                self.make_serial(deadline).await
             }
-            None => self.make_serial(deadline).await,
+            made => made,
         }
     }
 
     /// As [`take_serial`](Self::take_serial), for handlers of WASI 0.3.
     pub(crate) async fn take_concurrent(&self, deadline: Tick) -> Result<Instance<Service>, Failure> {
         self.used_at.set(Tick::now());
-        match self.concurrent.pop() {
-            Some(mut instance) => {
-                start_clock(&mut instance.store, deadline);
-                Ok(instance)
+        if let Some(mut instance) = self.concurrent.pop() {
+            start_clock(&mut instance.store, deadline);
+            return Ok(instance);
+        }
+        match self.make_concurrent(deadline).await {
+            Err(Failure::Full) => {
+                tokio::time::sleep(PATIENCE).await;
+                self.make_concurrent(deadline).await
             }
-            None => self.make_concurrent(deadline).await,
+            made => made,
         }
     }
 
@@ -182,6 +193,9 @@ impl Pool {
         let used = self.serial.clear_used() + self.concurrent.clear_used();
         let deadline = Tick::now().after(self.served.limits.timeout);
         for _ in 0..used.min(SPARES_MAX) {
+            if !self.served.may_have_spare() {
+                return;
+            }
             // A spare that cannot be made is no loss: the next request will say why.
             let made = match &self.served.handler {
                 Handler::P2(_) if self.serial.len() < SPARES_MAX => {

@@ -30,6 +30,14 @@ pub struct Served {
     pub counts: Box<[Counts]>,
     in_flight: AtomicUsize,
     instances: AtomicUsize,
+    room: Arc<Room>,
+}
+
+/// The instances of all components together.
+#[derive(Debug)]
+pub struct Room {
+    alive: AtomicUsize,
+    total: usize,
 }
 
 /// The handler that a component exports, ready to be instantiated.
@@ -119,8 +127,15 @@ impl Served {
         is_free
     }
 
+    /// Whether an instance may be made ahead of need: while half of what there may be is free for those that are needed.
+    pub(crate) fn may_have_spare(&self) -> bool {
+        let is_half = |alive: &AtomicUsize, limit: usize| alive.load(Ordering::Relaxed).saturating_mul(2) >= limit;
+        !is_half(&self.instances, self.limits.instances) && !is_half(&self.room.alive, self.room.total)
+    }
+
     /// Counts a new instance, where there may be one more.
     pub(crate) fn count_instance(&self) -> bool {
+        self.room.alive.fetch_add(1, Ordering::Relaxed);
         let may_be = self.instances.fetch_add(1, Ordering::Relaxed) < self.limits.instances;
         if !may_be {
             self.forget_instance();
@@ -130,6 +145,7 @@ impl Served {
 
     /// An instance that was counted is gone.
     pub(crate) fn forget_instance(&self) {
+        self.room.alive.fetch_sub(1, Ordering::Relaxed);
         self.instances.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -151,6 +167,15 @@ pub struct ServedParts {
     pub new_state: Box<dyn Fn() -> State + Send + Sync>,
     /// How many cores serve it.
     pub cores: usize,
+    /// What it shares with all other components.
+    pub room: Arc<Room>,
+}
+
+impl Room {
+    /// Room for so many instances.
+    pub fn new(total: usize) -> Self {
+        Self { alive: AtomicUsize::new(0), total }
+    }
 }
 
 impl ServedParts {
@@ -161,7 +186,7 @@ impl ServedParts {
             Err(_) => Handler::P2(ProxyPre::new(pre).map_err(NotAHandler)?),
         };
         let counts = (0..self.cores).map(|_| Counts::default()).collect();
-        let Self { name, limits, reuse, new_state, .. } = self;
+        let Self { name, limits, reuse, new_state, room, .. } = self;
         Ok(Served {
             name,
             handler,
@@ -171,6 +196,7 @@ impl ServedParts {
             counts,
             in_flight: AtomicUsize::new(0),
             instances: AtomicUsize::new(0),
+            room,
         })
     }
 }

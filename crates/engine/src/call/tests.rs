@@ -149,6 +149,24 @@ async fn a_trap_and_an_endless_loop_end() {
     assert_eq!(called(&["spin()"]).await, [Err(Failure::OutOfTime)]);
 }
 
+/// No instruction runs while a function waits for the host, so the clock of the engine cannot end it.
+#[tokio::test(flavor = "current_thread")]
+async fn a_function_that_waits_for_ever_ends() {
+    let engine = engine();
+    let text = r#"(module (import "env" "wait" (func $wait)) (func (export "f") (call $wait)))"#;
+    let module = Module::new(&engine, wat::parse_str(text).expect("text")).expect("a module");
+    let functions = functions(&Loaded::CoreModule(module.clone()));
+    let mut linker = core_linker(&engine).expect("a linker");
+    linker.func_wrap_async("env", "wait", |_, ()| Box::new(std::future::pending::<()>())).expect("a new name");
+    let pre = linker.instantiate_pre(&module).expect("no other imports");
+    let limits = Arc::new(Limits { timeout: std::time::Duration::from_millis(20), ..Limits::default() });
+    let state = CoreState::new(&mut WasiCtxBuilder::new(), &limits);
+    let mut instance = Instance::of_core_module(&pre, state).await.expect("an instance");
+    let request = Request::parse("f()").expect("a call");
+    let call = find(&functions, "f").and_then(|function| function.call(&request)).expect("a right call");
+    assert!(matches!(instance.call(&call).await, Err(Failure::OutOfTime)));
+}
+
 /// What one call of a component without imports gives.
 async fn called_in(engine: &Engine, text: &str, request: &Request) -> serde_json::Value {
     let component = Component::new(engine, wat::parse_str(text).expect("text")).expect("a component");

@@ -222,12 +222,14 @@ fn more_instances_than_there_may_be_are_refused() {
 /// Spares are made to be quick, so they must not take the instances that other threads and components need.
 #[test]
 fn spare_instances_never_refuse_a_request() {
-    let up = wattle().up([&route("/kit", "http-kit"), &route("/hello", "hello"), "--instances=2", "--threads=2"]);
-    let (mut first, mut second) = (up.connect(), up.connect());
-    for round in 0..40 {
-        let connection = if round % 2 == 0 { &mut first } else { &mut second };
-        let target = if round / 2 % 2 == 0 { "/kit/" } else { "/hello" };
-        connection.send(&request("GET", target, &[], b"")).expect("it is open");
-        assert_eq!(connection.answer().expect("an answer").status, 200, "request {round}, to {target}");
+    for limit in ["--instances=2", "--instances-total=2"] {
+        let up = wattle().up([&route("/kit", "http-kit"), &route("/hello", "hello"), limit, "--threads=2"]);
+        let (mut first, mut second) = (up.connect(), up.connect());
+        for round in 0..40 {
+            let connection = if round % 2 == 0 { &mut first } else { &mut second };
+            let target = if round / 2 % 2 == 0 { "/kit/" } else { "/hello" };
+            connection.send(&request("GET", target, &[], b"")).expect("it is open");
+            assert_eq!(connection.answer().expect("an answer").status, 200, "{limit}, request {round}, to {target}");
+        }
     }
 }

@@ -13,6 +13,12 @@
 //! 2. A process that a test started is gone when the test is, however the test ends.
 //! 3. A process sees nothing of the user's home or environment.
 
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "it is for tests: a panic fails one, and they say what they skip"
+)]
+
 mod guest;
 mod http;
 mod process;

@@ -61,8 +61,8 @@ struct LimitFlags {
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=16_000))]
     instances_total: u32,
     /// Requests that one component works on at once
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().concurrency)]
-    concurrency: usize,
+    #[arg(long, value_name = "COUNT", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    concurrency: u32,
     /// The largest body of a request
     #[arg(long, value_name = "SIZE", default_value_t = Limits::default().request_body)]
     max_body: ByteSize,
@@ -99,7 +99,7 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         memory: up.limits.memory,
         timeout: Duration::from_secs_f64(up.limits.timeout),
         instances: up.limits.instances as usize,
-        concurrency: up.limits.concurrency,
+        concurrency: up.limits.concurrency as usize,
         request_body: up.limits.max_body,
         request_head: up.limits.max_head,
         ..Limits::default()

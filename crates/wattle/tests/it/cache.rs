@@ -17,8 +17,8 @@ fn answer_once(wattle: &Wattle) {
 /// The only entry of the cache.
 fn entry(wattle: &Wattle) -> PathBuf {
     let names = names(wattle);
-    let [name] = names.as_slice() else { panic!("one entry and nothing else: {names:?}") };
-    wattle.cache().join(name)
+    assert_eq!(names.len(), 1, "one entry and nothing else: {names:?}");
+    wattle.cache().join(&names[0])
 }
 
 fn names(wattle: &Wattle) -> Vec<String> {

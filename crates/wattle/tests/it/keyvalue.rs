@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use testkit::{Connection, Up, request};
 
-use crate::{guest, route, wattle};
+use crate::{guest, hammer, route, wattle};
 
 fn number(up: &Up, target: &str) -> u64 {
     let answer = up.get(target);
@@ -22,13 +22,7 @@ fn increments_of_many_clients_add_up() {
         let up = wattle().up([guest(component)]);
         std::thread::scope(|threads| {
             for _ in 0..8 {
-                threads.spawn(|| {
-                    let mut connection = up.connect();
-                    for _ in 0..25 {
-                        connection.send(&request("POST", "/visits?by=2", &[], b"")).expect("it is open");
-                        assert_eq!(connection.answer().expect("an answer").status, 200);
-                    }
-                });
+                threads.spawn(|| hammer(&up, vec![request("POST", "/visits?by=2", &[], b""); 25]));
             }
         });
         assert_eq!(up.ask("POST", "/visits?by=0", b"").text(), "400\n", "{component}");

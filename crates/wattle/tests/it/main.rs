@@ -47,11 +47,25 @@ fn occupy(up: &Up, bytes: &[u8]) -> Connection {
     eventually("a request has the only place", || {
         if connection.has_answer().expect("it is open") {
             assert_eq!(connection.answer().expect("an answer").status, 503, "it would last if it had the place");
+            // A new one, since a refusal may have closed the old one.
+            connection = up.connect();
             connection.send(bytes).expect("the host reads");
         }
         up.get("/").status == 503 && up.get("/").status == 503 && !connection.has_answer().expect("it is open")
     });
     connection
+}
+
+/// Sends requests behind each other on one connection and sees that each is answered with 200.
+fn hammer(up: &Up, requests: impl IntoIterator<Item = Vec<u8>>) -> Vec<String> {
+    let mut connection = up.connect();
+    let answer = |bytes: Vec<u8>| {
+        connection.send(&bytes).expect("it is open");
+        let answer = connection.answer().expect("an answer");
+        assert_eq!(answer.status, 200);
+        answer.text()
+    };
+    requests.into_iter().map(answer).collect()
 }
 
 /// Bytes without a pattern that a lost or doubled block could hide in.

@@ -2,7 +2,7 @@
 
 use testkit::{Up, eventually, request};
 
-use crate::{begin, guest, wattle};
+use crate::{begin, guest, hammer, wattle};
 
 fn count(up: &Up) -> u64 {
     up.get("/count").text().trim().parse().expect("a number")
@@ -105,14 +105,11 @@ fn reused_instances_answer_everyone_while_some_trap() {
         let up = wattle().up([&guest(component), "--reuse"]);
         std::thread::scope(|threads| {
             for client in 0..4 {
+                let bodies: Vec<_> = (0..100).map(|number| format!("{client} {number}").repeat(100)).collect();
                 let up = &up;
                 threads.spawn(move || {
-                    let mut connection = up.connect();
-                    for number in 0..100 {
-                        let body = format!("{client} {number}").repeat(100);
-                        connection.send(&request("POST", "/echo", &[], body.as_bytes())).expect("it is open");
-                        assert_eq!(connection.answer().expect("an answer").text(), body);
-                    }
+                    let requests = bodies.iter().map(|body| request("POST", "/echo", &[], body.as_bytes()));
+                    assert_eq!(hammer(up, requests), bodies);
                 });
             }
         });

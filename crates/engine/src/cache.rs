@@ -4,7 +4,7 @@
 //! a digest of itself, and one that does not match is made anew, never loaded.
 //!
 //! ```text
-//! KEY.cwasm    artefact, 32 bytes of BLAKE3 over it, 8 bytes of magic
+//! KEY.cwasm    artefact, 32 bytes of BLAKE3 over the key and it, 8 bytes of magic
 //! KEY.failed   why compiling it was given up, as text
 //! KEY.lock     held by the process that compiles it
 //! ```
@@ -104,7 +104,7 @@ impl Cache {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.unusable("read", error)),
         };
-        if is_sound(&file).map_err(|source| self.unusable("read", source))? {
+        if is_sound(key, &file).map_err(|source| self.unusable("read", source))? {
             return Ok(Some(Sound(file)));
         }
         tracing::warn!(path = %path.display(), "cached artefact is damaged, compiling it anew");
@@ -158,8 +158,9 @@ impl Cache {
         Ok(Draft(file.map_err(|source| self.unusable("write", source))?))
     }
 
-    /// Gives a sealed draft its place.
+    /// Gives a sealed draft its place. It is on disk by then: pages that were not written yet could not be given back.
     pub(crate) fn keep(&self, key: &Key, draft: Draft) -> Result<(), CacheError> {
+        draft.0.as_file().sync_data().map_err(|source| self.unusable("write", source))?;
         draft.0.persist(self.path(key, "cwasm")).map_err(|error| self.unusable("write", error.error))?;
         // Its holder is done: the next to come finds the entry. Losing the race to remove it harms nobody.
         std::fs::remove_file(self.path(key, "lock"))
@@ -198,6 +199,11 @@ impl Key {
     pub(crate) fn new(digest: &blake3::Hash, settings: u64) -> Self {
         Self(format!("{}-{settings:016x}", &digest.to_hex()[..40]))
     }
+
+    /// The name as text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 // === impl Sound ===
@@ -219,18 +225,20 @@ impl Draft {
     }
 }
 
-/// Appends the digest of all that `file` holds.
-pub(crate) fn seal(artefact: &[u8], file: &mut impl Write) -> std::io::Result<()> {
+/// Writes an artefact with its seal: a digest of it and of the key that it stands under.
+pub(crate) fn seal(key: &str, artefact: &[u8], file: &mut impl Write) -> std::io::Result<()> {
+    let digest = blake3::Hasher::new().update(key.as_bytes()).update(artefact).finalize();
     file.write_all(artefact)?;
-    file.write_all(blake3::hash(artefact).as_bytes())?;
+    file.write_all(digest.as_bytes())?;
     file.write_all(MAGIC)?;
     file.flush()
 }
 
-fn is_sound(mut file: &File) -> std::io::Result<bool> {
+fn is_sound(key: &Key, mut file: &File) -> std::io::Result<bool> {
     let length = file.metadata()?.len();
     let Some(artefact_length) = length.checked_sub(TRAILER) else { return Ok(false) };
     let mut hasher = blake3::Hasher::new();
+    hasher.update(key.as_str().as_bytes());
     hasher.update_reader(file.take(artefact_length))?;
     let mut trailer = [0; TRAILER as usize];
     file.seek(SeekFrom::Start(artefact_length))?;
@@ -249,7 +257,7 @@ mod tests {
     fn kept(cache: &Cache, artefact: &[u8]) -> Key {
         let key = Key::new(&blake3::hash(b"source"), 7);
         let draft = cache.draft().expect("a draft");
-        seal(artefact, &mut draft.writer().expect("a writer")).expect("written");
+        seal(key.as_str(), artefact, &mut draft.writer().expect("a writer")).expect("written");
         cache.keep(&key, draft).expect("kept");
         key
     }
@@ -273,6 +281,17 @@ mod tests {
             std::fs::write(&path, &whole[..end]).expect("written");
             assert!(cache.find(&key).expect("readable").is_none(), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn an_entry_under_another_name_counts_as_damaged() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::open(folder.path().join("cache")).expect("a cache");
+        let key = kept(&cache, b"native code");
+        let other = Key::new(&blake3::hash(b"other source"), 7);
+        std::fs::copy(cache.path(&key, "cwasm"), cache.path(&other, "cwasm")).expect("copied");
+        assert!(cache.find(&other).expect("readable").is_none());
+        assert!(cache.find(&key).expect("readable").is_some());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, Signal};
 use stdx::ByteSize;
 
-use crate::cache::seal;
+use crate::cache::{Key, seal};
 use crate::settings::{Layout, Settings};
 
 /// The first argument that makes the binary a compiling child.
@@ -111,13 +111,13 @@ impl Target {
     }
 }
 
-/// Compiles `program` with `binary` into a sealed artefact in `artefact`, waiting for the child to end. What the child reads is
+/// Compiles `program` with `binary` into an artefact in `artefact`, sealed for `key`, waiting for the child to end. What the child reads is
 /// put into `folder` first.
 pub(crate) fn compile(
     (binary, folder): (&Path, &Path),
     program: &[u8],
     recipe: Recipe,
-    artefact: File,
+    (key, artefact): (&Key, File),
 ) -> Result<(), CompileError> {
     let limits = CompileLimits::for_size(program.len() as u64);
     let Recipe { target, settings } = recipe;
@@ -129,6 +129,7 @@ pub(crate) fn compile(
         .arg(CHILD_ARGUMENT)
         .args([target.as_str(), settings.compiler.as_str(), if settings.has_concurrency { "tasks" } else { "serial" }])
         .args([limits.memory.as_u64().to_string(), limits.processor.as_secs().to_string()])
+        .arg(key.as_str())
         .env_clear()
         .stdin(Stdio::from(source))
         .stdout(Stdio::from(artefact))
@@ -158,7 +159,7 @@ pub fn compile_child(arguments: &[String]) -> ExitCode {
 }
 
 fn try_child(arguments: &[String]) -> Result<(), String> {
-    let [target, compiler, tasks, memory, processor] = arguments else { return Err("wrong arguments".into()) };
+    let [target, compiler, tasks, memory, processor, key] = arguments else { return Err("wrong arguments".into()) };
     let number = |text: &String| text.parse::<u64>().map_err(|error| error.to_string());
     confine(number(memory)?, number(processor)?).map_err(|error| format!("limits cannot be set: {error}"))?;
 
@@ -167,7 +168,8 @@ fn try_child(arguments: &[String]) -> Result<(), String> {
     let mut program = Vec::new();
     std::io::stdin().lock().read_to_end(&mut program).map_err(|error| error.to_string())?;
     let artefact = precompile(&program, target, settings)?;
-    seal(&artefact, &mut std::io::stdout().lock()).map_err(|error| format!("the artefact cannot be written: {error}"))
+    seal(key, &artefact, &mut std::io::stdout().lock())
+        .map_err(|error| format!("the artefact cannot be written: {error}"))
 }
 
 fn confine(memory: u64, processor: u64) -> rustix::io::Result<()> {

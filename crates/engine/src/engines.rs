@@ -159,7 +159,7 @@ impl Engines {
         let draft = self.cache.draft()?;
         let artefact = draft.writer().map_err(CompileError::NoChild)?;
         if let Err(error) =
-            compile::compile((&self.config.binary, &self.config.cache), program.bytes, program.recipe, artefact)
+            compile::compile((&self.config.binary, &self.config.cache), program.bytes, program.recipe, (&key, artefact))
         {
             if let CompileError::Exhausted(why) = &error {
                 self.cache.fail(&key, why)?;

@@ -4,6 +4,7 @@
 
 mod bombs;
 mod cache;
+mod call;
 mod drain;
 mod engines;
 mod inputs;
@@ -12,6 +13,7 @@ mod limits;
 mod p3;
 mod reuse;
 mod routes;
+mod run;
 mod serve;
 mod settings;
 

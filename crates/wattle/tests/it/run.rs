@@ -1,0 +1,99 @@
+//! Commands, as native programs in a shell: both forms of the same source, the core module and the component.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::{guest, wattle};
+
+/// The exit code and standard output of a command with something to read.
+fn piped(arguments: &[&str], input: &[u8]) -> (Option<i32>, String) {
+    let wattle = wattle();
+    let mut command = wattle.command(arguments);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    child.stdin.take().expect("piped").write_all(input).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+}
+
+fn forms() -> [String; 2] {
+    [guest("cat-p1"), guest("cat")]
+}
+
+#[test]
+fn a_command_reads_and_writes_like_a_native_one() {
+    let input: String = (0..20_000).map(|number| format!("{number}\n")).collect();
+    for file in forms() {
+        assert_eq!(piped(&["run", &file], input.as_bytes()), (Some(0), input.clone()));
+        assert_eq!(piped(&["run", &file, "--upper"], b"abc\n"), (Some(0), "ABC\n".into()));
+    }
+}
+
+/// What stands behind the file is the program's own, flags of `wattle` included.
+#[test]
+fn arguments_and_variables_arrive_as_they_were_given() {
+    for file in forms() {
+        assert!(piped(&["run", &file, "args", "A", "--timeout", "-V"], b"").1.contains("--timeout"));
+        assert_eq!(piped(&["run", "--env", "COLOR=blue", &file, "env", "COLOR"], b""), (Some(0), "blue\n".into()));
+    }
+}
+
+#[test]
+fn a_command_gives_its_own_exit_code() {
+    assert_eq!(piped(&["run", &guest("cat-p1"), "exit", "7"], b"").0, Some(7));
+    for file in forms() {
+        assert_eq!(piped(&["run", &file, "exit", "0"], b"").0, Some(0));
+        assert_eq!(piped(&["run", &file, "panic"], b"").0, Some(134));
+        assert_eq!(piped(&["run", "--timeout=0.3", &file, "spin"], b"").0, Some(124));
+    }
+}
+
+/// A folder that was not named is not there; one that was is, under the name that it was given.
+#[test]
+fn a_command_sees_the_folders_that_were_named() {
+    let wattle = wattle();
+    let path = wattle.write("note.txt", "written outside\n");
+    let folder = path.parent().expect("a folder").display().to_string();
+    for file in forms() {
+        let named = format!("--dir={folder}::/notes");
+        assert_eq!(
+            piped(&["run", &named, &file, "read", "/notes/note.txt"], b""),
+            (Some(0), "written outside\n".into())
+        );
+        assert_ne!(piped(&["run", &file, "read", "/notes/note.txt"], b"").0, Some(0));
+    }
+}
+
+/// A reader that goes away ends the writer quietly, by the signal that ends a native program.
+#[test]
+fn a_command_ends_with_its_reader() {
+    use std::os::unix::process::ExitStatusExt;
+    let wattle = wattle();
+    let mut command = wattle.command(["run", &guest("cat-p1")]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().expect("piped");
+    while input.write_all(&[b'y'; 4096]).is_ok() {}
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.signal(), output.stderr.len()), (Some(13), 0));
+}
+
+/// A module that wants another host: each import is named, with what it would take.
+#[test]
+fn imports_of_another_host_are_all_named() {
+    let wattle = wattle();
+    let text =
+        r#"(module (import "rb-js-abi-host" "eval-js" (func)) (import "mine" "f" (func)) (func (export "_start")))"#;
+    let ended = wattle.run(["run", &wattle.write("foreign.wat", text).display().to_string()]);
+    assert_eq!(ended.code, Some(65));
+    for part in [
+        "2 imports cannot be met",
+        "Ruby's bridge to JavaScript",
+        "eval-js",
+        "mine: functions of another host",
+        "  help: ",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+}

@@ -11,7 +11,7 @@ use crate::pool::{Instance, Pool};
 
 /// Runs the component until it returns. Its answer goes out through the call as soon as it is given.
 pub(crate) async fn run(pool: Rc<Pool>, call: Call) -> Result<(), Failure> {
-    let mut instance = pool.take_serial(call.deadline).await?;
+    let mut instance = pool.take(call.deadline).await?;
     match handle(&mut instance, call).await {
         Ok(()) => {
             pool.put_back_serial(instance);

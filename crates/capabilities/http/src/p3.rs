@@ -44,7 +44,7 @@ pub(crate) fn run(core: &Rc<Core>, pool: &Rc<Pool>, call: Call, body_taken: ones
 }
 
 async fn run_alone(pool: Rc<Pool>, call: StreamingCall) -> Result<(), Failure> {
-    let mut instance = pool.take_concurrent(call.call.deadline).await?;
+    let mut instance = pool.take(call.call.deadline).await?;
     let Instance { store, handler, .. } = &mut instance;
     let ran = store.run_concurrent(async |accessor| {
         handle(accessor, handler, call).await?;
@@ -133,7 +133,7 @@ async fn run_shared(core: Rc<Core>, pool: Rc<Pool>, reuse: Reuse, call: Streamin
 }
 
 async fn start_shared(core: &Rc<Core>, pool: &Rc<Pool>, reuse: Reuse, deadline: Tick) -> Result<Rc<Shared>, Failure> {
-    let instance = pool.take_concurrent(deadline).await?;
+    let instance = pool.take(deadline).await?;
     let (calls, handed) = mpsc::channel(reuse.at_once_max);
     let shared = Rc::new(Shared { calls, active: Cell::new(0), accepted: Cell::new(0), is_retired: Cell::new(false) });
     pool.share(shared.clone());

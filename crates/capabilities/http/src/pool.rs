@@ -57,6 +57,15 @@ pub(crate) struct Pool {
     used_at: Cell<Tick>,
 }
 
+/// A handler that a component exports: that of WASI 0.2 or of 0.3.
+pub(crate) trait Exported: Sized {
+    /// Where a pool keeps its instances.
+    fn shelf(pool: &Pool) -> &Shelf<Self>;
+
+    /// Makes an instance of the component that exports it.
+    async fn instantiate(handler: &Handler, store: &mut Store<State>) -> wasmtime::Result<Self>;
+}
+
 /// A place among the invocations that run at once. Dropping it frees it.
 pub(crate) struct Place(Rc<Pool>);
 
@@ -88,32 +97,16 @@ impl Pool {
     }
 
     /// An instance for a request that has to be answered by `deadline`: a spare, or a new one.
-    pub(crate) async fn take_serial(&self, deadline: Tick) -> Result<Instance<Proxy>, Failure> {
+    pub(crate) async fn take<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {
         self.used_at.set(Tick::now());
-        if let Some(mut instance) = self.serial.pop() {
+        if let Some(mut instance) = H::shelf(self).pop() {
             start_clock(&mut instance.store, deadline);
             return Ok(instance);
         }
-        match self.make_serial(deadline).await {
+        match self.make(deadline).await {
             Err(Failure::Full) => {
                 tokio::time::sleep(PATIENCE).await;
-                self.make_serial(deadline).await
-            }
-            made => made,
-        }
-    }
-
-    /// As [`take_serial`](Self::take_serial), for handlers of WASI 0.3.
-    pub(crate) async fn take_concurrent(&self, deadline: Tick) -> Result<Instance<Service>, Failure> {
-        self.used_at.set(Tick::now());
-        if let Some(mut instance) = self.concurrent.pop() {
-            start_clock(&mut instance.store, deadline);
-            return Ok(instance);
-        }
-        match self.make_concurrent(deadline).await {
-            Err(Failure::Full) => {
-                tokio::time::sleep(PATIENCE).await;
-                self.make_concurrent(deadline).await
+                self.make(deadline).await
             }
             made => made,
         }
@@ -199,10 +192,10 @@ impl Pool {
             // A spare that cannot be made is no loss: the next request will say why.
             let made = match &self.served.handler {
                 Handler::P2(_) if self.serial.len() < SPARES_MAX => {
-                    self.make_serial(deadline).await.map(|spare| self.serial.push(spare))
+                    self.make(deadline).await.map(|spare| self.serial.push(spare))
                 }
                 Handler::P3(_) if self.concurrent.len() < SPARES_MAX && self.served.reuse.is_none() => {
-                    self.make_concurrent(deadline).await.map(|spare| self.concurrent.push(spare))
+                    self.make(deadline).await.map(|spare| self.concurrent.push(spare))
                 }
                 _ => return,
             };
@@ -220,26 +213,38 @@ impl Pool {
         })
     }
 
-    async fn make_serial(&self, deadline: Tick) -> Result<Instance<Proxy>, Failure> {
-        let Handler::P2(pre) = &self.served.handler else { unreachable!("a pool makes what its component exports") };
+    async fn make<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {
         let alive = self.one_more()?;
-        let mut store = new_store(pre.engine(), (self.served.new_state)());
+        let mut store = new_store(self.served.handler.engine(), (self.served.new_state)());
         start_clock(&mut store, deadline);
-        match pre.instantiate_async(&mut store).await {
+        match H::instantiate(&self.served.handler, &mut store).await {
             Ok(handler) => Ok(Instance { store, handler, answered: 0, _alive: alive }),
             Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
         }
     }
+}
 
-    async fn make_concurrent(&self, deadline: Tick) -> Result<Instance<Service>, Failure> {
-        let Handler::P3(pre) = &self.served.handler else { unreachable!("a pool makes what its component exports") };
-        let alive = self.one_more()?;
-        let mut store = new_store(pre.engine(), (self.served.new_state)());
-        start_clock(&mut store, deadline);
-        match pre.instantiate_async(&mut store).await {
-            Ok(handler) => Ok(Instance { store, handler, answered: 0, _alive: alive }),
-            Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
-        }
+// === impl Exported ===
+
+impl Exported for Proxy {
+    fn shelf(pool: &Pool) -> &Shelf<Self> {
+        &pool.serial
+    }
+
+    async fn instantiate(handler: &Handler, store: &mut Store<State>) -> wasmtime::Result<Self> {
+        let Handler::P2(pre) = handler else { unreachable!("a pool makes what its component exports") };
+        pre.instantiate_async(store).await
+    }
+}
+
+impl Exported for Service {
+    fn shelf(pool: &Pool) -> &Shelf<Self> {
+        &pool.concurrent
+    }
+
+    async fn instantiate(handler: &Handler, store: &mut Store<State>) -> wasmtime::Result<Self> {
+        let Handler::P3(pre) = handler else { unreachable!("a pool makes what its component exports") };
+        pre.instantiate_async(store).await
     }
 }
 

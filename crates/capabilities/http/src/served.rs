@@ -94,6 +94,18 @@ pub enum Outcome {
     Abandoned,
 }
 
+// === impl Handler ===
+
+impl Handler {
+    /// The engine that runs it.
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        match self {
+            Self::P2(pre) => pre.engine(),
+            Self::P3(pre) => pre.engine(),
+        }
+    }
+}
+
 // === impl Served ===
 
 impl Served {

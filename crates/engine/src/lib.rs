@@ -13,6 +13,7 @@
 //! Which component answers a request (`route`). What its imports are bound to (`capability` and above).
 
 mod anatomy;
+mod body;
 mod cache;
 pub mod call;
 pub mod command;

@@ -4,6 +4,7 @@ use model::Contract;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use crate::body;
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -84,6 +85,7 @@ pub fn wasi_linker(engine: &Engine, settings: Settings) -> wasmtime::Result<Link
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    body::add_to_linker(&mut linker, P2)?;
     if settings.has_concurrency {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;

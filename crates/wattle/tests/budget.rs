@@ -19,11 +19,11 @@ use http_capability::{PlaneConfig, Reuse};
 use stdx::ByteSize;
 
 /// Allocations of one request to the Rust (std) hello component, in a fresh instance and in a reused one.
-const ALLOCATIONS_FRESH: f64 = 84.0;
-const ALLOCATIONS_REUSED: f64 = 40.0;
+const ALLOCATIONS_FRESH: f64 = 75.0;
+const ALLOCATIONS_REUSED: f64 = 31.0;
 
 /// Instructions of the whole process for one request, reused, interpreted, with this profile.
-const INSTRUCTIONS_REUSED: u64 = 84_000;
+const INSTRUCTIONS_REUSED: u64 = 79_000;
 
 struct Counting;
 

@@ -24,13 +24,13 @@ impl Cores {
     where
         S: Send + 'static,
         W: Fn(usize, S) -> F + Clone + Send + 'static,
-        F: Future<Output = ()>,
+        F: Future<Output = ()> + 'static,
     {
         let mut threads = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let work = work.clone();
-            let run = move || LocalSet::new().block_on(&runtime, work(index, seed));
+            let run = move || LocalSet::new().block_on(&runtime, run_as_task(work(index, seed)));
             threads.push(std::thread::Builder::new().name(format!("{name}-{index}")).spawn(run)?);
         }
         Ok(Self { threads })
@@ -39,5 +39,18 @@ impl Cores {
     /// Waits until every thread has ended. Says how many of them panicked.
     pub fn join(self) -> usize {
         self.threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+    }
+}
+
+/// Runs the future as a task beside the others. A [`LocalSet`] polls the future that it runs until whenever any of its tasks
+/// was woken, so that has to be a cheap one.
+async fn run_as_task(work: impl Future<Output = ()> + 'static) {
+    #[expect(clippy::disallowed_methods, reason = "waited for in the next line, and ended with the thread")]
+    let ended = tokio::task::spawn_local(work).await;
+    // Whoever joins the thread counts panics.
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
     }
 }

@@ -118,19 +118,16 @@ impl Exchange {
         self.deadline
     }
 
-    /// The answer: the component's, or the host's where that fails.
-    pub(crate) async fn answer(self) -> Response<AnswerBody> {
-        let mut exchange = Some(self);
-        std::future::poll_fn(move |cx| {
-            let current = exchange.as_mut().expect("an answer is polled until it is ready");
-            let answered = std::task::ready!(current.poll_answered(cx));
-            let exchange = exchange.take().expect("it was there a line ago");
-            Poll::Ready(match answered {
-                Ok(response) => exchange.with_body(response, cx),
-                Err(failure) => exchange.refuse(&failure),
-            })
-        })
-        .await
+    /// The answer: the component's, or the host's where that failed.
+    pub(crate) fn answer(
+        self,
+        answered: Result<Response<WasiBody>, Failure>,
+        cx: &mut Context<'_>,
+    ) -> Response<AnswerBody> {
+        match answered {
+            Ok(response) => self.with_body(response, cx),
+            Err(failure) => self.refuse(&failure),
+        }
     }
 
     /// Lets the component run. Ready once it has ended, with what it failed of.
@@ -148,7 +145,8 @@ impl Exchange {
         Poll::Ready(self.failure.as_ref())
     }
 
-    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<WasiBody>, Failure>> {
+    /// Lets the component run until it has answered or failed.
+    pub(crate) fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<WasiBody>, Failure>> {
         let has_ended = self.poll_run(cx).is_ready();
         if let Some(answer) = &mut self.answer {
             match Pin::new(answer).poll(cx) {

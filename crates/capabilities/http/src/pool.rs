@@ -103,13 +103,8 @@ impl Pool {
             start_clock(&mut instance.store, deadline);
             return Ok(instance);
         }
-        match self.make(deadline).await {
-            Err(Failure::Full) => {
-                tokio::time::sleep(PATIENCE).await;
-                self.make(deadline).await
-            }
-            made => made,
-        }
+        // Boxed: what making one takes would otherwise be moved with every request that needs none made.
+        Box::pin(self.make_patiently(deadline)).await
     }
 
     /// Takes back an instance whose call ended well.
@@ -211,6 +206,16 @@ impl Pool {
             0 => Err(full),
             _ => Alive::count(&self.served),
         })
+    }
+
+    async fn make_patiently<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {
+        match self.make(deadline).await {
+            Err(Failure::Full) => {
+                tokio::time::sleep(PATIENCE).await;
+                self.make(deadline).await
+            }
+            made => made,
+        }
     }
 
     async fn make<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {

@@ -26,8 +26,6 @@ pub struct Limits {
     pub concurrency: usize,
     /// Bytes of a request's body.
     pub request_body: ByteSize,
-    /// Bytes of a request's head: its line and all its headers.
-    pub request_head: ByteSize,
     /// Handles that an instance holds: streams, requests, buckets and so on.
     pub handles: usize,
     /// Bytes that one call may have the host copy for it.
@@ -66,7 +64,6 @@ impl Default for Limits {
             instances: 640,
             concurrency: 512,
             request_body: ByteSize::mib(16),
-            request_head: ByteSize::kib(64),
             handles: 10_000,
             hostcall_bytes: ByteSize::mib(8),
             random_bytes: ByteSize::kib(64),

@@ -67,7 +67,7 @@ struct LimitFlags {
     #[arg(long, value_name = "SIZE", default_value_t = Limits::default().request_body)]
     max_body: ByteSize,
     /// The largest head of a request: its first line and all headers
-    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().request_head)]
+    #[arg(long, value_name = "SIZE", default_value_t = PlaneConfig::default().request_head)]
     max_head: ByteSize,
 }
 
@@ -101,7 +101,6 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         instances: up.limits.instances as usize,
         concurrency: up.limits.concurrency as usize,
         request_body: up.limits.max_body,
-        request_head: up.limits.max_head,
         ..Limits::default()
     };
     let layout = Layout::Pooled { instances: up.limits.instances_total };
@@ -110,7 +109,7 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         sources,
         http: up.http,
         engines: common.engines(layout),
-        plane: PlaneConfig { cores, request_head: limits.request_head, ..PlaneConfig::default() },
+        plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
         reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
         capabilities: up.imports.capabilities()?,

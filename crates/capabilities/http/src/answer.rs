@@ -101,7 +101,6 @@ pub(crate) enum Refusal {
     Full,
     OutOfTime,
     TooLarge,
-    HeadTooLarge,
     OutOfMemory,
     Failed,
 }
@@ -117,9 +116,6 @@ impl Refusal {
             ),
             Self::OutOfTime => (StatusCode::GATEWAY_TIMEOUT, "the component did not answer in time\n"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body of the request is larger than is accepted\n"),
-            Self::HeadTooLarge => {
-                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is larger than is accepted\n")
-            }
             Self::OutOfMemory => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the component needed more memory than it may have\n")
             }

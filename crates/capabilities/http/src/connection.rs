@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::HOST;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -37,6 +37,9 @@ use crate::served::Outcome;
 
 /// A client has so long for the head of a request, from its first byte.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// The parser's buffer is at least so large, whatever a head may be. Its own limit of 100 headers holds.
+const BUFFER_MIN: usize = 8 << 10;
 
 /// A head and a body of together so many bytes are copied into one piece: the kernel takes that more quickly than two.
 const TOGETHER_MAX: usize = 1024;
@@ -86,8 +89,8 @@ pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, head_max: usize) {
         service_fn(move |request| answer(&core, &link, request))
     };
     let http = http1::Builder::new()
-        .max_buf_size(head_max)
-        .max_headers(100)
+        .max_header_size(head_max)
+        .max_buf_size(head_max.max(BUFFER_MIN))
         .half_close(false)
         .serve_connection(socket, service);
     let mut http = pin!(http);
@@ -130,10 +133,6 @@ fn begin(core: &Rc<Core>, request: Request<Incoming>) -> Result<Exchange, Refusa
         Share::add(&core.share().no_route);
         return Err(Refusal::NoRoute);
     };
-    if head_size(&request) > pool.served.limits.request_head.as_usize() {
-        Share::add(&core.share().head_too_large);
-        return Err(Refusal::HeadTooLarge);
-    }
     let Some(place) = Place::take(&pool) else {
         pool.counts().add(Outcome::Full);
         return Err(Refusal::Full);
@@ -147,14 +146,6 @@ fn begin(core: &Rc<Core>, request: Request<Incoming>) -> Result<Exchange, Refusa
         core.spawn(keeper);
     }
     Ok(Exchange::start(core.clone(), pool, place, (Request::from_parts(parts, body), overflow)))
-}
-
-/// Bytes of a request's line and headers. The parser's own limit is that of its buffer, which may hold more than one head.
-fn head_size(request: &Request<Incoming>) -> usize {
-    let target = request.uri().path_and_query().map_or(1, |target| target.as_str().len());
-    let line = request.method().as_str().len() + target + " HTTP/1.1\r\n".len() + 1;
-    let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
-    line + request.headers().iter().map(field).sum::<usize>() + "\r\n".len()
 }
 
 /// The slices as one, where they fit into `room`.

@@ -94,7 +94,7 @@ impl Plane {
         let (phase, phases) = watch::channel(Phase::Serving);
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..config.cores).map(|_| mpsc::channel(1024)).unzip();
 
-        let head_max = config.request_head.as_usize().max(8 << 10);
+        let head_max = config.request_head.as_usize();
         let cores = {
             let (shares, routes, phases) = (shares.clone(), routes.clone(), phases.clone());
             Cores::spawn("data", receivers, move |index, streams| {

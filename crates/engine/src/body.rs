@@ -67,6 +67,8 @@ struct Buffer {
     /// Who waits for bytes, and who waits for room.
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// Whom the change that is being made wakes, once the lock is free.
+    woken: Option<Waker>,
 }
 
 enum End {
@@ -153,11 +155,11 @@ fn begin(
 impl Drop for OutgoingBody {
     /// The instance is gone before the body was finished.
     fn drop(&mut self) {
-        let mut buffer = self.pipe.buffer();
-        if matches!(buffer.end, End::Open) {
-            buffer.end = End::Cut;
-            buffer.wake_reader();
-        }
+        self.pipe.change(|buffer| {
+            if matches!(buffer.end, End::Open) {
+                buffer.end(End::Cut);
+            }
+        });
     }
 }
 
@@ -177,7 +179,18 @@ impl Pipe {
             has_reader: true,
             reader: None,
             writer: None,
+            woken: None,
         })))
+    }
+
+    /// Makes a change, and then wakes who waited for it.
+    fn change<T>(&self, change: impl FnOnce(&mut Buffer) -> T) -> T {
+        let (changed, woken) = {
+            let mut buffer = self.buffer();
+            (change(&mut buffer), buffer.woken.take())
+        };
+        woken.into_iter().for_each(Waker::wake);
+        changed
     }
 
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
@@ -199,10 +212,10 @@ impl Pipe {
 
     /// Ends the body. A stream that is still there would be one without a body, which `wasi:http` forbids.
     fn end(&self, end: End) -> wasmtime::Result<()> {
-        let mut buffer = self.buffer();
-        let has_writer = buffer.has_writer;
-        buffer.end = if has_writer { End::Cut } else { end };
-        buffer.wake_reader();
+        let has_writer = self.change(|buffer| {
+            buffer.end(if buffer.has_writer { End::Cut } else { end });
+            buffer.has_writer
+        });
         if has_writer {
             bail!("the output-stream of an outgoing-body has to be dropped before the body is finished or dropped");
         }
@@ -223,18 +236,35 @@ impl Buffer {
         } else {
             self.rest.push_back(bytes);
         }
-        self.wake_reader();
+        self.woken = self.reader.take();
     }
 
     fn pop(&mut self) -> Option<Bytes> {
         let bytes = self.first.take().or_else(|| self.rest.pop_front())?;
         self.length -= bytes.len();
-        self.writer.take().into_iter().for_each(Waker::wake);
+        self.woken = self.writer.take();
         Some(bytes)
     }
 
-    fn wake_reader(&mut self) {
-        self.reader.take().into_iter().for_each(Waker::wake);
+    fn end(&mut self, end: End) {
+        self.end = end;
+        self.woken = self.reader.take();
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(bytes) = self.pop() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        match std::mem::replace(&mut self.end, End::Told) {
+            End::Whole(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
+            End::Cut => Poll::Ready(Some(Err(Error::HttpProtocolError))),
+            End::Told => Poll::Ready(None),
+            End::Open => {
+                self.end = End::Open;
+                self.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 
     /// Bytes that may be written now.
@@ -316,7 +346,7 @@ impl Future for Nothing {
 // The futures are boxed by hand: those of an answer that fits are ready and need no allocation.
 impl OutputStream for Writer {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.0.buffer().write(bytes)
+        self.0.change(|buffer| buffer.write(bytes))
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -375,20 +405,7 @@ impl Body for Written {
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut buffer = self.0.buffer();
-        if let Some(bytes) = buffer.pop() {
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        match std::mem::replace(&mut buffer.end, End::Told) {
-            End::Whole(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
-            End::Cut => Poll::Ready(Some(Err(Error::HttpProtocolError))),
-            End::Told => Poll::Ready(None),
-            End::Open => {
-                buffer.end = End::Open;
-                buffer.reader = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.0.change(|buffer| buffer.poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -399,11 +416,12 @@ impl Body for Written {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        let mut buffer = self.0.buffer();
-        buffer.has_reader = false;
-        buffer.first = None;
-        buffer.rest.clear();
-        buffer.writer.take().into_iter().for_each(Waker::wake);
+        self.0.change(|buffer| {
+            buffer.has_reader = false;
+            buffer.first = None;
+            buffer.rest.clear();
+            buffer.woken = buffer.writer.take();
+        });
     }
 }
 

@@ -28,7 +28,9 @@ use engine::{Bound, Limits, NoEgress, State};
 use model::ComponentName;
 use wasmtime_wasi::WasiCtxBuilder;
 
-use crate::Capability;
+use model::{LinkName, Terms};
+
+use crate::{Capability, OpenLink, Opened};
 
 pub use links::links;
 
@@ -45,16 +47,21 @@ pub fn run<T>(promise: impl Future<Output = T>) -> T {
         .block_on(promise)
 }
 
-/// The state of an instance of a component that is bound to one capability.
+/// The state of an instance of a component that is bound to one capability by these links.
 ///
 /// # Panics
 ///
 /// Where `component` is no name.
-pub fn state(capability: &dyn Capability, component: &str) -> State {
+pub fn state(capability: &dyn Capability, component: &str, links: &[OpenLink]) -> State {
     let component: ComponentName = component.parse().expect("a test names its components well");
     let mut bound = Bound::new(Arc::new(NoEgress));
-    capability.bind(&component, &mut bound);
+    capability.bind(&component, links, &mut bound);
     State::new(&mut WasiCtxBuilder::new(), &Arc::new(Limits::default()), Arc::new(bound))
+}
+
+/// The one link to what `target` holds, on the default terms.
+pub fn link<T: ?Sized + Send + Sync + 'static>(target: Arc<T>) -> OpenLink {
+    OpenLink { name: LinkName::default(), terms: Terms::default(), target: Some(Opened::new(target)) }
 }
 
 /// Makes a test of each promise of a suite for each backend. See [the module](crate::conformance).

@@ -10,19 +10,32 @@
 //! a call:                          function ─▶ state.bound().part::<Part>() ─▶ backend
 //! ```
 //!
+//! A link names a backend and what it is told. The host checks that against what the backend declares ([`settings::check`]),
+//! opens it ([`Capability::open`]), and binds the component anew: what ran before keeps what it was bound to.
+//!
 //! # Invariants
 //!
 //! 1. A function that was linked works for every component: one that is bound to nothing is refused, never mixed up.
 //! 2. Knows no contract and no backend: those are the crates above.
 
+mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod settings;
 
+use std::any::Any;
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
 use engine::{Bound, State};
-use model::{ComponentName, Contract};
+use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 
-/// A family of contracts that is implemented inside the host, on some backend.
+pub use backend::{Backend, OpenError, Place};
+pub use settings::{Setting, Settings};
+
+/// A family of contracts that is implemented inside the host, on interchangeable backends.
+#[async_trait]
 pub trait Capability: Send + Sync {
     /// What it is called: `keyvalue`.
     fn name(&self) -> &'static str;
@@ -30,14 +43,96 @@ pub trait Capability: Send + Sync {
     /// What it offers, each in its exact version.
     fn contracts(&self) -> Vec<Contract>;
 
-    /// The backend in a few words, as a link is printed: `memory`, `disk /var/lib/wattle/keyvalue`.
-    fn backend(&self) -> String;
+    /// The backends that a link can name. The first is what a component gets that has no link.
+    fn backends(&self) -> Vec<BackendInfo>;
+
+    /// The backend that a component without a link gets, in a few words: `disk /var/lib/wattle/keyvalue`.
+    fn by_default(&self) -> String;
+
+    /// Opens a backend for links. Called within the control plane's runtime.
+    async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError>;
 
     /// Defines its functions for all components of one engine, with concurrency support or without.
     fn add_to_linker(&self, linker: &mut Linker<State>) -> wasmtime::Result<()>;
 
-    /// Puts its part into what a component is bound to.
-    fn bind(&self, component: &ComponentName, bound: &mut Bound);
+    /// Puts its part into what a component is bound to. The links are the component's own for this capability, at most one of
+    /// each name; their targets are what [`Capability::open`] opened.
+    fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut Bound);
+}
+
+/// A backend as it is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendInfo {
+    /// What a link calls it: `redis`.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// What it may be told.
+    pub settings: &'static [Setting],
+}
+
+/// An open backend. It closes when the last copy is gone.
+#[derive(Clone)]
+pub struct Opened(Arc<dyn Any + Send + Sync>);
+
+/// A link whose target is open, or was not to be opened.
+#[derive(Clone)]
+pub struct OpenLink {
+    /// Which of the component's links for these contracts it is.
+    pub name: LinkName,
+    /// How long a call may take, and how often it is tried.
+    pub terms: Terms,
+    /// What it leads to; nothing where that could not be opened, which is tried again elsewhere.
+    pub target: Option<Opened>,
+}
+
+/// The backends of a capability that works on a `T`, such as `dyn Store`.
+pub struct Backends<T: ?Sized + 'static>(pub &'static [&'static dyn Backend<T>]);
+
+// === impl Opened ===
+
+impl Opened {
+    /// Holds what a backend opened.
+    pub fn new<T: ?Sized + Send + Sync + 'static>(target: Arc<T>) -> Self {
+        Self(Arc::new(target))
+    }
+
+    /// What was put in, for the capability that opened it.
+    pub fn target<T: ?Sized + Send + Sync + 'static>(&self) -> Option<&Arc<T>> {
+        self.0.downcast_ref()
+    }
+
+    /// Tells whether it is gone, without keeping it.
+    pub fn downgrade(&self) -> Weak<dyn Any + Send + Sync> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// It, while anyone still has it.
+    pub fn upgrade(weak: &Weak<dyn Any + Send + Sync>) -> Option<Self> {
+        weak.upgrade().map(Self)
+    }
+}
+
+// === impl Backends ===
+
+impl<T: ?Sized + Send + Sync + 'static> Backends<T> {
+    /// All of them, as they are listed.
+    pub fn infos(&self) -> Vec<BackendInfo> {
+        let info = |backend: &&'static dyn Backend<T>| BackendInfo {
+            name: backend.name(),
+            about: backend.about(),
+            settings: backend.settings(),
+        };
+        self.0.iter().map(info).collect()
+    }
+
+    /// Opens the one of that name.
+    pub async fn open(&self, name: &str, settings: &Settings, place: &Place) -> Result<Opened, OpenError> {
+        match self.0.iter().find(|backend| backend.name() == name) {
+            Some(backend) => Ok(Opened::new(backend.open(settings, place).await?)),
+            None => Err(OpenError::refused(name, "there is no such backend")),
+        }
+    }
 }
 
 /// Contracts from their names, which the caller knows to be well formed.

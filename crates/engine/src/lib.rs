@@ -12,6 +12,7 @@
 //!
 //! Which component answers a request (`route`). What its imports are bound to (`capability` and above).
 
+mod account;
 mod anatomy;
 mod body;
 mod cache;
@@ -29,6 +30,7 @@ mod store;
 mod values;
 mod wasi;
 
+pub use account::{Account, Alive, Room};
 pub use anatomy::{Anatomy, Form, Pattern, ScanError, ScanLimits, Wasi};
 pub use cache::CacheError;
 pub use egress::{Answer, Egress, NoEgress, Transmission};

@@ -33,6 +33,10 @@ pub struct State {
     pub meter: Meter,
     /// When the current invocation is stopped.
     pub deadline: Tick,
+    /// How many components called one another until this one was called: 0 where the host did.
+    pub depth: u16,
+    /// What whoever linked the component keeps for this instance.
+    pub kept: Option<Box<dyn Any + Send>>,
     hooks: Hooks,
 }
 
@@ -53,7 +57,16 @@ impl State {
         http.set_field_size_limit(limits.header_fields.as_usize());
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        Self { wasi, http, table, meter: Meter::new(limits.clone()), deadline: Tick::NEVER, hooks: Hooks::new(bound) }
+        Self {
+            wasi,
+            http,
+            table,
+            meter: Meter::new(limits.clone()),
+            deadline: Tick::NEVER,
+            depth: 0,
+            kept: None,
+            hooks: Hooks::new(bound),
+        }
     }
 
     /// What the component's imports are bound to.

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use capability::Capability;
+use capability::{Capability, OpenError, OpenLink, Opened, Place, settings};
 use engine::{Bound, Settings, State};
 use http_capability::outgoing::{AllowList, Outgoing};
-use model::ComponentName;
-use stdx::{Code, Explain};
+use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::linking::Offer;
+use crate::targets::Targets;
 
 /// How the capabilities of a host are set up.
 pub struct CapabilityConfig {
@@ -30,44 +30,38 @@ pub struct CapabilityConfig {
 
 /// The capabilities of a host.
 pub struct Capabilities {
-    data: PathBuf,
-    keyvalue: OnceLock<keyvalue::KeyValue>,
-    // Components are loaded on several threads: the first opens the store, the others wait for it.
-    opening: Mutex<()>,
-    logging: logging::Logging,
-    config: config::Config,
+    all: Vec<Arc<dyn Capability>>,
+    targets: Targets,
+    logging: Arc<logging::Logging>,
     allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
 }
 
-/// A capability cannot be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("the key-value store cannot be opened")]
-pub struct CapabilityError(#[from] keyvalue::disk::OpenError);
-
-impl Explain for CapabilityError {
-    fn code(&self) -> Code {
-        self.0.code()
-    }
-}
+/// The open links of one component, by capability.
+pub(crate) type OpenLinks = BTreeMap<&'static str, Vec<OpenLink>>;
 
 // === impl Capabilities ===
 
 impl Capabilities {
-    /// Sets up what costs nothing; stores are opened when the first component needs them.
+    /// Sets up what costs nothing; backends are opened when the first component needs them.
     pub fn new(config: CapabilityConfig) -> Self {
-        Self {
-            data: config.data,
-            keyvalue: OnceLock::new(),
-            opening: Mutex::new(()),
-            logging: logging::Logging::new(config.sink),
-            config: config::Config::new(config.settings),
-            allowed: Arc::new(config.allowed),
-            environment: Arc::new(config.environment),
-        }
+        let logging = Arc::new(logging::Logging::new(config.sink));
+        let place = |name| Place { folder: config.data.join(name) };
+        let all: Vec<Arc<dyn Capability>> = vec![
+            Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
+            logging.clone(),
+            Arc::new(config::Config::new(config.settings)),
+        ];
+        let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
+        Self { all, targets: Targets::default(), logging, allowed, environment }
     }
 
-    /// Everything that a component may import.
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &dyn Capability> {
+        self.all.iter().map(AsRef::as_ref)
+    }
+
+    /// Everything that a component may import, with what meets it where no link says otherwise.
     pub fn offers(&self) -> Vec<Offer> {
         let wasi = engine::wasi_contracts().into_iter().map(|contract| {
             let by = match contract.interface.as_str() {
@@ -76,43 +70,73 @@ impl Capabilities {
             };
             Offer { contract, by }
         });
-        let keyvalue = capability_offers(&keyvalue::CONTRACTS, || {
-            format!("keyvalue on disk {}", self.keyvalue_folder().display())
-        });
-        let others = [&self.logging as &dyn Capability, &self.config].into_iter().flat_map(|capability| {
-            let by = format!("{} on {}", capability.name(), capability.backend());
+        let others = self.all().flat_map(|capability| {
+            let by = format!("{} on {}", capability.name(), capability.by_default());
             capability.contracts().into_iter().map(move |contract| Offer { contract, by: by.clone() })
         });
-        wasi.chain(keyvalue).chain(others).collect()
-    }
-
-    /// Opens what these imports need and is not open yet.
-    pub fn open_for(&self, imports: &[String]) -> Result<(), CapabilityError> {
-        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        let needs_keyvalue = imports.iter().any(|import| import.starts_with("wasi:keyvalue/"));
-        if needs_keyvalue && self.keyvalue.get().is_none() {
-            let disk = keyvalue::disk::Disk::open(self.keyvalue_folder())?;
-            self.keyvalue.get_or_init(|| keyvalue::KeyValue::new(Arc::new(disk)));
-        }
-        Ok(())
+        wasi.chain(others).collect()
     }
 
     /// A linker that meets all offers, for the engine with these settings.
     pub fn linker(&self, engine: &wasmtime::Engine, settings: Settings) -> wasmtime::Result<Linker<State>> {
         let mut linker = engine::wasi_linker(engine, settings)?;
-        keyvalue::add_to_linker(&mut linker)?;
-        self.logging.add_to_linker(&mut linker)?;
-        self.config.add_to_linker(&mut linker)?;
+        self.all().try_for_each(|capability| capability.add_to_linker(&mut linker))?;
         Ok(linker)
     }
 
-    /// What a component is bound to.
-    pub fn bind(&self, component: &ComponentName) -> Arc<Bound> {
+    /// What a component with these imports is bound to where no link says otherwise. Opens what it needs.
+    pub async fn bind_by_default(
+        &self,
+        component: &ComponentName,
+        imports: &[String],
+    ) -> Result<Arc<Bound>, OpenError> {
+        let mut links = OpenLinks::new();
+        for capability in self.imported_by(imports) {
+            links.insert(capability.name(), vec![self.open_default(capability).await?]);
+        }
+        Ok(self.bind(component, &links))
+    }
+
+    /// What a component is bound to by these links.
+    pub(crate) fn bind(&self, component: &ComponentName, links: &OpenLinks) -> Arc<Bound> {
         let mut bound = Bound::new(Arc::new(Outgoing::new(component.clone(), self.allowed.clone())));
-        self.keyvalue.get().into_iter().for_each(|keyvalue| keyvalue.bind(component, &mut bound));
-        self.logging.bind(component, &mut bound);
-        self.config.bind(component, &mut bound);
+        for capability in self.all() {
+            if let Some(links) = links.get(capability.name()) {
+                capability.bind(component, links, &mut bound);
+            }
+        }
         Arc::new(bound)
+    }
+
+    /// The capabilities that offer any of these imports.
+    pub(crate) fn imported_by(&self, imports: &[String]) -> impl Iterator<Item = &dyn Capability> {
+        let imports: Vec<Contract> = imports.iter().filter_map(|import| import.parse().ok()).collect();
+        let is_offered = move |capability: &&dyn Capability| {
+            capability.contracts().iter().any(|offer| imports.iter().any(|import| import.is_met_by(offer)))
+        };
+        self.all().filter(is_offered)
+    }
+
+    /// The link that a component gets where it has none for this capability.
+    pub(crate) async fn open_default(&self, capability: &dyn Capability) -> Result<OpenLink, OpenError> {
+        let backend = capability.backends().into_iter().next().expect("a capability has a backend");
+        let told = settings::check(backend.name, backend.settings, &BTreeMap::new());
+        let told = told.map_err(|problems| OpenError::refused(backend.name, problems))?;
+        let target = self.targets.open(capability, backend.name, &told).await?;
+        Ok(OpenLink { name: LinkName::default(), terms: Terms::default(), target: Some(target) })
+    }
+
+    /// Opens what a link leads to.
+    pub(crate) async fn open(
+        &self,
+        capability: &str,
+        backend: &str,
+        settings: &capability::Settings,
+    ) -> Result<Opened, OpenError> {
+        match self.all().find(|it| it.name() == capability) {
+            Some(capability) => self.targets.open(capability, backend, settings).await,
+            None => Err(OpenError::refused(capability, "there is no such capability")),
+        }
     }
 
     /// The WASI context of a served component's instances: the environment, and streams that lead to its log.
@@ -135,12 +159,4 @@ impl Capabilities {
             false => format!("this host, to {}", self.allowed),
         }
     }
-
-    fn keyvalue_folder(&self) -> PathBuf {
-        self.data.join("keyvalue")
-    }
-}
-
-fn capability_offers(names: &[&str], by: impl Fn() -> String) -> Vec<Offer> {
-    capability::contracts(names).into_iter().map(|contract| Offer { contract, by: by() }).collect()
 }

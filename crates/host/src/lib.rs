@@ -10,14 +10,22 @@
 //!
 //! Command lines and what is printed (`wattle`). How a request is answered (`http-capability`).
 
+mod callee;
 mod capabilities;
+mod control;
 mod foreign;
 mod holder;
 pub mod linking;
+mod links;
 mod load;
 mod running;
+mod session;
+mod shim;
+mod targets;
+mod world;
 
-pub use capabilities::{Capabilities, CapabilityConfig, CapabilityError};
+pub use capabilities::{Capabilities, CapabilityConfig};
 pub use foreign::Foreign;
+pub use links::LinkError;
 pub use load::{LoadError, LoadedComponent, Source};
-pub use running::{HostConfig, HostError, Report, Running, ServedReport};
+pub use running::{BusConfig, HostConfig, HostError, Report, Running, ServedReport};

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use model::Contract;
+use model::{ComponentName, Contract};
 use stdx::{Code, Explain};
 
 /// A contract that this host offers.
@@ -44,6 +44,11 @@ pub enum Linked {
     OtherVersion {
         /// The versions that are offered.
         offered: Vec<Contract>,
+    },
+    /// Several components export it.
+    Several {
+        /// Which.
+        exporters: Vec<ComponentName>,
     },
     /// Nothing here knows it.
     Unknown,
@@ -85,6 +90,10 @@ impl fmt::Display for Linked {
                 let versions: Vec<_> =
                     offered.iter().filter_map(|contract| contract.version.as_ref()).map(ToString::to_string).collect();
                 write!(f, "not in this version; this host offers {}", versions.join(" and "))
+            }
+            Self::Several { exporters } => {
+                let names: Vec<_> = exporters.iter().map(ToString::to_string).collect();
+                write!(f, "exported by {}; say which with --link", names.join(" and "))
             }
             Self::Unknown => f.write_str("nothing on this host offers it"),
             Self::NotAnInterface => f.write_str("not an interface; only another component can give it, by composition"),

@@ -1,17 +1,17 @@
-//! Makes a file into a component that can be served: read, link, compile, bind.
+//! Makes a file into a component that can be linked: read, check what it imports, compile.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use engine::{Anatomy, Engines, Limits, Loaded, PrepareError, Program, Settings, State, Use};
-use http_capability::{NotAHandler, Reuse, Room, Served, ServedParts};
+use capability::OpenError;
+use engine::{Anatomy, Engines, Loaded, PrepareError, Settings, Use};
+use http_capability::NotAHandler;
 use model::ComponentName;
 use route::Prefix;
 use stdx::{Code, Explain};
-use wasmtime::component::Linker;
+use wasmtime::component::Component;
 
-use crate::capabilities::{Capabilities, CapabilityError};
 use crate::linking::{self, Import, Missing, Offer};
+use crate::links::LinkError;
 
 /// A component to run, and where it is served.
 #[derive(Debug, Clone)]
@@ -24,7 +24,8 @@ pub struct Source {
     pub prefix: Prefix,
 }
 
-/// A component that is ready to be served.
+/// A component that is there, as it is shown.
+#[derive(Debug, Clone)]
 pub struct LoadedComponent {
     /// What it is called, and where it is served.
     pub source: Source,
@@ -32,8 +33,26 @@ pub struct LoadedComponent {
     pub anatomy: Anatomy,
     /// What each of its imports is linked to.
     pub imports: Vec<Import>,
-    /// What serves it.
-    pub served: Arc<Served>,
+    /// Whether it answers HTTP requests; else it is there for other components.
+    pub is_served: bool,
+}
+
+/// A component that is compiled, and not linked yet.
+pub(crate) struct Prepared {
+    pub(crate) source: Source,
+    pub(crate) anatomy: Anatomy,
+    /// Its imports as it names them.
+    pub(crate) imports: Vec<String>,
+    pub(crate) component: Component,
+    pub(crate) settings: Settings,
+}
+
+/// How far a component came by itself.
+pub(crate) enum Step {
+    /// It is compiled.
+    Prepared(Box<Prepared>),
+    /// It imports what this host does not offer: another component may.
+    Waits(Source, Box<Anatomy>),
 }
 
 /// Why a component cannot be served.
@@ -80,9 +99,18 @@ pub enum LoadError {
         #[source]
         source: Option<NotAHandler>,
     },
-    /// A backend cannot be opened.
+    /// A backend that it needs cannot be opened.
+    #[error("{component} cannot be linked")]
+    Open {
+        /// Which component.
+        component: ComponentName,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// A link that was asked for cannot be put.
     #[error(transparent)]
-    Capability(#[from] CapabilityError),
+    Link(#[from] LinkError),
     /// The engine cannot be set up.
     #[error("the engine cannot be set up")]
     Engine(#[source] wasmtime::Error),
@@ -96,7 +124,8 @@ impl Explain for LoadError {
             Self::Missing { source, .. } => source.code(),
             Self::Shape { .. } => Code::E0204,
             Self::NotAHandler { .. } => Code::E0303,
-            Self::Capability(error) => error.code(),
+            Self::Open { source, .. } => source.code(),
+            Self::Link(error) => error.code(),
             Self::Engine(_) => Code::E0209,
         }
     }
@@ -105,99 +134,49 @@ impl Explain for LoadError {
 /// What loading needs beside the file.
 pub(crate) struct Loading<'a> {
     pub(crate) engines: &'a Engines,
-    pub(crate) capabilities: &'a Capabilities,
-    pub(crate) offers: &'a [Offer],
-    pub(crate) limits: &'a Arc<Limits>,
-    pub(crate) reuse: Option<Reuse>,
-    pub(crate) cores: usize,
     pub(crate) size_max: stdx::ByteSize,
-    pub(crate) linkers: &'a Linkers,
-    pub(crate) room: &'a Arc<Room>,
 }
 
-/// The linkers of a host: one an engine, shared by all its components.
-#[derive(Default)]
-pub(crate) struct Linkers {
-    serial: std::sync::OnceLock<Linker<State>>,
-    concurrent: std::sync::OnceLock<Linker<State>>,
+// === impl Step ===
+
+impl Step {
+    /// What it exports to other components.
+    pub(crate) fn exports(&self) -> Vec<Offer> {
+        let (source, anatomy) = match self {
+            Self::Prepared(prepared) => (&prepared.source, &prepared.anatomy),
+            Self::Waits(source, anatomy) => (source, anatomy.as_ref()),
+        };
+        let contracts = anatomy.exports.iter().filter_map(|export| export.parse().ok());
+        contracts.map(|contract| Offer { contract, by: source.name.to_string() }).collect()
+    }
 }
 
 // === impl Loading ===
 
 impl Loading<'_> {
-    /// Reads, links, compiles and binds one component.
-    pub(crate) fn load(&self, source: Source) -> Result<LoadedComponent, LoadError> {
+    /// Reads one component and compiles it, if these offers meet all that it imports.
+    pub(crate) fn load(&self, source: Source, offers: &[Offer]) -> Result<Step, LoadError> {
         let path = &source.path;
         let bytes = artifact::fetch(path, self.size_max)?;
         let prepare = |error| LoadError::Prepare { path: path.clone(), source: error };
         let program = self.engines.read(&bytes, Use::Linked).map_err(prepare)?;
-        let imports = self.imports(&program);
-        linking::check(&imports).map_err(|missing| LoadError::Missing { path: path.clone(), source: missing })?;
-        let is_handler = program.anatomy.patterns().contains(&engine::Pattern::HttpHandler);
-        if !is_handler {
-            return Err(LoadError::NotAHandler { path: path.clone(), what: describe(&program.anatomy), source: None });
+        // A core module's own imports are WASI 0.1, which its adapter meets: what it imports as a component is known after.
+        let is_component = program.anatomy.form == engine::Form::Component;
+        if is_component && linking::check(&linking::link(&program.anatomy.imports, offers)).is_err() {
+            return Ok(Step::Waits(source, Box::new(program.anatomy)));
         }
-        self.capabilities.open_for(&program.anatomy.imports)?;
+        let settings = program.recipe.settings;
         let loaded = self.engines.prepare(&program).map_err(prepare)?;
-        let served = self.serve(&source, &program, &loaded)?;
-        if let Loaded::Component(component) = &loaded {
-            Engines::rest(component);
-        }
-        Ok(LoadedComponent { imports, served: Arc::new(served), anatomy: program.anatomy, source })
-    }
-
-    /// A core module's own imports are WASI 0.1, which its adapter meets: what it imports as a component is known after.
-    fn imports(&self, program: &Program<'_>) -> Vec<Import> {
-        match program.anatomy.form {
-            engine::Form::Component => linking::link(&program.anatomy.imports, self.offers),
-            engine::Form::CoreModule => Vec::new(),
-        }
-    }
-
-    fn serve(&self, source: &Source, program: &Program<'_>, loaded: &Loaded) -> Result<Served, LoadError> {
-        let path = &source.path;
         let Loaded::Component(component) = loaded else { unreachable!("what is linked is made into a component") };
-        let linker = self.linkers.of(self, program.recipe.settings)?;
-        let pre = linker
-            .instantiate_pre(component)
-            .map_err(|error| LoadError::Shape { path: path.clone(), source: error })?;
-        let bound = self.capabilities.bind(&source.name);
-        let wasi = self.capabilities.wasi(&source.name);
-        let limits = self.limits.clone();
-        let parts = ServedParts {
-            name: source.name.clone(),
-            limits: self.limits.clone(),
-            reuse: self.reuse,
-            new_state: Box::new(move || State::new(&mut wasi(), &limits, bound.clone())),
-            cores: self.cores,
-            room: self.room.clone(),
-        };
-        let not_a_handler = |error| LoadError::NotAHandler {
-            path: path.clone(),
-            what: describe(&program.anatomy),
-            source: Some(error),
-        };
-        parts.with(pre).map_err(not_a_handler)
-    }
-}
-
-impl Linkers {
-    fn of(&self, loading: &Loading<'_>, settings: Settings) -> Result<&Linker<State>, LoadError> {
-        let cell = if settings.has_concurrency { &self.concurrent } else { &self.serial };
-        if let Some(linker) = cell.get() {
-            return Ok(linker);
-        }
-        let engine = loading.engines.engine(settings).map_err(|error| match error {
-            PrepareError::Engine(error) => LoadError::Engine(error),
-            other => LoadError::Engine(wasmtime::Error::new(other)),
-        })?;
-        let linker = loading.capabilities.linker(engine, settings).map_err(LoadError::Engine)?;
-        Ok(cell.get_or_init(|| linker))
+        Engines::rest(&component);
+        let shape = component.component_type();
+        let imports = shape.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
+        Ok(Step::Prepared(Box::new(Prepared { source, anatomy: program.anatomy, imports, component, settings })))
     }
 }
 
 /// What a program is, in the words that an error needs: `a component, command and library`.
-fn describe(anatomy: &Anatomy) -> String {
+pub(crate) fn describe(anatomy: &Anatomy) -> String {
     let patterns: Vec<_> = anatomy.patterns().iter().map(|pattern| pattern.as_str()).collect();
     let patterns = if patterns.is_empty() { "without anything to call".to_owned() } else { patterns.join(" and ") };
     format!("a {}, {patterns}", anatomy.form.as_str())

@@ -4,15 +4,20 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{CacheError, Engines, EnginesConfig, Layout, Limits};
-use http_capability::{Plane, PlaneConfig, PlaneCounts, Reuse, Room};
-use route::{RouteError, Routes};
-use rt::{Activity, Ticker};
+use bus::{Broker, Bus, Loopback, LoopbackConfig, SubscribeError};
+use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
+use http_capability::{Counts, Plane, PlaneConfig, PlaneCounts, Reuse};
+use model::LinkPut;
+use route::RouteError;
+use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
 
 use crate::capabilities::{Capabilities, CapabilityConfig};
+use crate::control::Control;
 use crate::holder::holder_of;
-use crate::load::{Linkers, LoadError, LoadedComponent, Loading, Source};
+use crate::linking::{self, Offer};
+use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
+use crate::world::{World, WorldConfig};
 
 /// Everything that a host does.
 pub struct HostConfig {
@@ -20,6 +25,8 @@ pub struct HostConfig {
     pub sources: Vec<Source>,
     /// Where it listens for HTTP.
     pub http: SocketAddr,
+    /// Where it listens for NATS clients, such as commands in a second terminal; nowhere without.
+    pub bus: Option<BusConfig>,
     /// How programs are compiled and instances laid out.
     pub engines: EnginesConfig,
     /// How the data plane is set up.
@@ -30,14 +37,29 @@ pub struct HostConfig {
     pub reuse: Option<Reuse>,
     /// What components are linked to.
     pub capabilities: CapabilityConfig,
+    /// What shall be linked otherwise than by default.
+    pub links: Vec<LinkPut>,
     /// The largest file that is read.
     pub size_max: ByteSize,
+}
+
+/// Where a host listens for NATS clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BusConfig {
+    /// The address.
+    pub address: SocketAddr,
+    /// Whether the host does without where somebody else has the address.
+    pub may_be_missing: bool,
 }
 
 /// A host that is serving.
 pub struct Running {
     plane: Plane,
-    components: Vec<LoadedComponent>,
+    world: Arc<World>,
+    _control: Control,
+    loopback: Option<Loopback>,
+    // Opens what could not be opened when the host started.
+    _opening: Task,
     // Counts ticks for all deadlines while the host lives.
     _ticker: Ticker,
 }
@@ -97,6 +119,9 @@ pub enum HostError {
         #[source]
         source: std::io::Error,
     },
+    /// The bus cannot be used.
+    #[error(transparent)]
+    Bus(SubscribeError),
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
@@ -110,6 +135,7 @@ impl Explain for HostError {
             Self::SameName { .. } => Code::E0302,
             Self::Route(error) => error.code(),
             Self::AddressInUse { .. } | Self::Listen { .. } => Code::E0301,
+            Self::Bus(error) => error.code(),
             Self::Threads(_) => Code::E0209,
         }
     }
@@ -118,30 +144,30 @@ impl Explain for HostError {
 // === impl Running ===
 
 impl Running {
-    /// Loads all components and begins to serve them. Called within the control plane's runtime.
-    pub fn start(config: HostConfig) -> Result<Self, HostError> {
+    /// Loads all components, links them and begins to serve them. Called within the control plane's runtime.
+    pub async fn start(config: HostConfig) -> Result<Self, HostError> {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
         let listener = listen(config.http)?;
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
-        let capabilities = Capabilities::new(config.capabilities);
-        let loading = Loading {
-            engines: &engines,
-            offers: &capabilities.offers(),
-            capabilities: &capabilities,
-            limits: &Arc::new(config.limits),
+        let world = Arc::new(World::new(WorldConfig {
+            capabilities: Capabilities::new(config.capabilities),
+            engines: engines.clone(),
+            limits: Arc::new(config.limits),
             reuse: config.reuse,
             cores: config.plane.cores,
-            size_max: config.size_max,
-            linkers: &Linkers::default(),
-            room: &room,
-        };
+            room,
+        }));
         check_names(&config.sources)?;
-        let components = load_all(&loading, config.sources)?;
-        let routes = components.iter().map(|component| (component.source.prefix.clone(), component.served.clone()));
-        let plane = Plane::start(&config.plane, listener, Routes::new(routes)?).map_err(HostError::Threads)?;
+        let loading = Loading { engines: &engines, size_max: config.size_max };
+        let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
+        world.start(prepared, config.links).await.map_err(HostError::Load)?;
+        let plane = Plane::start(&config.plane, listener, world.routes().await?).map_err(HostError::Threads)?;
+        world.publish_to(plane.publisher());
+        let (control, loopback) = listen_on_bus(&world, config.bus).await?;
         let ticker = count_epochs(engines, &plane).map_err(HostError::Threads)?;
-        Ok(Self { plane, components, _ticker: ticker })
+        let opening = Task::spawn(keep_opening(world.clone()));
+        Ok(Self { plane, world, _control: control, loopback, _opening: opening, _ticker: ticker })
     }
 
     /// Where it listens.
@@ -149,30 +175,60 @@ impl Running {
         self.plane.address()
     }
 
-    /// What it serves.
-    pub fn components(&self) -> &[LoadedComponent] {
-        &self.components
+    /// Where its bus listens.
+    pub fn bus_address(&self) -> Option<SocketAddr> {
+        self.loopback.as_ref().map(Loopback::address)
+    }
+
+    /// Its components, as they are linked now.
+    pub async fn components(&self) -> Vec<LoadedComponent> {
+        self.world.components().await
     }
 
     /// What became of all requests so far.
-    pub fn report(&self) -> Report {
-        Report { components: report(&self.components), plane: self.plane.counts() }
+    pub async fn report(&self) -> Report {
+        Report { components: report(&self.world).await, plane: self.plane.counts() }
     }
 
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
         let (has_drained, plane) = self.plane.drain(patience).await;
-        (has_drained, Report { components: report(&self.components), plane })
+        (has_drained, Report { components: report(&self.world).await, plane })
     }
 }
 
-fn report(components: &[LoadedComponent]) -> Vec<ServedReport> {
-    let report = |component: &LoadedComponent| ServedReport {
-        name: component.source.name.clone(),
-        counts: component.served.totals().to_vec(),
+async fn report(world: &World) -> Vec<ServedReport> {
+    let report = |(name, counts): (_, Arc<[Counts]>)| ServedReport { name, counts: Counts::totals(&counts).to_vec() };
+    world.counts().await.into_iter().map(report).collect()
+}
+
+/// Tries again and again to open what could not be opened.
+async fn keep_opening(world: Arc<World>) {
+    loop {
+        let next = world.try_again().await;
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+/// Starts the bus inside this process, what answers on it, and the door to it for others.
+async fn listen_on_bus(
+    world: &Arc<World>,
+    config: Option<BusConfig>,
+) -> Result<(Control, Option<Loopback>), HostError> {
+    let broker = Broker::new(bus::Limits::default());
+    let control = Control::start(world.clone(), Bus::in_process(broker.clone())).await.map_err(HostError::Bus)?;
+    let Some(BusConfig { address, may_be_missing }) = config else { return Ok((control, None)) };
+    let listener = match listen(address) {
+        Ok(listener) => listener,
+        Err(error @ HostError::AddressInUse { .. }) if may_be_missing => {
+            tracing::warn!("this host has no bus: {error} (--bus ADDR gives it one elsewhere)");
+            return Ok((control, None));
+        }
+        Err(error) => return Err(error),
     };
-    components.iter().map(report).collect()
+    let loopback = Loopback::start(listener, broker, LoopbackConfig::default());
+    Ok((control, Some(loopback.map_err(|source| HostError::Listen { address, source })?)))
 }
 
 fn instances_max(layout: Layout) -> usize {
@@ -201,16 +257,51 @@ fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
     })
 }
 
-/// Loads components on as many threads as there are cores, and gathers what went wrong with any of them.
-fn load_all(loading: &Loading<'_>, sources: Vec<Source>) -> Result<Vec<LoadedComponent>, HostError> {
-    let threads = loading.cores.min(sources.len()).max(1);
+/// Loads all components: first those that need no other, then those that import what others export.
+fn load_all(
+    loading: &Loading<'_>,
+    threads: usize,
+    offers: &[Offer],
+    sources: Vec<Source>,
+) -> Result<Vec<Prepared>, HostError> {
+    let steps = load_with(loading, threads, offers, sources)?;
+    let exported: Vec<Offer> = steps.iter().flat_map(|step| step.exports()).collect();
+    let offers: Vec<Offer> = offers.iter().cloned().chain(exported).collect();
+    let (mut prepared, mut waiting) = (Vec::new(), Vec::new());
+    for step in steps {
+        match step {
+            Step::Prepared(done) => prepared.push(*done),
+            Step::Waits(source, _) => waiting.push(source),
+        }
+    }
+    let mut errors = Vec::new();
+    for step in load_with(loading, threads, &offers, waiting)? {
+        match step {
+            Step::Prepared(done) => prepared.push(*done),
+            Step::Waits(source, anatomy) => {
+                let missing = linking::check(&linking::link(&anatomy.imports, &offers));
+                errors.extend(missing.err().map(|missing| LoadError::Missing { path: source.path, source: missing }));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(prepared) } else { Err(HostError::Load(errors)) }
+}
+
+/// Loads components on so many threads, and gathers what went wrong with any of them.
+fn load_with(
+    loading: &Loading<'_>,
+    threads: usize,
+    offers: &[Offer],
+    sources: Vec<Source>,
+) -> Result<Vec<Step>, HostError> {
+    let threads = threads.min(sources.len()).max(1);
     let queue = Mutex::new(sources.into_iter().enumerate());
     let work = || {
         let mut done = Vec::new();
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, source)) = next else { return done };
-            done.push((index, loading.load(source)));
+            done.push((index, loading.load(source, offers)));
         }
     };
     let mut done = match threads {

@@ -2,8 +2,15 @@
 //!
 //! Nothing here does anything. What a value means to a decision is said by the crate that decides.
 
+mod ask;
 mod contract;
+mod link;
 mod name;
 
+pub use ask::{
+    Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,
+    control_prefix,
+};
 pub use contract::{Contract, NotAContract};
+pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};
 pub use name::{ComponentName, NotAName};

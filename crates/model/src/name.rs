@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The name of a component on a host: letters, digits, `-`, `_` and `.`, at most 128 of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ComponentName(String);
 
 /// The text cannot name a component.
@@ -35,6 +35,20 @@ impl FromStr for ComponentName {
     fn from_str(text: &str) -> Result<Self, NotAName> {
         let fits = !text.is_empty() && text.len() <= 128 && text.chars().all(is_allowed);
         if fits { Ok(Self(text.into())) } else { Err(NotAName(text.into())) }
+    }
+}
+
+impl TryFrom<String> for ComponentName {
+    type Error = NotAName;
+
+    fn try_from(text: String) -> Result<Self, NotAName> {
+        text.parse()
+    }
+}
+
+impl From<ComponentName> for String {
+    fn from(name: ComponentName) -> Self {
+        name.0
     }
 }
 

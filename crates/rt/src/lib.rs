@@ -13,8 +13,10 @@ mod cores;
 mod local;
 mod task;
 mod ticker;
+mod within;
 
 pub use cores::{Cores, cores_available};
 pub use local::LocalTasks;
 pub use task::Task;
 pub use ticker::{Activity, TICK, Tick, Ticker};
+pub use within::{Late, within};

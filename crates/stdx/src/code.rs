@@ -82,6 +82,16 @@ codes! {
     E0403 You "Correct the setting: --config takes NAME=VALUE, and a configuration file is TOML, JSON or lines of NAME=VALUE."
     E0501 You "Write a call as name(arguments) in WAVE, as in 'add(1, 2)' or 'pkg:name/iface.greet(\"you\")', or arguments as JSON with --json."
     E0502 You "`wattle inspect FILE` lists the functions that can be called, with their types."
+    E0601 You "`wattle link backends` lists what each backend can be told."
+    E0602 You "`wattle link query` shows which components there are, what they import and what each import is linked to."
+    E0603 World "Start the target or correct its address, then put the link again; --unchecked puts it without looking."
+    E0604 World "Start a host with `wattle up`, or name the bus of one with --nats."
+    E0605 You "`wattle link query` lists the links that there are."
+    E0701 World "Start what should answer: `wattle up` starts a host, and says where its bus is."
+    E0702 World "Try again: what was asked may still be done. `wattle link query` shows what is."
+    E0703 You "Send less at once, or keep the bytes in a store and send where they are."
+    E0704 You "Write a subject as words with dots between, as in orders.new: no spaces, no empty words, wildcards only to listen."
+    E0705 You "Give the address as nats://HOST:PORT, with what its server asks for: nats://USER:PASSWORD@HOST:PORT."
 }
 
 #[cfg(test)]

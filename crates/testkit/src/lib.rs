@@ -22,9 +22,11 @@
 mod guest;
 mod http;
 mod process;
+mod server;
 mod wait;
 
 pub use guest::{find_guest, guest};
 pub use http::{Answer, Connection, chunked, request};
 pub use process::{Ended, Up, Wattle};
+pub use server::{Nats, Redis, Server};
 pub use wait::{PATIENCE, eventually};

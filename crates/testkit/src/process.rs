@@ -113,7 +113,7 @@ impl Wattle {
 
     /// What [`up`](Self::up) starts, for a test that changes something of it.
     pub fn up_command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = self.command(["up", "--http", "127.0.0.1:0", "-o", "json"]);
+        let mut command = self.command(["up", "--http", "127.0.0.1:0", "--bus", "127.0.0.1:0", "-o", "json"]);
         command.args(arguments);
         command
     }
@@ -148,6 +148,16 @@ impl Up {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of its bus, as a command takes it with `--nats`.
+    ///
+    /// # Panics
+    ///
+    /// Where it has none.
+    pub fn bus(&self) -> String {
+        let url = self.values().iter().find_map(|value| Some(value["bus"].as_str()?.to_owned()));
+        url.expect("it prints where its bus is")
     }
 
     /// The number of the process.

@@ -79,8 +79,8 @@ pub(crate) fn run(command: CallCommand, common: &Common, output: Output) -> Resu
     let functions = call::functions(&loaded);
     let calls = requests.iter().map(|request| call::find(&functions, &request.name)?.call(request));
     let calls = calls.collect::<Result<Vec<Call<'_>>, CallError>>()?;
-    let origin = command.origin(&engines, (&program, &loaded), &capabilities)?;
     let runtime = alone::new_runtime()?;
+    let origin = runtime.block_on(command.origin(&engines, (&program, &loaded), &capabilities))?;
     let clock = alone::spawn_clock(&engines, program.recipe.settings)?;
     let output = if command.json.is_empty() { output } else { Output::Json };
     let done = runtime.block_on(command.carry_out(&calls, &origin, output));
@@ -111,7 +111,7 @@ impl CallCommand {
     }
 
     /// Links the program.
-    fn origin(
+    async fn origin(
         &self,
         engines: &Engines,
         (program, loaded): (&Program<'_>, &Loaded),
@@ -130,11 +130,11 @@ impl CallCommand {
                 let ty = component.component_type();
                 let imports: Vec<String> = ty.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
                 linking::check(&linking::link(&imports, &capabilities.offers()))?;
-                capabilities.open_for(&imports)?;
                 let settings = program.recipe.settings;
                 let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(alone::engine_failure)?;
                 let pre = linker.instantiate_pre(component).map_err(not_linkable)?;
-                Ok(Origin::Component { pre, bound: capabilities.bind(&self.imports.name_of(&self.file)) })
+                let name = self.imports.name_of(&self.file);
+                Ok(Origin::Component { pre, bound: capabilities.bind_by_default(&name, &imports).await? })
             }
         }
     }

@@ -8,7 +8,7 @@ use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
 use stdx::ByteSize;
 
 use crate::output::Output;
-use crate::{cache, call, failure, inspect, run, up};
+use crate::{cache, call, failure, inspect, link, run, up};
 
 /// Runs any WebAssembly program: serves it, runs it, calls it.
 #[derive(Debug, Parser)]
@@ -26,6 +26,7 @@ enum Command {
     Run(run::Run),
     Call(call::CallCommand),
     Inspect(inspect::InspectCommand),
+    Link(link::LinkCommand),
     Cache(cache::CacheCommand),
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn dispatch() -> ExitCode {
         Command::Run(run) => run::run(run, &cli.common),
         Command::Call(call) => call::run(call, &cli.common, output),
         Command::Inspect(inspect) => inspect::run(inspect, &cli.common, output),
+        Command::Link(command) => link::run(command, output),
         Command::Cache(command) => cache::run(command, &cli.common, output),
     };
     done.unwrap_or_else(|failure| failure::report(&failure, output))

@@ -12,6 +12,7 @@ mod progress;
 mod cache;
 mod call;
 mod inspect;
+mod link;
 mod run;
 mod up;
 

@@ -105,11 +105,12 @@ async fn start(
             if program.anatomy.form == Form::Component {
                 linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;
             }
-            capabilities.open_for(&program.anatomy.imports)?;
+            let shape = component.component_type();
+            let imports: Vec<String> = shape.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
             let settings = program.recipe.settings;
             let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(alone::engine_failure)?;
             linker.instantiate_pre(component).map_err(|source| LoadError::Shape { path: run.file.clone(), source })?;
-            let state = State::new(&mut wasi, &limits, capabilities.bind(&name));
+            let state = State::new(&mut wasi, &limits, capabilities.bind_by_default(&name, &imports).await?);
             Ok(command::run_component(component, &linker, state, deadline).await)
         }
     }

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use engine::{Layout, Limits};
-use host::{HostConfig, HostError, Running, Source};
+use host::{BusConfig, HostConfig, HostError, Running, Source};
 use http_capability::{PlaneConfig, Reuse};
-use model::ComponentName;
+use model::{ComponentName, LinkPut};
 use route::Prefix;
 use serde_json::json;
 use stdx::{ByteSize, Code};
@@ -31,6 +32,14 @@ pub(crate) struct Up {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
     http: SocketAddr,
+    /// The address at which NATS clients reach this host's bus, such as `wattle link` in a second terminal; `off` for none
+    /// [default: 127.0.0.1:4222, and none where that is in use]
+    #[arg(long, value_name = "ADDR")]
+    bus: Option<BusAddress>,
+    /// Links a component otherwise than by default, as `wattle link put` does: SOURCE=TARGET[,SETTING=VALUE]..., where contract=,
+    /// name= and terms= say more of the link (can be given several times)
+    #[arg(long, value_name = "LINK")]
+    link: Vec<LinkPut>,
     #[command(flatten)]
     imports: ImportFlags,
     /// Lets an instance answer more than one request: faster, and a component that keeps state sees it again
@@ -44,6 +53,13 @@ pub(crate) struct Up {
     /// How long running requests may take to end when the host is stopped, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+}
+
+/// Where the bus listens, if it does.
+#[derive(Debug, Clone, Copy)]
+enum BusAddress {
+    At(SocketAddr),
+    Off,
 }
 
 #[derive(Debug, Args)]
@@ -81,11 +97,11 @@ pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, F
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(cannot_start)?;
     let ended = runtime.block_on(async {
-        let running = Running::start(config).map_err(|error| match error {
+        let running = Running::start(config).await.map_err(|error| match error {
             HostError::Load(errors) => Failure::all(&errors),
             error => error.into(),
         })?;
-        show(&running, output);
+        show(&running, output).await;
         stop_signal().await;
         stop(running, patience, output).await
     });
@@ -112,9 +128,20 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
         reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
+        bus: bus(up.bus),
         capabilities: up.imports.capabilities()?,
+        links: up.link,
         size_max: common.size_max(),
     })
+}
+
+/// Where the bus listens.
+fn bus(address: Option<BusAddress>) -> Option<BusConfig> {
+    match address {
+        None => Some(BusConfig { address: ([127, 0, 0, 1], 4222).into(), may_be_missing: true }),
+        Some(BusAddress::At(address)) => Some(BusConfig { address, may_be_missing: false }),
+        Some(BusAddress::Off) => None,
+    }
 }
 
 /// What is to be served where. All problems are said at once.
@@ -152,9 +179,9 @@ fn name_of(path: &Path) -> ComponentName {
 }
 
 /// Prints what is served, each import with what it is linked to, and the address.
-fn show(running: &Running, output: Output) {
+async fn show(running: &Running, output: Output) {
     let url = format!("http://{}", running.address());
-    for component in running.components() {
+    for component in running.components().await {
         let anatomy = &component.anatomy;
         let patterns: Vec<_> = anatomy.patterns().iter().map(|pattern| pattern.as_str()).collect();
         let wasi = anatomy.wasi().map_or(String::new(), |wasi| format!(", {}", wasi.as_str()));
@@ -169,12 +196,20 @@ fn show(running: &Running, output: Output) {
         for import in &component.imports {
             text.push_str(&format!("\n  {:width$}  -> {}", import.name, import.linked));
         }
-        text.push_str(&format!("\n  serves {url}{}", component.source.prefix));
+        let served = component.is_served.then(|| format!("{url}{}", component.source.prefix));
+        text.push_str(&match &served {
+            Some(url) => format!("\n  serves {url}"),
+            None => "\n  serves other components".to_owned(),
+        });
         let value = json!({
             "component": component.source.name, "file": component.source.path, "form": anatomy.form, "patterns": anatomy.patterns(),
-            "wasi": anatomy.wasi(), "size": anatomy.size, "imports": component.imports, "url": format!("{url}{}", component.source.prefix),
+            "wasi": anatomy.wasi(), "size": anatomy.size, "imports": component.imports, "url": served,
         });
         output.print(&text, &json!({ "serving": value }));
+    }
+    if let Some(address) = running.bus_address() {
+        let url = format!("nats://{address}");
+        output.print(&format!("bus on {url}"), &json!({ "bus": url }));
     }
     output.print(&format!("listening on {url} (Ctrl-C stops)"), &json!({ "listening": url }));
 }
@@ -225,4 +260,14 @@ async fn stop(running: Running, patience: Duration, output: Output) -> Result<Ex
         &json!({ "stopped": { "drained": has_drained, "connections": report.plane } }),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+// === impl BusAddress ===
+
+impl FromStr for BusAddress {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::At) }
+    }
 }

@@ -17,6 +17,7 @@ use engine::{Compiler, EnginesConfig, Layout, Limits, ScanLimits};
 use host::{CapabilityConfig, HostConfig, Running, Source};
 use http_capability::{PlaneConfig, Reuse};
 use stdx::ByteSize;
+use tokio::runtime::Runtime;
 
 /// Allocations of one request to the Rust (std) hello component, in a fresh instance and in a reused one.
 const ALLOCATIONS_FRESH: f64 = 75.0;
@@ -84,9 +85,9 @@ impl Client {
     }
 }
 
-fn host(reuse: Option<Reuse>) -> Running {
+fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    Running::start(HostConfig {
+    let config = HostConfig {
         sources: vec![Source {
             name: "hello".parse().expect("a name"),
             path: guest("hello"),
@@ -110,9 +111,11 @@ fn host(reuse: Option<Reuse>) -> Running {
             sink: Arc::new(logging::Terminal::spawn_stderr().expect("a thread")),
             environment: BTreeMap::new(),
         },
+        bus: None,
+        links: Vec::new(),
         size_max: ByteSize::mib(128),
-    })
-    .expect("the host starts")
+    };
+    runtime.block_on(Running::start(config)).expect("the host starts")
 }
 
 /// Allocations of the whole process for each of many warm requests.
@@ -121,7 +124,7 @@ fn allocations_per_request(reuse: Option<Reuse>) -> f64 {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let _entered = runtime.enter();
-    let running = host(reuse);
+    let running = host(&runtime, reuse);
     let mut client = Client::connect(running.address());
     client.get(200);
     let before = ALLOCATIONS.load(Ordering::Relaxed);

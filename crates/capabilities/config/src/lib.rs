@@ -25,7 +25,8 @@ mod parse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use capability::Capability;
+use async_trait::async_trait;
+use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened};
 use model::{ComponentName, Contract};
 use wasmtime::component::Linker;
 
@@ -86,6 +87,7 @@ impl Config {
     }
 }
 
+#[async_trait]
 impl Capability for Config {
     fn name(&self) -> &'static str {
         "config"
@@ -95,7 +97,15 @@ impl Capability for Config {
         capability::contracts(&guest::CONTRACTS)
     }
 
-    fn backend(&self) -> String {
+    fn backends(&self) -> Vec<BackendInfo> {
+        vec![BackendInfo { name: "host", about: "the settings that the host was started with", settings: &[] }]
+    }
+
+    async fn open(&self, _: &str, _: &capability::Settings) -> Result<Opened, OpenError> {
+        Ok(Opened::new(self.settings.clone()))
+    }
+
+    fn by_default(&self) -> String {
         match self.settings.len() {
             0 => "no settings".into(),
             1 => "1 setting".into(),
@@ -107,7 +117,7 @@ impl Capability for Config {
         guest::add_to_linker(linker)
     }
 
-    fn bind(&self, _: &ComponentName, bound: &mut engine::Bound) {
+    fn bind(&self, _: &ComponentName, _: &[OpenLink], bound: &mut engine::Bound) {
         bound.insert(guest::Binding(self.settings.clone()));
     }
 }

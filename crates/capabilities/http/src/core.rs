@@ -7,6 +7,7 @@
 //! 2. Every task of the core is in its [`LocalTasks`].
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -75,14 +76,25 @@ impl Core {
 
     /// The pool of the component that answers `path`.
     pub(crate) fn pool_for(&self, path: &str) -> Option<Rc<Pool>> {
+        self.look_at_routes();
+        self.local.borrow().routes.find(path).cloned()
+    }
+
+    /// Sees whether other routes were published. A pool that is in none of them answers what it has begun, and ends.
+    fn look_at_routes(&self) {
         let published = self.published.load();
         let mut local = self.local.borrow_mut();
         if !Arc::ptr_eq(&published, &local.seen) {
-            let routes = published
-                .map(|served| local.pool_of(served).unwrap_or_else(|| Rc::new(Pool::new(served.clone(), self.index))));
+            let mut old: HashMap<_, _> =
+                local.routes.iter().map(|(_, pool)| (Arc::as_ptr(&pool.served), pool.clone())).collect();
+            let routes = published.map(|served| {
+                let kept = old.get(&Arc::as_ptr(served)).cloned();
+                kept.unwrap_or_else(|| Rc::new(Pool::new(served.clone(), self.index)))
+            });
+            routes.iter().for_each(|(_, pool)| drop(old.remove(&Arc::as_ptr(&pool.served))));
+            old.values().for_each(|pool| pool.close());
             *local = Local { seen: Arc::clone(&published), routes };
         }
-        local.routes.find(path).cloned()
     }
 
     /// Starts a task that this core owns. While there are any, the clock ticks: whatever runs can be stopped.
@@ -96,6 +108,8 @@ impl Core {
 
     /// Looks after what has no request to wake it: deadlines, slow connections, idle pools.
     pub(crate) fn tick(&self) {
+        // A core without requests lets go of what was replaced, too.
+        self.look_at_routes();
         let now = Tick::now();
         self.connections.borrow().iter().for_each(|(_, link)| link.check(now));
         self.local.borrow().routes.iter().for_each(|(_, pool)| pool.check_idle());
@@ -125,12 +139,6 @@ impl Core {
             }
             std::cmp::Ordering::Greater => {}
         }
-    }
-}
-
-impl Local {
-    fn pool_of(&self, served: &Arc<Served>) -> Option<Rc<Pool>> {
-        self.routes.iter().map(|(_, pool)| pool).find(|pool| Arc::ptr_eq(&pool.served, served)).cloned()
     }
 }
 

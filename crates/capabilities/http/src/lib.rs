@@ -25,5 +25,5 @@ mod pool;
 mod request;
 mod served;
 
-pub use plane::{Plane, PlaneActivity, PlaneConfig, PlaneCounts};
-pub use served::{Counts, Handler, NotAHandler, Outcome, Reuse, Room, Served, ServedParts};
+pub use plane::{Plane, PlaneActivity, PlaneConfig, PlaneCounts, Publisher};
+pub use served::{Counts, Handler, NewState, NotAHandler, Outcome, Reuse, Served, ServedParts};

@@ -62,6 +62,10 @@ pub struct PlaneCounts {
 #[derive(Clone)]
 pub struct PlaneActivity(Arc<[Share]>);
 
+/// Publishes routes to all cores of a data plane.
+#[derive(Clone)]
+pub struct Publisher(Arc<ArcSwap<Routes<Arc<Served>>>>);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
@@ -111,14 +115,9 @@ impl Plane {
         self.address
     }
 
-    /// Publishes other routes. Requests that are running end with the ones that they began with.
-    pub fn publish(&self, routes: Routes<Arc<Served>>) {
-        self.routes.store(Arc::new(routes));
-    }
-
-    /// The routes as they are published now.
-    pub fn routes(&self) -> Arc<Routes<Arc<Served>>> {
-        self.routes.load_full()
+    /// Where other routes are published.
+    pub fn publisher(&self) -> Publisher {
+        Publisher(self.routes.clone())
     }
 
     /// Tells whoever counts ticks whether anyone needs them.
@@ -145,6 +144,13 @@ impl Plane {
         }
         let has_drained = in_time.is_ok_and(|joined| joined.is_ok_and(|panicked| panicked == 0));
         (has_drained, PlaneCounts::of(&self.shares))
+    }
+}
+
+impl Publisher {
+    /// Publishes other routes. Requests that are running end with the ones that they began with.
+    pub fn publish(&self, routes: Routes<Arc<Served>>) {
+        self.0.store(Arc::new(routes));
     }
 }
 

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Failure, State, new_store, start_clock};
+use engine::{Alive, Failure, State, new_store, start_clock};
 use rt::Tick;
 use tokio::sync::Notify;
 use wasmtime::Store;
@@ -40,9 +40,6 @@ pub(crate) struct Instance<H> {
     pub(crate) answered: u32,
     _alive: Alive,
 }
-
-/// An instance that exists, counted among those of its component.
-struct Alive(Arc<Served>);
 
 /// The instances of one component on one core.
 pub(crate) struct Pool {
@@ -93,7 +90,7 @@ impl Pool {
     }
 
     pub(crate) fn counts(&self) -> &Counts {
-        &self.served.counts[self.core]
+        self.served.counts(self.core)
     }
 
     /// An instance for a request that has to be answered by `deadline`: a spare, or a new one.
@@ -131,9 +128,12 @@ impl Pool {
         self.shared.borrow().iter().find(|shared| fits(shared)).cloned()
     }
 
-    /// Adds an instance that answers several requests at once.
+    /// Adds an instance that answers several requests at once. One made in a closed pool answers the request that it was made
+    /// for, and no other.
     pub(crate) fn share(&self, shared: Rc<Shared>) {
-        self.shared.borrow_mut().push(shared);
+        if !self.is_closed.get() {
+            self.shared.borrow_mut().push(shared);
+        }
     }
 
     /// Hands it no more requests.
@@ -181,7 +181,7 @@ impl Pool {
         let used = self.serial.clear_used() + self.concurrent.clear_used();
         let deadline = Tick::now().after(self.served.limits.timeout);
         for _ in 0..used.min(SPARES_MAX) {
-            if !self.served.may_have_spare() {
+            if !self.served.account.may_have_spare() {
                 return;
             }
             // A spare that cannot be made is no loss: the next request will say why.
@@ -202,10 +202,13 @@ impl Pool {
 
     /// Counts one more instance. Those that only wait for being torn down make room for it.
     fn one_more(&self) -> Result<Alive, Failure> {
-        Alive::count(&self.served).or_else(|full| match self.serial.clear_used() + self.concurrent.clear_used() {
-            0 => Err(full),
-            _ => Alive::count(&self.served),
-        })
+        let one_more = || self.served.account.instance();
+        one_more()
+            .or_else(|| match self.serial.clear_used() + self.concurrent.clear_used() {
+                0 => None,
+                _ => one_more(),
+            })
+            .ok_or(Failure::Full)
     }
 
     async fn make_patiently<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {
@@ -253,33 +256,18 @@ impl Exported for Service {
     }
 }
 
-// === impl Alive ===
-
-impl Alive {
-    /// One more instance, where its component may have one more.
-    fn count(served: &Arc<Served>) -> Result<Self, Failure> {
-        if served.count_instance() { Ok(Self(served.clone())) } else { Err(Failure::Full) }
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.forget_instance();
-    }
-}
-
 // === impl Place ===
 
 impl Place {
     /// A place at the pool's component, where one is free.
     pub(crate) fn take(pool: &Rc<Pool>) -> Option<Self> {
-        pool.served.enter().then(|| Self(pool.clone()))
+        pool.served.account.enter().then(|| Self(pool.clone()))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.served.leave();
+        self.0.served.account.leave();
     }
 }
 

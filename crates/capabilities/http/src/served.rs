@@ -6,9 +6,9 @@
 //! 2. Each counter has one writer, the core that it belongs to; whoever reads adds them up.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{Limits, State};
+use engine::{Account, Limits, State};
 use model::ComponentName;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -25,20 +25,15 @@ pub struct Served {
     /// Whether and how often an instance answers more than one request.
     pub reuse: Option<Reuse>,
     /// Makes the host's side of a new instance.
-    pub new_state: Box<dyn Fn() -> State + Send + Sync>,
-    /// What happened to its requests, one set for each core.
-    pub counts: Box<[Counts]>,
-    in_flight: AtomicUsize,
-    instances: AtomicUsize,
-    room: Arc<Room>,
+    pub new_state: NewState,
+    /// What it has in use, whatever it is linked to.
+    pub(crate) account: Arc<Account>,
+    /// What happened to its requests, one set for each core, whatever it is linked to.
+    counts: Arc<[Counts]>,
 }
 
-/// The instances of all components together.
-#[derive(Debug)]
-pub struct Room {
-    alive: AtomicUsize,
-    total: usize,
-}
+/// Makes the host's side of a new instance.
+pub type NewState = Box<dyn Fn() -> State + Send + Sync>;
 
 /// The handler that a component exports, ready to be instantiated.
 pub enum Handler {
@@ -109,16 +104,50 @@ impl Handler {
 // === impl Served ===
 
 impl Served {
-    /// How many invocations run now.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+    /// What happened to its requests on one core.
+    pub(crate) fn counts(&self, core: usize) -> &Counts {
+        &self.counts[core]
+    }
+}
+
+/// Makes a [`Served`].
+pub struct ServedParts {
+    /// What it is called in messages.
+    pub name: ComponentName,
+    /// Whether and how often an instance answers more than one request.
+    pub reuse: Option<Reuse>,
+    /// Makes the host's side of a new instance.
+    pub new_state: NewState,
+    /// What it has in use, and what it may use.
+    pub account: Arc<Account>,
+    /// What happened to its requests: as many as there are cores.
+    pub counts: Arc<[Counts]>,
+}
+
+impl ServedParts {
+    /// The component made of `pre`, whose exports decide how it is called.
+    pub fn with(self, pre: InstancePre<State>) -> Result<Served, NotAHandler> {
+        let handler = match ServicePre::new(pre.clone()) {
+            Ok(service) => Handler::P3(service),
+            Err(_) => Handler::P2(ProxyPre::new(pre).map_err(NotAHandler)?),
+        };
+        let Self { name, reuse, new_state, account, counts } = self;
+        Ok(Served { name, handler, limits: account.limits().clone(), reuse, new_state, account, counts })
+    }
+}
+
+// === impl Counts ===
+
+impl Counts {
+    /// One set for each of so many cores.
+    pub fn for_cores(cores: usize) -> Arc<[Self]> {
+        (0..cores).map(|_| Self::default()).collect()
     }
 
     /// The counts of all cores, with the names they are reported under.
-    pub fn totals(&self) -> [(&'static str, u64); 7] {
-        let total = |count: fn(&Counts) -> &AtomicU64| {
-            self.counts.iter().map(|counts| count(counts).load(Ordering::Relaxed)).sum()
-        };
+    pub fn totals(all: &[Self]) -> [(&'static str, u64); 7] {
+        let total =
+            |count: fn(&Counts) -> &AtomicU64| all.iter().map(|counts| count(counts).load(Ordering::Relaxed)).sum();
         [
             ("answered", total(|counts| &counts.answered)),
             ("full", total(|counts| &counts.full)),
@@ -130,92 +159,6 @@ impl Served {
         ]
     }
 
-    /// Takes a place among the invocations that run at once, where one is free.
-    pub(crate) fn enter(&self) -> bool {
-        let is_free = self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.concurrency;
-        if !is_free {
-            self.leave();
-        }
-        is_free
-    }
-
-    /// Whether an instance may be made ahead of need: while half of what there may be is free for those that are needed.
-    pub(crate) fn may_have_spare(&self) -> bool {
-        let is_half = |alive: &AtomicUsize, limit: usize| alive.load(Ordering::Relaxed).saturating_mul(2) >= limit;
-        !is_half(&self.instances, self.limits.instances) && !is_half(&self.room.alive, self.room.total)
-    }
-
-    /// Counts a new instance, where there may be one more.
-    pub(crate) fn count_instance(&self) -> bool {
-        self.room.alive.fetch_add(1, Ordering::Relaxed);
-        let may_be = self.instances.fetch_add(1, Ordering::Relaxed) < self.limits.instances;
-        if !may_be {
-            self.forget_instance();
-        }
-        may_be
-    }
-
-    /// An instance that was counted is gone.
-    pub(crate) fn forget_instance(&self) {
-        self.room.alive.fetch_sub(1, Ordering::Relaxed);
-        self.instances.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Gives a place back that was taken with [`enter`](Self::enter).
-    pub(crate) fn leave(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Makes a [`Served`]; `cores` is how many cores will serve it.
-pub struct ServedParts {
-    /// What it is called in messages.
-    pub name: ComponentName,
-    /// What it may use.
-    pub limits: Arc<Limits>,
-    /// Whether and how often an instance answers more than one request.
-    pub reuse: Option<Reuse>,
-    /// Makes the host's side of a new instance.
-    pub new_state: Box<dyn Fn() -> State + Send + Sync>,
-    /// How many cores serve it.
-    pub cores: usize,
-    /// What it shares with all other components.
-    pub room: Arc<Room>,
-}
-
-impl Room {
-    /// Room for so many instances.
-    pub fn new(total: usize) -> Self {
-        Self { alive: AtomicUsize::new(0), total }
-    }
-}
-
-impl ServedParts {
-    /// The component made of `pre`, whose exports decide how it is called.
-    pub fn with(self, pre: InstancePre<State>) -> Result<Served, NotAHandler> {
-        let handler = match ServicePre::new(pre.clone()) {
-            Ok(service) => Handler::P3(service),
-            Err(_) => Handler::P2(ProxyPre::new(pre).map_err(NotAHandler)?),
-        };
-        let counts = (0..self.cores).map(|_| Counts::default()).collect();
-        let Self { name, limits, reuse, new_state, room, .. } = self;
-        Ok(Served {
-            name,
-            handler,
-            limits,
-            reuse,
-            new_state,
-            counts,
-            in_flight: AtomicUsize::new(0),
-            instances: AtomicUsize::new(0),
-            room,
-        })
-    }
-}
-
-// === impl Counts ===
-
-impl Counts {
     /// Adds one. Only the core that the counts belong to may do this.
     pub(crate) fn add(&self, outcome: Outcome) {
         let counter = match outcome {

@@ -15,8 +15,11 @@
 //! 2. After a failed commit nothing is acknowledged until the file was closed, opened and read again (`writer`).
 //! 3. What waits is bounded in number and in bytes; who writes faster than the disk waits too.
 //! 4. A damaged file is refused; it is never taken for an empty one (`file`).
+//! 5. Within a process a folder is open once, however many links lead to it (`shared`).
 
+mod backend;
 mod file;
+mod shared;
 mod writer;
 
 use std::fmt;
@@ -38,8 +41,10 @@ use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
 use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
 
+use self::shared::Sharing;
 use self::writer::{Answer, Job, Work};
 
+pub use self::backend::DiskBackend;
 pub use self::file::OpenError;
 
 /// Writes that may wait at once.
@@ -63,6 +68,8 @@ pub struct Disk {
     writer: Option<JoinHandle<()>>,
     /// Held as long as the store is open.
     _lock: File,
+    /// Let go of last: who waits to open the folder again finds it free. `None` where the store is nobody else's.
+    sharing: Option<Sharing>,
 }
 
 // === impl Disk ===
@@ -90,6 +97,7 @@ impl Disk {
             room: Arc::new(Semaphore::new(QUEUE_UNITS as usize)),
             writer: Some(writer),
             _lock: lock,
+            sharing: None,
         })
     }
 

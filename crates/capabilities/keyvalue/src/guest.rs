@@ -5,26 +5,25 @@
 //! # Invariants
 //!
 //! 1. A bucket is resolved once, by `open`; a call on its handle looks nothing up by name.
-//! 2. A failure of the store is logged once until the store is well again: a component that tries again and again cannot
-//!    flood the log.
+//! 2. A call reaches its store by a [`Link`], which keeps the link's terms.
 
 mod draft;
 mod draft2;
+mod link;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use capability::OpenLink;
 use engine::State;
-use model::ComponentName;
-use stdx::Chain;
-use tracing::warn;
+use model::{ComponentName, LinkName};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
 
 use crate::limits::{Limits, TooMuch};
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
-use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
+use crate::store::{Change, Page, Stamp, Swap};
+use link::Link;
 
 /// What is offered, each in its exact version.
 pub const CONTRACTS: [&str; 6] = [
@@ -46,17 +45,11 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     draft2::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
 }
 
-/// What one component is bound to.
-#[derive(Clone)]
+/// What one component is bound to: its links, of which `open` chooses one by name.
 pub(crate) struct Binding {
-    link: Arc<Link>,
-}
-
-struct Link {
     component: ComponentName,
-    store: Arc<dyn Store>,
     limits: Limits,
-    is_failing: AtomicBool,
+    links: Vec<(LinkName, Arc<Link>)>,
 }
 
 /// An open bucket.
@@ -92,17 +85,22 @@ pub enum Failure {
 // === impl Binding ===
 
 impl Binding {
-    pub(crate) fn new(component: ComponentName, store: Arc<dyn Store>, limits: Limits) -> Self {
-        Self { link: Arc::new(Link { component, store, limits, is_failing: AtomicBool::new(false) }) }
+    pub(crate) fn new(component: &ComponentName, links: &[OpenLink], limits: Limits) -> Self {
+        let link = |link: &OpenLink| (link.name.clone(), Arc::new(Link::new(component, link, limits)));
+        Self { component: component.clone(), limits, links: links.iter().map(link).collect() }
     }
 
-    /// The bucket of that name, which is there from the moment that someone asks for it.
+    /// The bucket of that name, which is there from the moment that someone asks for it. A link of that name is the whole
+    /// store that it leads to; any other name is a bucket of the link without a name.
     fn bucket(&self, name: &str) -> Result<Bucket, Failure> {
-        if name.chars().count() > self.link.limits.bucket_name {
+        if name.chars().count() > self.limits.bucket_name {
             return Err(Failure::NoSuchStore);
         }
-        let scope = Scope::new(&self.link.component, name);
-        Ok(Bucket { link: self.link.clone(), scope, page_end: None })
+        let named = self.links.iter().find(|(link, _)| link.as_str() == name).map(|(_, link)| (link, ""));
+        let of_default = || self.links.iter().find(|(link, _)| link.is_default()).map(|(_, link)| (link, name));
+        let (link, name) = named.or_else(of_default).ok_or(Failure::AccessDenied)?;
+        let scope = Scope::new(&self.component, name);
+        Ok(Bucket { link: link.clone(), scope, page_end: None })
     }
 }
 
@@ -113,98 +111,73 @@ fn open(state: &mut State, name: &str) -> Result<Resource<Bucket>, Failure> {
     Ok(state.table.push(bucket)?)
 }
 
-// === impl Link ===
-
-impl Link {
-    /// Answers with what the store said, or logs what went wrong and answers with its class.
-    fn check<T>(&self, outcome: Result<T, StoreError>) -> Result<T, Failure> {
-        let error = match outcome {
-            Ok(value) => {
-                if self.is_failing.load(Ordering::Relaxed) {
-                    self.is_failing.store(false, Ordering::Relaxed);
-                }
-                return Ok(value);
-            }
-            Err(error) => error,
-        };
-        if !self.is_failing.swap(true, Ordering::Relaxed) {
-            warn!(component = %self.component, error = %Chain(&error), "key-value call failed");
-        }
-        Err(Failure::Other(match error {
-            StoreError::Unavailable { .. } => "the key-value store is not available".into(),
-            StoreError::Damaged { .. } => "the key-value store is damaged".into(),
-            StoreError::Full { .. } => "the key-value store is full".into(),
-        }))
-    }
-}
-
 // === impl Bucket ===
 
 impl Bucket {
     fn key(&self, name: &str) -> Result<Key, Failure> {
-        self.link.limits.check_key(name)?;
+        self.link.limits().check_key(name)?;
         Ok(self.scope.key(name))
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
         let key = self.key(name)?;
-        self.link.check(self.link.store.get(&key).await)
+        self.link.read(|store| store.get(&key)).await
     }
 
     async fn set(&self, name: &str, value: Vec<u8>) -> Result<(), Failure> {
         let key = self.key(name)?;
-        self.link.limits.check_value(&value)?;
-        self.link.check(self.link.store.put(&key, value.into()).await)
+        self.link.limits().check_value(&value)?;
+        self.link.write(|store| store.put(&key, value.into())).await
     }
 
     async fn delete(&self, name: &str) -> Result<(), Failure> {
         let key = self.key(name)?;
-        self.link.check(self.link.store.delete(&key).await)
+        self.link.write(|store| store.delete(&key)).await
     }
 
     /// The keys after `after`, a page of them, and whether there may be more.
     async fn page(&self, after: Option<&str>) -> Result<(Vec<String>, bool), Failure> {
-        let count_max = self.link.limits.page;
-        let names = self.link.check(self.link.store.list(&self.scope, Page { after, count_max }).await)?;
+        let count_max = self.link.limits().page;
+        let names = self.link.read(|store| store.list(&self.scope, Page { after, count_max })).await?;
         let may_be_more = names.len() == count_max;
         Ok((names, may_be_more))
     }
 
     /// Values one by one, until they are too many bytes together. A missing one is `None`.
     async fn get_many(&self, names: Vec<String>) -> Result<Vec<(String, Option<Vec<u8>>)>, Failure> {
-        self.link.limits.check_batch_keys(names.len())?;
+        self.link.limits().check_batch_keys(names.len())?;
         let mut size = 0;
         let mut pairs = Vec::with_capacity(names.len());
         for name in names {
             let value = self.get(&name).await?;
             size += value.as_ref().map_or(0, Bytes::len);
-            self.link.limits.check_batch(size)?;
+            self.link.limits().check_batch(size)?;
             pairs.push((name, value.map(Vec::from)));
         }
         Ok(pairs)
     }
 
     async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
-        self.link.limits.check_batch_keys(pairs.len())?;
-        self.link.limits.check_batch(pairs.iter().map(|(_, value)| value.len()).sum())?;
+        self.link.limits().check_batch_keys(pairs.len())?;
+        self.link.limits().check_batch(pairs.iter().map(|(_, value)| value.len()).sum())?;
         let mut changes = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
-            self.link.limits.check_value(&value)?;
+            self.link.limits().check_value(&value)?;
             changes.push(Change::Put(self.key(&name)?, value.into()));
         }
-        self.link.check(self.link.store.apply(changes).await)
+        self.link.write(|store| store.apply(changes)).await
     }
 
     async fn delete_many(&self, names: &[String]) -> Result<(), Failure> {
-        self.link.limits.check_batch_keys(names.len())?;
+        self.link.limits().check_batch_keys(names.len())?;
         let changes = names.iter().map(|name| Ok(Change::Delete(self.key(name)?)));
         let changes: Vec<Change> = changes.collect::<Result<_, Failure>>()?;
-        self.link.check(self.link.store.apply(changes).await)
+        self.link.write(|store| store.apply(changes)).await
     }
 
     async fn increment(&self, name: &str, addend: Addend) -> Result<i128, Failure> {
         let key = self.key(name)?;
-        match self.link.check(self.link.store.increment(&key, addend).await)? {
+        match self.link.write(|store| store.increment(&key, addend)).await? {
             Sum::Is(sum) => Ok(sum),
             Sum::NotANumber => Err(Failure::Other("the value is not a number".into())),
             Sum::OutOfRange => Err(Failure::Other("the sum is out of range".into())),
@@ -223,14 +196,14 @@ impl Bucket {
 impl Attempt {
     /// The value that is there now, which is the one that the swap will expect.
     async fn look(&mut self) -> Result<Option<Bytes>, Failure> {
-        let value = self.link.check(self.link.store.get(&self.key).await)?;
+        let value = self.link.read(|store| store.get(&self.key)).await?;
         self.seen = Stamp::of(value.as_deref());
         Ok(value)
     }
 
     async fn swap(&self, value: Vec<u8>) -> Result<Swap, Failure> {
-        self.link.limits.check_value(&value)?;
-        self.link.check(self.link.store.swap(&self.key, self.seen, value.into()).await)
+        self.link.limits().check_value(&value)?;
+        self.link.write(|store| store.swap(&self.key, self.seen, value.into())).await
     }
 }
 

@@ -4,7 +4,7 @@
 //! bytes under keys, and the conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:keyvalue ── guest ── dyn Store ── memory | disk
+//! component ── wasi:keyvalue ── guest ── link ── dyn Store ── memory | disk | redis | nats
 //! ```
 //!
 //! # Invariants
@@ -17,39 +17,43 @@
 //!
 //! Which component is linked to which store (`host`).
 
+mod backends;
 mod guest;
 mod limits;
+mod line;
 mod number;
 mod scope;
 mod store;
 
 pub mod disk;
 pub mod memory;
+pub mod nats;
+pub mod redis;
 
-use std::sync::Arc;
-
-use capability::Capability;
+use async_trait::async_trait;
+use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Place, Settings};
 use model::{ComponentName, Contract};
 use wasmtime::component::Linker;
 
+pub use backends::BACKENDS;
 pub use guest::{CONTRACTS, add_to_linker};
 pub use limits::Limits;
 pub use number::{Addend, Sum};
 pub use scope::{Key, Scope};
 pub use store::{Change, Page, Stamp, Store, StoreError, Swap};
 
-/// The capability `keyvalue` on one store.
+/// The capability `keyvalue`.
 pub struct KeyValue {
-    store: Arc<dyn Store>,
+    place: Place,
     limits: Limits,
 }
 
 // === impl KeyValue ===
 
 impl KeyValue {
-    /// All components keep their pairs in `store`, each its own.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, limits: Limits::default() }
+    /// What is kept on this machine is kept at `place`.
+    pub fn new(place: Place) -> Self {
+        Self { place, limits: Limits::default() }
     }
 
     /// The same with other limits.
@@ -58,6 +62,7 @@ impl KeyValue {
     }
 }
 
+#[async_trait]
 impl Capability for KeyValue {
     fn name(&self) -> &'static str {
         "keyvalue"
@@ -67,16 +72,24 @@ impl Capability for KeyValue {
         capability::contracts(&guest::CONTRACTS)
     }
 
-    fn backend(&self) -> String {
-        self.store.describe()
+    fn backends(&self) -> Vec<BackendInfo> {
+        BACKENDS.infos()
+    }
+
+    fn by_default(&self) -> String {
+        format!("disk {}", self.place.folder.display())
+    }
+
+    async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
+        BACKENDS.open(backend, settings, &self.place).await
     }
 
     fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
         guest::add_to_linker(linker)
     }
 
-    fn bind(&self, component: &ComponentName, bound: &mut engine::Bound) {
-        bound.insert(guest::Binding::new(component.clone(), self.store.clone(), self.limits));
+    fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
+        bound.insert(guest::Binding::new(component, links, self.limits));
     }
 }
 

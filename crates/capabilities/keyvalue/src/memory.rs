@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use capability::settings::{Default as Unsaid, Kind};
+use capability::{Backend, OpenError, Place, Setting, Settings};
 use stdx::ByteSize;
 
 use crate::number::{self, Addend, Sum};
@@ -14,6 +16,16 @@ use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
 
 /// What a pair costs beside its bytes, roughly.
 const PAIR_OVERHEAD: usize = 64;
+
+/// The backend `memory`.
+pub struct MemoryBackend;
+
+const SETTINGS: &[Setting] = &[Setting {
+    name: "limit",
+    about: "how much it may hold, of all components together",
+    kind: Kind::Size,
+    default: Unsaid::Is("256MiB"),
+}];
 
 /// Pairs in memory, up to a limit of bytes.
 pub struct Memory {
@@ -25,6 +37,28 @@ pub struct Memory {
 struct Pairs {
     values: BTreeMap<Vec<u8>, Bytes>,
     size: usize,
+}
+
+// === impl MemoryBackend ===
+
+#[async_trait]
+impl Backend<dyn Store> for MemoryBackend {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn about(&self) -> &'static str {
+        "in the memory of this host, until it ends"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        SETTINGS
+    }
+
+    async fn open(&self, settings: &Settings, _: &Place) -> Result<Arc<dyn Store>, OpenError> {
+        let limit = settings.size("limit").expect("it has a default");
+        Ok(Arc::new(Memory::new(limit)))
+    }
 }
 
 // === impl Memory ===
@@ -135,5 +169,27 @@ impl Pairs {
         if let Some(old) = self.values.remove(key) {
             self.size -= key.len() + old.len() + PAIR_OVERHEAD;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use capability::conformance::run;
+    use capability::settings::check;
+
+    use super::*;
+    use crate::suite::scope;
+
+    #[test]
+    fn it_holds_as_much_as_its_link_says() {
+        let told = BTreeMap::from([("limit".to_owned(), "1KiB".to_owned())]);
+        let settings = check("memory", MemoryBackend.settings(), &told).expect("it is a size");
+        let store = run(MemoryBackend.open(&settings, &Place { folder: "nowhere".into() })).expect("it always opens");
+        let key = scope("shop", "").key("a");
+        run(store.put(&key, vec![0; 512].into())).expect("there is room");
+        let error = run(store.put(&key, vec![0; 1_024].into())).expect_err("there is no room");
+        assert!(matches!(error, StoreError::Full { limit, .. } if limit == ByteSize::kib(1)), "{error:?}");
     }
 }

@@ -36,6 +36,16 @@ impl Addend {
         Self { delta: delta.into(), min: i64::MIN.into(), max: i64::MAX.into() }
     }
 
+    /// What is to be added.
+    pub(crate) fn delta(self) -> i128 {
+        self.delta
+    }
+
+    /// Whether a number below zero is in the range.
+    pub(crate) fn has_sign(self) -> bool {
+        self.min < 0
+    }
+
     /// The sum with what is stored; nothing stored is zero.
     pub fn add_to(self, stored: Option<&[u8]>) -> Sum {
         let Some(number) = stored.map_or(Some(0), parse) else { return Sum::NotANumber };
@@ -53,7 +63,8 @@ pub(crate) fn print(number: i128) -> Bytes {
     number.to_string().into()
 }
 
-fn parse(stored: &[u8]) -> Option<i128> {
+/// The number that is stored.
+pub(crate) fn parse(stored: &[u8]) -> Option<i128> {
     std::str::from_utf8(stored).ok()?.parse().ok()
 }
 

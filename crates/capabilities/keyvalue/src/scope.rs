@@ -19,6 +19,17 @@ pub struct Key {
     bytes: Vec<u8>,
 }
 
+/// What a scope or a key is made of, for a store that names things by its own rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts<'a> {
+    /// The name of the component.
+    pub(crate) component: &'a [u8],
+    /// The name of the bucket.
+    pub(crate) bucket: &'a [u8],
+    /// The name of the key; of a scope, nothing.
+    pub(crate) name: &'a [u8],
+}
+
 // === impl Scope ===
 
 impl Scope {
@@ -48,6 +59,11 @@ impl Scope {
         &self.prefix
     }
 
+    /// What it is made of.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts::of(&self.prefix)
+    }
+
     /// The name of the key that has these bytes, if it is a key of this scope.
     pub fn name_of<'a>(&self, bytes: &'a [u8]) -> Option<&'a str> {
         bytes.strip_prefix(self.prefix.as_slice()).and_then(|name| std::str::from_utf8(name).ok())
@@ -60,5 +76,46 @@ impl Key {
     /// The bytes under which a store keeps the value.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// What it is made of.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts::of(&self.bytes)
+    }
+}
+
+// === impl Parts ===
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let (component, rest) = first(bytes);
+        let (bucket, name) = first(rest);
+        Self { component, bucket, name }
+    }
+}
+
+/// The part that the bytes begin with, after its length, and what follows it.
+fn first(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let part = || {
+        let (length, rest) = bytes.split_first_chunk()?;
+        rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+    };
+    part().expect("Scope::new put a length before each part")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_taken_apart_as_it_was_put_together() {
+        let component: ComponentName = "shop.eu".parse().expect("a name");
+        for (bucket, shown, name) in [("", "default", ""), ("b\0", "b\0", "\0\0\0\u{1}x"), ("🌿", "🌿", "user:42")]
+        {
+            let scope = Scope::new(&component, bucket);
+            let parts = Parts { component: b"shop.eu", bucket: shown.as_bytes(), name: name.as_bytes() };
+            assert_eq!(scope.key(name).parts(), parts);
+            assert_eq!(scope.parts(), Parts { name: b"", ..parts });
+        }
     }
 }

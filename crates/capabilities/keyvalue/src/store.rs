@@ -106,6 +106,13 @@ pub enum StoreError {
 // === impl Change ===
 
 impl Change {
+    /// The key that it changes.
+    pub(crate) fn key(&self) -> &Key {
+        match self {
+            Self::Put(key, _) | Self::Delete(key) => key,
+        }
+    }
+
     /// How many bytes it carries.
     pub(crate) fn size(&self) -> usize {
         match self {

@@ -2,33 +2,59 @@
 //!
 //! The second half of the suite says the same of the contract as a component sees it: `guest::tests`.
 
+pub(crate) mod load;
+pub(crate) mod log;
+mod measure;
 mod promises;
+pub(crate) mod proxy;
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::ComponentName;
-use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::disk::Disk;
 use crate::memory::Memory;
+use crate::nats::Nats;
+use crate::redis::Redis;
 use crate::{Page, Scope, Store};
 
-/// An empty store, with the folder that goes away after it.
+/// Where connections live while the threads of the tests come and go: what the control plane is to a host.
+pub(crate) static HOME: LazyLock<Runtime> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("the system gives a runtime")
+});
+
+/// An empty store, with the folder or the server that goes away after it.
 pub(crate) struct Fresh {
     pub(crate) store: Arc<dyn Store>,
-    _folder: Option<TempDir>,
+    _place: Box<dyn Any + Send + Sync>,
 }
 
 impl Fresh {
     pub(crate) fn memory() -> Self {
-        Self { store: Arc::new(Memory::default()), _folder: None }
+        Self { store: Arc::new(Memory::default()), _place: Box::new(()) }
     }
 
     pub(crate) fn disk() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let store = Arc::new(Disk::open(folder.path()).expect("an empty folder opens"));
-        Self { store, _folder: Some(folder) }
+        Self { store, _place: Box::new(folder) }
+    }
+
+    pub(crate) fn redis() -> Self {
+        let server = testkit::Redis::start();
+        let connected = HOME.block_on(Redis::connect(&redis_options(&server)));
+        Self { store: Arc::new(connected.expect("the server is up")), _place: Box::new(server) }
+    }
+
+    pub(crate) fn nats() -> Self {
+        let server = testkit::Nats::start();
+        let connected = HOME.block_on(Nats::connect(&nats_options(&server)));
+        Self { store: Arc::new(connected.expect("the server is up")), _place: Box::new(server) }
     }
 
     pub(crate) async fn value(&self, scope: &Scope, name: &str) -> Option<Bytes> {
@@ -41,6 +67,26 @@ impl Fresh {
 
     pub(crate) async fn page(&self, scope: &Scope, after: Option<&str>, count_max: usize) -> Vec<String> {
         self.store.list(scope, Page { after, count_max }).await.expect("the store answers")
+    }
+}
+
+pub(crate) fn redis_options(server: &testkit::Redis) -> crate::redis::Options {
+    crate::redis::Options {
+        url: server.url(),
+        password: None,
+        prefix: "wattle".to_owned(),
+        timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(2),
+    }
+}
+
+pub(crate) fn nats_options(server: &testkit::Nats) -> crate::nats::Options {
+    crate::nats::Options {
+        url: server.url(),
+        bucket: "wattle".to_owned(),
+        credentials: None,
+        timeout: Duration::from_secs(2),
+        create: Some(crate::nats::NewBucket { replicas: 1, limit: None }),
     }
 }
 
@@ -59,14 +105,23 @@ capability::conformance! {
         no_scope_sees_another,
         the_bucket_without_a_name_is_the_default_one,
         pages_give_each_key_once_and_in_order,
+        keys_that_stay_are_paged_once_while_others_come_and_go,
+        all_characters_are_good_for_names,
+        large_values_go_both_ways_at_once,
         changes_are_made_in_their_order,
+        many_changes_are_made_at_once,
         many_increments_at_once_all_count,
+        increments_from_many_threads_all_count,
+        sums_are_exact_up_to_the_ends_of_their_ranges,
         an_increment_that_cannot_be_made_changes_nothing,
         of_many_swaps_from_one_value_one_wins,
+        of_swaps_from_many_threads_one_wins,
         a_swap_sees_that_the_value_is_gone_or_new,
         what_is_acknowledged_is_seen_by_all_threads,
     ] {
         memory => Fresh::memory(),
         disk => Fresh::disk(),
+        redis => Fresh::redis(),
+        nats => Fresh::nats(),
     }
 }

@@ -25,7 +25,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use capability::Capability;
+use async_trait::async_trait;
+use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Settings};
 use model::{ComponentName, Contract};
 use wasmtime::component::Linker;
 
@@ -75,6 +76,7 @@ impl Logging {
     }
 }
 
+#[async_trait]
 impl Capability for Logging {
     fn name(&self) -> &'static str {
         "logging"
@@ -84,15 +86,23 @@ impl Capability for Logging {
         capability::contracts(&guest::CONTRACTS)
     }
 
-    fn backend(&self) -> String {
+    fn backends(&self) -> Vec<BackendInfo> {
+        vec![BackendInfo { name: "host", about: "the host's own log", settings: &[] }]
+    }
+
+    fn by_default(&self) -> String {
         self.sink.describe()
+    }
+
+    async fn open(&self, _: &str, _: &Settings) -> Result<Opened, OpenError> {
+        Ok(Opened::new(self.sink.clone()))
     }
 
     fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
         guest::add_to_linker(linker)
     }
 
-    fn bind(&self, component: &ComponentName, bound: &mut engine::Bound) {
+    fn bind(&self, component: &ComponentName, _: &[OpenLink], bound: &mut engine::Bound) {
         bound.insert(guest::Binding(self.voice(component)));
     }
 }

@@ -10,6 +10,7 @@ mod engines;
 mod inputs;
 mod keyvalue;
 mod limits;
+mod links;
 mod p3;
 mod reuse;
 mod routes;

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capability::conformance::state;
+use capability::conformance::{link, state};
+use capability::{OpenLink, Place};
 use engine::State;
 use wasmtime::component::Resource;
 
 use super::draft::wasi::keyvalue::{atomics as atomics1, batch as batch1, store as store1};
 use super::draft2::wasi::keyvalue::{atomics, batch, store};
 use super::{Bucket, Failure};
+use crate::memory::Memory;
+use crate::number::{Addend, Sum};
+use crate::scope::{Key, Scope};
+use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
 use crate::suite::Fresh;
 use crate::{KeyValue, Limits};
 use store::HostBucket as _;
@@ -26,7 +31,12 @@ fn limits() -> Limits {
 }
 
 fn instance(fresh: &Fresh, component: &str) -> State {
-    state(&KeyValue::new(fresh.store.clone()).with_limits(limits()), component)
+    instance_with(component, &[link(fresh.store.clone())])
+}
+
+fn instance_with(component: &str, links: &[OpenLink]) -> State {
+    let nowhere = Place { folder: std::path::PathBuf::new() };
+    state(&KeyValue::new(nowhere).with_limits(limits()), component, links)
 }
 
 /// A second handle on the same bucket: the calls take handles by value.
@@ -305,8 +315,8 @@ fn a_component_that_is_bound_to_no_store_is_refused() {
 
 #[test]
 fn a_full_store_says_so_and_goes_on() {
-    let store = Arc::new(crate::memory::Memory::new(stdx::ByteSize::kib(4)));
-    let mut state = state(&KeyValue::new(store), "shop");
+    let store = Arc::new(Memory::new(stdx::ByteSize::kib(4)));
+    let mut state = instance_with("shop", &[link::<dyn Store>(store)]);
     capability::conformance::run(async {
         let bucket = open(&mut state, "");
         set(&mut state, &bucket, "key", &"x".repeat(2_000)).await;
@@ -320,4 +330,111 @@ fn a_full_store_says_so_and_goes_on() {
         let value = Bytes::from(vec![0; 3_000]);
         state.set(handle(&bucket), "other".into(), value.into()).await.map_err(text).expect("there is room again");
     });
+}
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(Memory::default())
+}
+
+fn named(name: &str, link: OpenLink) -> OpenLink {
+    OpenLink { name: name.parse().expect("a name"), ..link }
+}
+
+#[test]
+fn a_component_chooses_among_its_links_by_name() {
+    let (first, second) = (memory(), memory());
+    let links = [link(first.clone()), named("cache", link(second.clone()))];
+    let mut state = instance_with("shop", &links);
+    capability::conformance::run(async {
+        let (here, there) = (open(&mut state, ""), open(&mut state, "cache"));
+        set(&mut state, &here, "key", "one").await;
+        assert_eq!(get(&mut state, &there, "key").await, None);
+        set(&mut state, &there, "key", "two").await;
+        let bucket = open(&mut state, "other");
+        set(&mut state, &bucket, "key", "three").await;
+    });
+    let mut alone = instance_with("shop", &[link(second)]);
+    capability::conformance::run(async {
+        let bucket = open(&mut alone, "");
+        assert_eq!(
+            get(&mut alone, &bucket, "key").await.as_deref(),
+            Some(b"two".as_slice()),
+            "a link is a whole store"
+        );
+        let bucket = open(&mut alone, "other");
+        assert_eq!(get(&mut alone, &bucket, "key").await, None, "any other name is a bucket of the default link");
+    });
+}
+
+#[test]
+fn a_target_that_is_not_open_is_not_available() {
+    let mut state = instance_with("shop", &[OpenLink { target: None, ..link(memory()) }]);
+    capability::conformance::run(async {
+        let bucket = open(&mut state, "");
+        let outcome = state.set(handle(&bucket), "key".into(), vec![]).await.map_err(text);
+        assert_eq!(outcome, Err("the key-value store is not available".into()));
+    });
+}
+
+/// Answers nothing for the first calls, then nothing is there.
+struct Sleepy {
+    asleep: std::sync::atomic::AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Store for Sleepy {
+    fn describe(&self) -> String {
+        "sleepy".into()
+    }
+
+    async fn get(&self, _: &Key) -> Result<Option<Bytes>, StoreError> {
+        let is_asleep = |left: u32| left.checked_sub(1);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        match self.asleep.fetch_update(order, order, is_asleep) {
+            Ok(_) => std::future::pending().await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn apply(&self, _: Vec<Change>) -> Result<(), StoreError> {
+        self.get(&Scope::new(&"shop".parse().expect("a name"), "").key("")).await.map(drop)
+    }
+
+    async fn list(&self, _: &Scope, _: Page<'_>) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn increment(&self, _: &Key, _: Addend) -> Result<Sum, StoreError> {
+        Ok(Sum::NotANumber)
+    }
+
+    async fn swap(&self, _: &Key, _: Stamp, _: Bytes) -> Result<Swap, StoreError> {
+        Ok(Swap::ChangedMeanwhile)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_terms_of_a_link_bound_a_call_and_repeat_only_what_changes_nothing() {
+    let sleepy = |asleep: u32, terms: &str| {
+        let store: Arc<dyn Store> = Arc::new(Sleepy { asleep: asleep.into() });
+        instance_with("shop", &[OpenLink { terms: terms.parse().expect("terms"), ..link(store) }])
+    };
+    let unavailable = "the key-value store is not available";
+
+    let mut state = sleepy(3, "timeout=1s,retry=2");
+    let bucket = open(&mut state, "");
+    let outcome = state.get(handle(&bucket), "key".into()).await.map_err(text);
+    assert_eq!(outcome, Err(unavailable.into()), "three times are not enough");
+    let started = tokio::time::Instant::now();
+
+    let mut state = sleepy(2, "timeout=1s,retry=2");
+    let bucket = open(&mut state, "");
+    let outcome = state.get(handle(&bucket), "key".into()).await.map_err(text);
+    assert_eq!(outcome, Ok(None));
+    assert!((2_000..2_100).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+
+    let mut state = sleepy(1, "timeout=1s,retry=2");
+    let bucket = open(&mut state, "");
+    let outcome = state.set(handle(&bucket), "key".into(), vec![]).await.map_err(text);
+    assert_eq!(outcome, Err(unavailable.into()), "a change is made once");
 }

@@ -194,6 +194,173 @@ pub(super) async fn a_swap_sees_that_the_value_is_gone_or_new(fresh: Fresh) {
     assert_eq!(swap(Some(b"")).await, Swap::Written);
 }
 
+/// Whatever is stored and whatever is added: the sum is that of [`Addend::add_to`], and what is stored is its digits.
+pub(super) async fn sums_are_exact_up_to_the_ends_of_their_ranges(fresh: Fresh) {
+    let scope = scope("shop", "");
+    let stored = [
+        "0",
+        "1",
+        "-1",
+        "007",
+        "+7",
+        "-0",
+        "-007",
+        " 1",
+        "1 ",
+        "1.0",
+        "1e3",
+        "",
+        "-",
+        "x",
+        "999999999999999998",
+        "999999999999999999",
+        "-999999999999999999",
+        "1000000000000000000",
+        "9007199254740993",
+        "9223372036854775806",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775807",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551614",
+        "18446744073709551615",
+        "18446744073709551616",
+    ];
+    let big = 1_000_000_000_000_000_000;
+    let unsigned = [0, 1, 2, 9_007_199_254_740_993, big - 1, big, u64::MAX - 1, u64::MAX].map(Addend::unsigned);
+    let edge = i64::MAX;
+    let signed = [0, 1, -1, -2, 1 - edge, edge - 1, edge, i64::MIN].map(Addend::signed);
+    for addend in unsigned.into_iter().chain(signed) {
+        for text in stored.iter().map(|text| Some(*text)).chain([None]) {
+            let key = scope.key("count");
+            match text {
+                Some(text) => fresh.put(&scope, "count", text).await,
+                None => fresh.store.delete(&key).await.expect("the store deletes"),
+            }
+            let wanted = addend.add_to(text.map(str::as_bytes));
+            let sum = fresh.store.increment(&key, addend).await.expect("the store answers");
+            assert_eq!(sum, wanted, "{text:?} and {addend:?}");
+            let left = match sum {
+                Sum::Is(sum) => Some(sum.to_string()),
+                Sum::NotANumber | Sum::OutOfRange => text.map(ToOwned::to_owned),
+            };
+            assert_eq!(fresh.value(&scope, "count").await, left.map(Into::into), "{text:?} and {addend:?}");
+        }
+    }
+}
+
+/// Eight threads add, each on a runtime of its own.
+pub(super) async fn increments_from_many_threads_all_count(fresh: Fresh) {
+    let (key, each) = (scope("shop", "").key("count"), 50);
+    let add = async || {
+        for _ in 0..each {
+            fresh.store.increment(&key, Addend::signed(-2)).await.expect("the store adds");
+        }
+    };
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| capability::conformance::run(add()));
+        }
+    });
+    let sum = fresh.store.increment(&key, Addend::signed(0)).await.expect("the store adds");
+    assert_eq!(sum, Sum::Is(-2 * 8 * each));
+}
+
+/// Eight threads see the same value, and each tries to put its own in its place.
+pub(super) async fn of_swaps_from_many_threads_one_wins(fresh: Fresh) {
+    let key = scope("shop", "").key("key");
+    let seen = Stamp::of(None);
+    let (store, key) = (fresh.store.as_ref(), &key);
+    let outcomes = std::thread::scope(|threads| {
+        let swap = |index: u8| capability::conformance::run(store.swap(key, seen, vec![index; 100].into()));
+        let swaps: Vec<_> = (0..8).map(|index| threads.spawn(move || swap(index))).collect();
+        swaps.into_iter().map(|swap| swap.join().expect("no panic").expect("the store answers")).collect::<Vec<_>>()
+    });
+    let winner = outcomes.iter().position(|outcome| *outcome == Swap::Written).expect("one wins");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Swap::Written).count(), 1);
+    let value = store.get(key).await.expect("the store answers").expect("there is a value");
+    assert_eq!(value, vec![u8::try_from(winner).expect("a small number"); 100]);
+}
+
+/// A thousand keys are paged through while others come and go between them: each is seen once, and all is in order.
+pub(super) async fn keys_that_stay_are_paged_once_while_others_come_and_go(fresh: Fresh) {
+    let scope = scope("shop", "");
+    let staying: Vec<String> = (0..1_000).map(|index| format!("key {index:04}")).collect();
+    let puts = staying.iter().map(|name| Change::Put(scope.key(name), Bytes::new())).collect();
+    fresh.store.apply(puts).await.expect("the store writes");
+    let is_done = std::cell::Cell::new(false);
+    let page_through = async {
+        let mut seen: Vec<String> = Vec::new();
+        loop {
+            let page = fresh.page(&scope, seen.last().map(String::as_str), 64).await;
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page);
+            tokio::task::yield_now().await;
+        }
+        is_done.set(true);
+        seen
+    };
+    let come_and_go = async {
+        let mut count = 0;
+        while !is_done.get() {
+            let name = format!("key {:04} not for long", count * 37 % 1_000);
+            fresh.put(&scope, &name, "x").await;
+            fresh.store.delete(&scope.key(&name)).await.expect("the store deletes");
+            count += 1;
+            tokio::task::yield_now().await;
+        }
+        count
+    };
+    let (seen, changes) = tokio::join!(page_through, come_and_go);
+    assert!(changes > 0, "nothing came and went");
+    assert!(seen.is_sorted_by(|a, b| a < b), "each key once, and in order");
+    let stayed: Vec<_> = seen.into_iter().filter(|name| !name.ends_with("long")).collect();
+    assert_eq!(stayed, staying);
+}
+
+/// A name of each character of ASCII, alone and between others, and of each length in UTF-8.
+pub(super) async fn all_characters_are_good_for_names(fresh: Fresh) {
+    let scope = scope("shop", "");
+    let ascii = (0..128_u8).map(char::from);
+    let mut names: Vec<String> = ascii.flat_map(|c| [c.to_string(), format!("a{c}b")]).collect();
+    names.extend(["\u{80}", "\u{7ff}", "\u{800}", "\u{ffff}", "\u{10000}", "\u{10ffff}", "ß", "SS"].map(str::to_owned));
+    names.sort();
+    let puts = names.iter().map(|name| Change::Put(scope.key(name), name.clone().into())).collect();
+    fresh.store.apply(puts).await.expect("the store writes");
+    assert_eq!(fresh.page(&scope, None, 1_000).await, names);
+    for name in &names {
+        assert_eq!(fresh.value(&scope, name).await, Some(name.clone().into()), "{name:?}");
+        assert_eq!(fresh.page(&scope, Some(name), 1).await.first(), names.iter().find(|other| *other > name));
+    }
+}
+
+/// What a component may write at most, several at once, there and back.
+pub(super) async fn large_values_go_both_ways_at_once(fresh: Fresh) {
+    let scope = scope("shop", "");
+    let value = |index: u8| Bytes::from(vec![index; 4 << 20]);
+    join_all((0..4).map(|index| fresh.put(&scope, ["a", "b", "c", "d"][usize::from(index)], value(index)))).await;
+    let values = join_all(["a", "b", "c", "d"].map(|name| fresh.value(&scope, name))).await;
+    assert!(values.into_iter().eq((0..4).map(|index| Some(value(index)))));
+    let seen = Stamp::of(Some(&value(0)));
+    let swapped = fresh.store.swap(&scope.key("a"), seen, value(9)).await.expect("the store answers");
+    assert_eq!(swapped, Swap::Written);
+    assert!(fresh.value(&scope, "a").await == Some(value(9)));
+}
+
+/// As many changes as a component may make at once, of two buckets.
+pub(super) async fn many_changes_are_made_at_once(fresh: Fresh) {
+    let scopes = [scope("shop", "a"), scope("shop", "b")];
+    let change = |index: usize| Change::Put(scopes[index % 2].key(&format!("{index:05}")), index.to_string().into());
+    fresh.store.apply((0..10_000).map(change).collect()).await.expect("the store writes");
+    assert_eq!(fresh.page(&scopes[1], Some("09990"), 10).await, ["09991", "09993", "09995", "09997", "09999"]);
+    let gone = |index: usize| Change::Delete(scopes[index % 2].key(&format!("{index:05}")));
+    fresh.store.apply((0..10_000).map(gone).collect()).await.expect("the store writes");
+    assert!(fresh.page(&scopes[0], None, 1).await.is_empty() && fresh.page(&scopes[1], None, 1).await.is_empty());
+}
+
 /// Threads of their own, as the data plane has them: what one was told is done, all can read.
 pub(super) async fn what_is_acknowledged_is_seen_by_all_threads(fresh: Fresh) {
     let scope = scope("shop", "");

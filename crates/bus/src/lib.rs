@@ -1,0 +1,52 @@
+//! Say, ask, listen: messages between hosts, components, the command line and any NATS client.
+//!
+//! A [`Bus`] is what everyone above uses. What carries it is decided where it is made and seen nowhere else: a [`Broker`] in
+//! this process, which a [`Loopback`] opens to NATS clients, or a NATS server. What is said is carried at most once.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let bus = bus::Bus::in_process(bus::Broker::new(bus::Limits::default()));
+//! let mut questions = bus.subscribe("hello.*".parse()?, None).await?;
+//! let ask = bus.request("hello.world".parse()?, "who?".into(), Duration::from_secs(1));
+//! let answer = async { bus.publish(questions.next().await?.answer("me".into())?).await.ok() };
+//! assert_eq!(futures::future::join(ask, answer).await.0?.payload, "me");
+//! # Ok(()) }
+//! # futures::executor::block_on(example()).expect("it answers");
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Nothing reaches a wire but through a checked type: [`Subject`], [`Pattern`], [`QueueGroup`], [`Headers`].
+//! 2. Every queue is bounded in messages and bytes; what finds it full is dropped for that subscriber alone, and counted.
+//!
+//! # Not here
+//!
+//! What the messages mean, who may say what, and what is kept: buckets, objects, streams.
+
+mod bus;
+mod carrier;
+mod drops;
+mod headers;
+mod limits;
+mod matching;
+mod message;
+mod queue;
+mod replies;
+mod subject;
+
+mod broker;
+mod loopback;
+mod nats;
+mod table;
+
+pub use broker::Broker;
+pub use bus::{Bus, Gather, RequestError};
+pub use carrier::{FlushError, PublishError, SubscribeError};
+pub use headers::{Headers, HeadersError, Status};
+pub use limits::Limits;
+pub use loopback::{Loopback, LoopbackConfig};
+pub use message::Message;
+pub use nats::{ConnectError, ConnectOptions, FirstTry, Login};
+pub use queue::Subscription;
+pub use subject::{Pattern, QueueGroup, Subject, SubjectError};

@@ -1,0 +1,197 @@
+//! This is how a connection to a NATS server is asked for, and why there is none.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::time::Duration;
+
+use async_nats::{ConnectErrorKind, ServerAddr};
+use stdx::{BoxError, Code, Explain};
+
+use crate::limits::Limits;
+
+/// The longest pause between two attempts to connect again.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How to connect.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// What the server lists the connection as.
+    pub name: String,
+    /// Who connects.
+    pub login: Login,
+    /// Whether there has to be a server yet.
+    pub first_try: FirstTry,
+    /// How long anything waits for the server before it is an error.
+    pub patience: Duration,
+    /// What a message and a subscriber may use.
+    pub limits: Limits,
+}
+
+/// Who connects. A name and a password in the address do the same as [`Login::User`].
+#[derive(Clone, PartialEq, Eq)]
+pub enum Login {
+    /// Whoever the server lets in without asking.
+    Anyone,
+    /// Whoever has this token.
+    Token(String),
+    /// A user with a password.
+    User {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+}
+
+/// What becomes of a connection that cannot be made at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstTry {
+    /// It is an error.
+    MustSucceed,
+    /// It is made as soon as it can be. Until then nothing can be said, and what is subscribed to is heard later.
+    MayFail,
+}
+
+/// There is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address is none.
+    #[error("{bus} is not the address of a bus")]
+    Address {
+        /// What was given, without what may be a password.
+        bus: String,
+        /// What is wrong with it.
+        #[source]
+        source: BoxError,
+    },
+    /// Nobody answers there as a NATS server does.
+    #[error("{bus} cannot be reached")]
+    Unavailable {
+        /// Which.
+        bus: String,
+        /// What happened instead.
+        #[source]
+        source: BoxError,
+    },
+    /// The server does not let us in.
+    #[error("{bus} refuses the login")]
+    Refused {
+        /// Which.
+        bus: String,
+        /// What it said.
+        #[source]
+        source: BoxError,
+    },
+}
+
+// === impl ConnectOptions ===
+
+impl ConnectOptions {
+    /// What the client is told.
+    pub(super) fn for_client(&self) -> async_nats::ConnectOptions {
+        // So that hosts that lost the same server do not all come back at the same moment.
+        let phase = RandomState::new().hash_one("phase");
+        let settings = match &self.login {
+            Login::Anyone => async_nats::ConnectOptions::new(),
+            Login::Token(token) => async_nats::ConnectOptions::with_token(token.clone()),
+            Login::User { name, password } => {
+                async_nats::ConnectOptions::with_user_and_password(name.clone(), password.clone())
+            }
+        };
+        let settings = settings
+            .name(&self.name)
+            .connection_timeout(self.patience)
+            .reconnect_delay_callback(move |attempt| pause_before(attempt, phase));
+        match self.first_try {
+            FirstTry::MustSucceed => settings,
+            FirstTry::MayFail => settings.retry_on_initial_connect(),
+        }
+    }
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            name: "wattle".into(),
+            login: Login::Anyone,
+            first_try: FirstTry::MustSucceed,
+            patience: Duration::from_secs(5),
+            limits: Limits::default(),
+        }
+    }
+}
+
+// === impl Login ===
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anyone => "Anyone",
+            Self::Token(_) => "Token(..)",
+            Self::User { .. } => "User(..)",
+        })
+    }
+}
+
+// === impl ConnectError ===
+
+impl ConnectError {
+    pub(super) fn address(bus: &str, source: impl Into<BoxError>) -> Self {
+        Self::Address { bus: bus.into(), source: source.into() }
+    }
+
+    pub(super) fn failed(bus: &str, error: async_nats::ConnectError) -> Self {
+        let bus = bus.into();
+        match error.kind() {
+            ConnectErrorKind::ServerParse => Self::Address { bus, source: error.into() },
+            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+                Self::Refused { bus, source: error.into() }
+            }
+            _ => Self::Unavailable { bus, source: error.into() },
+        }
+    }
+}
+
+impl Explain for ConnectError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unavailable { .. } => Code::E0604,
+            Self::Address { .. } | Self::Refused { .. } => Code::E0705,
+        }
+    }
+}
+
+/// The addresses of one bus, with commas between.
+pub(super) fn addresses(url: &str) -> io::Result<Vec<ServerAddr>> {
+    let nobody = || io::Error::new(io::ErrorKind::InvalidInput, "it names no host");
+    url.split(',')
+        .map(|address| {
+            let address: ServerAddr = address.trim().parse()?;
+            if address.host().is_empty() { Err(nobody()) } else { Ok(address) }
+        })
+        .collect()
+}
+
+/// The addresses without what may be a password.
+pub(super) fn describe(url: &str) -> String {
+    let shown = url.split(',').map(|address| {
+        let address = address.trim();
+        let (scheme, rest) = address.split_once("://").unwrap_or(("nats", address));
+        format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())
+    });
+    shown.collect::<Vec<_>>().join(",")
+}
+
+/// How long to wait before an attempt to connect: nothing at first, then twice as long each time, up to [`PAUSE_MAX`]; of that
+/// at least the half, and how much more depends on `phase`.
+fn pause_before(attempt: usize, phase: u64) -> Duration {
+    let Some(doublings) = attempt.checked_sub(2) else { return Duration::ZERO };
+    let factor = u32::try_from(doublings).ok().and_then(|doublings| 2u32.checked_pow(doublings)).unwrap_or(u32::MAX);
+    let whole = Duration::from_millis(50).saturating_mul(factor).min(PAUSE_MAX);
+    let share = (phase.rotate_left(doublings as u32 % 64) % 1_024) as u32;
+    whole / 2 + whole / 2 * share / 1_024
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What things are called in NATS.
+//!
+//! ```text
+//! $KV.wattle.shop.default.user=3a42     the value of the key `user:42` of the bucket `default` of `shop`
+//! $KV.wattle.shop.default.*             all values of that bucket
+//! ```
+//!
+//! Letters, digits, `-` and `_` stand for themselves, each other byte is `=` and its number; nothing at all is `=` alone. A
+//! name that would be too long for a line of the protocol is `==` and its digest, and comes along in a header.
+//!
+//! # Invariants
+//!
+//! 1. Different names are different tokens, and every token is a legal one: `=` is escaped too, so that neither `=` alone nor
+//!    `==` can come from a name's own bytes.
+//! 2. A subject is shorter than 2 KiB; a server takes lines of 4 KiB, unless it is told otherwise, and drops who sends more.
+
+use std::fmt::Write;
+
+use crate::scope::{Key, Parts, Scope};
+
+/// The longest token that is not a digest.
+const TOKEN_MAX: usize = 768;
+
+/// Where a store's subjects begin, and what its stream is called.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket(String);
+
+/// The text cannot name a bucket.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no name of a bucket: letters, digits, '-' and '_' make one, at most 64 of them")]
+pub(super) struct BadBucket(String);
+
+/// A name that a token stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// This one.
+    Name(String),
+    /// One that is too long to be a token. It stands in the header of what is stored.
+    Long,
+    /// None: it was not put there by us.
+    Nothing,
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    pub(super) fn new(name: &str) -> Result<Self, BadBucket> {
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let fits = !name.is_empty() && name.len() <= 64 && name.chars().all(is_legal);
+        if fits { Ok(Self(name.into())) } else { Err(BadBucket(name.into())) }
+    }
+
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// The stream that keeps it.
+    pub(super) fn stream(&self) -> String {
+        format!("KV_{}", self.0)
+    }
+
+    /// All of its subjects.
+    pub(super) fn all(&self) -> String {
+        format!("$KV.{}.>", self.0)
+    }
+
+    /// The subjects of a bucket of a component.
+    pub(super) fn subjects(&self, scope: &Scope) -> String {
+        format!("{}.*", self.start(scope.parts()))
+    }
+
+    /// The subject of a key.
+    pub(super) fn subject(&self, key: &Key) -> String {
+        let parts = key.parts();
+        format!("{}.{}", self.start(parts), token(parts.name))
+    }
+
+    fn start(&self, parts: Parts<'_>) -> String {
+        format!("$KV.{}.{}.{}", self.0, token(parts.component), token(parts.bucket))
+    }
+}
+
+/// The name for the header, of a key whose token does not say it.
+pub(super) fn long_name(key: &Key) -> Option<String> {
+    let escaped = escaped(key.parts().name);
+    (escaped.len() > TOKEN_MAX).then_some(escaped)
+}
+
+/// What the last token of a subject stands for.
+pub(super) fn meaning(subject: &str) -> Meaning {
+    match subject.rsplit_once('.').map_or(subject, |(_, token)| token) {
+        "=" => Meaning::Name(String::new()),
+        token if token.starts_with("==") => Meaning::Long,
+        token => unescaped(token).map_or(Meaning::Nothing, Meaning::Name),
+    }
+}
+
+fn token(part: &[u8]) -> String {
+    let escaped = escaped(part);
+    match escaped.len() {
+        0 => "=".to_owned(),
+        1..=TOKEN_MAX => escaped,
+        _ => format!("=={}", blake3::hash(part)),
+    }
+}
+
+fn escaped(part: &[u8]) -> String {
+    let mut text = String::with_capacity(part.len());
+    for byte in part {
+        if byte.is_ascii_alphanumeric() || b"-_".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            write!(text, "={byte:02x}").expect("a text takes what it is given");
+        }
+    }
+    text
+}
+
+/// The text that is escaped so, if any is: each in one way.
+pub(super) fn unescaped(token: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(token.len());
+    let mut parts = token.split('=');
+    bytes.extend_from_slice(parts.next()?.as_bytes());
+    for part in parts {
+        let (number, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(number, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok().filter(|text| escaped(text.as_bytes()) == token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::scope;
+
+    fn subject(component: &str, bucket: &str, name: &str) -> String {
+        Bucket::new("wattle").expect("it is legal").subject(&scope(component, bucket).key(name))
+    }
+
+    #[test]
+    fn subjects_can_be_read_and_mean_what_they_were_made_from() {
+        assert_eq!(subject("shop", "", "user:42"), "$KV.wattle.shop.default.user=3a42");
+        assert_eq!(subject("a.b", "ü", ""), "$KV.wattle.a=2eb.=c3=bc.=");
+        for name in ["", "=", "==", "a.b", "*", ">", "A", "a", "é", "\0", " ", "3a", "=3a"] {
+            assert_eq!(meaning(&subject("shop", "", name)), Meaning::Name(name.to_owned()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_a_digest_and_its_text_goes_along() {
+        let long = "é".repeat(2_048);
+        let key = scope(&"c".repeat(128), &"🌿".repeat(256)).key(&long);
+        let subject = Bucket::new(&"b".repeat(64)).expect("it is legal").subject(&key);
+        assert!(subject.len() < 2_048, "{}", subject.len());
+        assert_eq!(meaning(&subject), Meaning::Long);
+        assert_eq!(long_name(&key).as_deref().and_then(unescaped), Some(long));
+        assert_eq!(long_name(&scope("shop", "").key(&"k".repeat(TOKEN_MAX))), None);
+    }
+
+    #[test]
+    fn what_others_put_there_means_nothing() {
+        for token in ["a=", "a=3", "a=zz", "=ff", "a=+1", "a=3A", "a=41", "é=c"] {
+            assert_eq!(meaning(&format!("$KV.wattle.a.b.{token}")), Meaning::Nothing, "{token}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_has_a_plain_name() {
+        for name in ["", "a.b", "a b", "a*", "ü", &"b".repeat(65)] {
+            assert!(Bucket::new(name).is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! This is what a component has in use, against what it may use: invocations that run, and instances that exist.
+//!
+//! # Invariants
+//!
+//! 1. One account holds for as long as a component is there, however it is reached and whatever it is linked to.
+//! 2. An instance is counted for as long as its guard lives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::meter::Limits;
+
+/// What a component has in use.
+#[derive(Debug)]
+pub struct Account {
+    limits: Arc<Limits>,
+    in_flight: AtomicUsize,
+    instances: AtomicUsize,
+    room: Arc<Room>,
+}
+
+/// The instances of all components together.
+#[derive(Debug)]
+pub struct Room {
+    alive: AtomicUsize,
+    total: usize,
+}
+
+/// An instance that exists. Dropping it says that it is gone.
+#[derive(Debug)]
+pub struct Alive(Arc<Account>);
+
+// === impl Account ===
+
+impl Account {
+    /// An account of a component with these limits, in the room of all.
+    pub fn new(limits: Arc<Limits>, room: Arc<Room>) -> Self {
+        Self { limits, in_flight: AtomicUsize::new(0), instances: AtomicUsize::new(0), room }
+    }
+
+    /// What the component may use.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// How many invocations run now.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place among the invocations that run at once, where one is free; [`leave`](Self::leave) gives it back.
+    pub fn enter(&self) -> bool {
+        let is_free = self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.concurrency;
+        if !is_free {
+            self.leave();
+        }
+        is_free
+    }
+
+    /// Gives a place back that was taken with [`enter`](Self::enter).
+    pub fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// One more instance, where there may be one more.
+    pub fn instance(self: &Arc<Self>) -> Option<Alive> {
+        let alive = Alive(self.clone());
+        self.room.alive.fetch_add(1, Ordering::Relaxed);
+        let before = self.instances.fetch_add(1, Ordering::Relaxed);
+        (before < self.limits.instances).then_some(alive)
+    }
+
+    /// Whether an instance may be made ahead of need: while half of what there may be is free for those that are needed.
+    pub fn may_have_spare(&self) -> bool {
+        let is_half = |alive: &AtomicUsize, limit: usize| alive.load(Ordering::Relaxed).saturating_mul(2) >= limit;
+        !is_half(&self.instances, self.limits.instances) && !is_half(&self.room.alive, self.room.total)
+    }
+}
+
+// === impl Room ===
+
+impl Room {
+    /// Room for so many instances.
+    pub fn new(total: usize) -> Self {
+        Self { alive: AtomicUsize::new(0), total }
+    }
+}
+
+// === impl Alive ===
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.room.alive.fetch_sub(1, Ordering::Relaxed);
+        self.0.instances.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_is_given_back() {
+        let limits = Limits { concurrency: 1, instances: 2, ..Limits::default() };
+        let account = Arc::new(Account::new(Arc::new(limits), Arc::new(Room::new(100))));
+        assert!(account.enter() && !account.enter());
+        account.leave();
+        assert_eq!(account.in_flight(), 0);
+
+        assert!(account.may_have_spare());
+        let first = account.instance();
+        assert!(!account.may_have_spare(), "half of them are there");
+        let second = account.instance();
+        assert!(first.is_some() && second.is_some() && account.instance().is_none());
+        drop(first);
+        assert!(account.instance().is_some());
+    }
+}

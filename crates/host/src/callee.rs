@@ -1,0 +1,345 @@
+//! This is a component as other components call it: in an instance of its own, within the caller's time.
+//!
+//! ```text
+//! caller's import ─▶ shim ─▶ Slot ─▶ Callee (as it is linked now) ─▶ instance, spare or new ─▶ function
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A call sees its callee as it was linked when the call began, to its end: a [`Callee`] never changes, a [`Slot`] is given
+//!    another one.
+//! 2. What goes wrong in the callee is the caller's error: its instance ends, and nothing else.
+//! 3. A call ends when its caller's time is over, whatever its own limit is.
+//! 4. Without reuse an instance answers one call. One whose call did not end well is never used again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use crossbeam_queue::ArrayQueue;
+use engine::{Account, Alive, Failure, State, new_store, start_clock};
+use http_capability::{NewState, Reuse};
+use model::ComponentName;
+use rt::Tick;
+use wasmtime::Store;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Lower, ResourceAny, Val,
+};
+
+/// Components that call one another, at most: each waits with all that it holds for the next.
+pub(crate) const DEPTH_MAX: u16 = 16;
+
+/// Instances that wait to be used again, at most.
+const IDLE_MAX: usize = 64;
+
+/// The place of a component among those that can be called: what it is linked to may change, the place stays.
+pub(crate) struct Slot {
+    name: ComponentName,
+    callee: ArcSwapOption<Callee>,
+}
+
+/// A component that can be called, as it is linked now.
+pub(crate) struct Callee {
+    parts: CalleeParts,
+    idle: ArrayQueue<Called>,
+}
+
+/// What a [`Callee`] is made of.
+pub(crate) struct CalleeParts {
+    /// It, ready to be instantiated.
+    pub(crate) pre: InstancePre<State>,
+    /// Makes the host's side of a new instance.
+    pub(crate) new_state: NewState,
+    /// Whether and how often an instance is called.
+    pub(crate) reuse: Option<Reuse>,
+    /// What it has in use.
+    pub(crate) account: Arc<Account>,
+    /// What can be called.
+    pub(crate) functions: Functions,
+}
+
+/// The exported functions of a component, by interface and name.
+pub(crate) type Functions = Arc<HashMap<FunctionName, ComponentExportIndex>>;
+
+/// An interface as a component exports it, and one of its functions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct FunctionName {
+    pub(crate) interface: String,
+    pub(crate) function: String,
+}
+
+/// Who calls, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) deadline: Tick,
+    pub(crate) depth: u16,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What is called, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) function: &'a FunctionName,
+    pub(crate) caller: Caller,
+}
+
+/// Dynamic values: what is given, and where what comes back is put.
+pub(crate) struct Values<'a> {
+    pub(crate) params: &'a [Val],
+    pub(crate) results: &'a mut [Val],
+}
+
+/// What a call is refused or ended for, in words for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("{0}, which it is linked to, is not there any more")]
+    Gone(ComponentName),
+    #[error("{0}, which it is linked to, has no function {1} any more")]
+    NoFunction(ComponentName, String),
+    #[error("{0} is not called: components have called one another {DEPTH_MAX} deep")]
+    TooDeep(ComponentName),
+    #[error("{0} works on as many invocations as it may (--concurrency allows more)")]
+    Full(ComponentName),
+    #[error("{0}, which it called, {1}")]
+    Failed(ComponentName, String),
+}
+
+/// An instance that was made to be called.
+pub(crate) struct Called {
+    store: Store<State>,
+    instance: Instance,
+    calls: u32,
+    _alive: Alive,
+}
+
+/// A place among the invocations of a callee. Dropping it frees it.
+pub(crate) struct Place<'a>(&'a Account);
+
+// === impl Slot ===
+
+impl Slot {
+    pub(crate) fn new(name: ComponentName) -> Self {
+        Self { name, callee: ArcSwapOption::empty() }
+    }
+
+    /// Calls that begin from now on go there; nowhere where it is nothing.
+    pub(crate) fn fill(&self, callee: Option<Arc<Callee>>) {
+        self.callee.store(callee);
+    }
+
+    /// Calls a function with dynamic values.
+    pub(crate) async fn call(&self, call: Call<'_>, values: Values<'_>) -> wasmtime::Result<()> {
+        let callee = self.callee(&call.caller)?;
+        let place = self.place(&callee)?;
+        let done = callee.call(&call, values).await;
+        drop(place);
+        done.map_err(|ended| self.error(ended, &call))
+    }
+
+    /// Calls a function with values of types that are known here.
+    pub(crate) async fn call_typed<P, R>(&self, call: Call<'_>, params: P) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let callee = self.callee(&call.caller)?;
+        let place = self.place(&callee)?;
+        let done = callee.call_typed(&call, params).await;
+        drop(place);
+        done.map_err(|ended| self.error(ended, &call))
+    }
+
+    /// What the component is called.
+    pub(crate) fn name(&self) -> &ComponentName {
+        &self.name
+    }
+
+    /// A place among the invocations of the component.
+    pub(crate) fn place<'a>(&self, callee: &'a Callee) -> Result<Place<'a>, CallError> {
+        Place::take(&callee.parts.account).ok_or_else(|| CallError::Full(self.name.clone()))
+    }
+
+    /// The component as it is linked now, if it may be called.
+    pub(crate) fn callee(&self, caller: &Caller) -> Result<Arc<Callee>, CallError> {
+        if caller.depth >= DEPTH_MAX {
+            return Err(CallError::TooDeep(self.name.clone()));
+        }
+        self.callee.load_full().ok_or_else(|| CallError::Gone(self.name.clone()))
+    }
+
+    /// What a call that ended so is for the caller.
+    pub(crate) fn error(&self, ended: Ended, call: &Call<'_>) -> wasmtime::Error {
+        match ended {
+            Ended::NoFunction => CallError::NoFunction(self.name.clone(), call.function.function.clone()).into(),
+            Ended::Failed(failure) => self.failed(failure, &call.caller),
+        }
+    }
+
+    /// What a failure of the callee is for the caller.
+    pub(crate) fn failed(&self, failure: Failure, caller: &Caller) -> wasmtime::Error {
+        match failure {
+            // The caller's own time is over: it is the caller that is stopped.
+            Failure::OutOfTime if Tick::now() >= caller.deadline => engine::OutOfTime.into(),
+            failure => CallError::Failed(self.name.clone(), words(&failure)).into(),
+        }
+    }
+}
+
+/// How a call ended that did not end well.
+pub(crate) enum Ended {
+    NoFunction,
+    Failed(Failure),
+}
+
+fn words(failure: &Failure) -> String {
+    match failure {
+        Failure::OutOfTime => "ran past its deadline".into(),
+        Failure::OutOfMemory(_) => "ran out of memory (--memory gives more)".into(),
+        Failure::Exit(code) => format!("called exit with {code}"),
+        Failure::Full => "has no instance free (--instances allows more)".into(),
+        Failure::Trap(trap) => format!("failed: {trap}"),
+    }
+}
+
+// === impl Callee ===
+
+impl Callee {
+    pub(crate) fn new(parts: CalleeParts) -> Self {
+        Self { parts, idle: ArrayQueue::new(IDLE_MAX) }
+    }
+
+    async fn call(&self, call: &Call<'_>, values: Values<'_>) -> Result<(), Ended> {
+        let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
+        called.call(self, call.function, values).await?;
+        self.put_back(called);
+        Ok(())
+    }
+
+    async fn call_typed<P, R>(&self, call: &Call<'_>, params: P) -> Result<R, Ended>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
+        let exported = called.function(self, call.function)?;
+        let outcome = match exported.typed::<P, R>(&called.store) {
+            Ok(exported) => exported.call_async(&mut called.store, params).await,
+            Err(error) => Err(error),
+        };
+        let value = called.ended(outcome)?;
+        self.put_back(called);
+        Ok(value)
+    }
+
+    /// An instance: one that waits to be used again, or a new one.
+    pub(crate) async fn take(&self, caller: &Caller) -> Result<Called, Failure> {
+        if let Some(mut called) = self.idle.pop() {
+            called.begin(self, caller);
+            return Ok(called);
+        }
+        let alive = self.parts.account.instance().ok_or(Failure::Full)?;
+        let mut state = (self.parts.new_state)();
+        state.depth = caller.depth + 1;
+        let mut store = new_store(self.parts.pre.engine(), state);
+        start_clock(&mut store, self.deadline(caller));
+        match self.parts.pre.instantiate_async(&mut store).await {
+            Ok(instance) => Ok(Called { store, instance, calls: 0, _alive: alive }),
+            Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
+        }
+    }
+
+    /// When a call that begins now is stopped: by the caller's time, the link's, or the component's own.
+    fn deadline(&self, caller: &Caller) -> Tick {
+        let own = Tick::now().after(self.parts.account.limits().timeout);
+        let terms = caller.timeout.map_or(Tick::NEVER, |timeout| Tick::now().after(timeout));
+        caller.deadline.min(own).min(terms)
+    }
+
+    fn put_back(&self, mut called: Called) {
+        called.calls += 1;
+        if self.parts.reuse.is_some_and(|reuse| called.calls < reuse.requests_max) {
+            // Where enough are waiting, this one ends.
+            drop(self.idle.push(called));
+        }
+    }
+}
+
+// === impl Called ===
+
+impl Called {
+    /// Another call begins.
+    pub(crate) fn begin(&mut self, callee: &Callee, caller: &Caller) {
+        self.store.data_mut().depth = caller.depth + 1;
+        start_clock(&mut self.store, callee.deadline(caller));
+    }
+
+    /// Calls a function with dynamic values.
+    pub(crate) async fn call(
+        &mut self,
+        callee: &Callee,
+        function: &FunctionName,
+        values: Values<'_>,
+    ) -> Result<(), Ended> {
+        let exported = self.function(callee, function)?;
+        let outcome = exported.call_async(&mut self.store, values.params, values.results).await;
+        self.ended(outcome)
+    }
+
+    /// Lets go of something that is in this instance.
+    pub(crate) async fn drop_handle(&mut self, handle: ResourceAny) -> Result<(), Ended> {
+        let outcome = handle.resource_drop_async(&mut self.store).await;
+        self.ended(outcome)
+    }
+
+    fn function(&mut self, callee: &Callee, function: &FunctionName) -> Result<Func, Ended> {
+        let index = callee.parts.functions.get(function).ok_or(Ended::NoFunction)?;
+        self.instance.get_func(&mut self.store, index).ok_or(Ended::NoFunction)
+    }
+
+    fn ended<T>(&self, outcome: wasmtime::Result<T>) -> Result<T, Ended> {
+        outcome.map_err(|error| Ended::Failed(Failure::of(&error, self.store.data().meter.refused())))
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// The component whose state this is.
+    pub(crate) fn of(state: &State, timeout: Option<Duration>) -> Self {
+        Self { deadline: state.deadline, depth: state.depth, timeout }
+    }
+}
+
+/// All functions of all interfaces that a component exports.
+pub(crate) fn functions(component: &Component) -> Functions {
+    let engine = component.engine();
+    let shape = component.component_type();
+    let mut functions = HashMap::new();
+    for (interface, item) in shape.exports(engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+        let Some(parent) = component.get_export_index(None, interface) else { continue };
+        for (function, item) in instance.exports(engine) {
+            let is_function = matches!(item.ty, ComponentItem::ComponentFunc(_));
+            if let (true, Some(index)) = (is_function, component.get_export_index(Some(&parent), function)) {
+                functions.insert(FunctionName { interface: interface.into(), function: function.into() }, index);
+            }
+        }
+    }
+    Arc::new(functions)
+}
+
+// === impl Place ===
+
+impl<'a> Place<'a> {
+    fn take(account: &'a Account) -> Option<Self> {
+        account.enter().then_some(Self(account))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}

@@ -1,0 +1,313 @@
+//! Decides what a wanted link becomes: which contracts it is for, whether its target can give them, and what it may be told.
+//!
+//! # Invariants
+//!
+//! 1. Nothing here does anything: a link that was resolved is not yet open, and one that was refused changed nothing.
+//! 2. A refusal names what there is instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use capability::settings::{self, Problems};
+use capability::{BackendInfo, OpenError, Settings};
+use model::{ComponentName, Contract, Contracts, Link, LinkDel, LinkId, LinkPut, NotAName, Target};
+use stdx::{Code, Explain};
+
+/// Links of one component, at most. Each is looked at whenever one of them changes.
+pub(crate) const LINKS_MAX: usize = 256;
+
+/// What is known of the components and capabilities of a host.
+pub(crate) trait Facts {
+    /// What a component imports and exports; nothing where there is no such component.
+    fn component(&self, name: &ComponentName) -> Option<&Shape>;
+
+    /// All components.
+    fn components(&self) -> Vec<&ComponentName>;
+
+    /// What a capability offers, and on which backends; nothing where there is no such capability.
+    fn capability(&self, name: &str) -> Option<(&[Contract], &[BackendInfo])>;
+
+    /// All capabilities.
+    fn capabilities(&self) -> Vec<&str>;
+}
+
+/// What a component imports and exports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) imports: Vec<Contract>,
+    pub(crate) exports: Vec<Contract>,
+}
+
+/// The links that were put.
+#[derive(Debug, Default)]
+pub(crate) struct LinkTable {
+    links: BTreeMap<LinkId, Link>,
+}
+
+/// A link that can be put, with what its backend is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    pub(crate) link: Link,
+    /// For a backend; a component is told nothing.
+    pub(crate) settings: Option<Settings>,
+}
+
+/// Why a link is not put or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// There is no such component.
+    #[error("there is no component {name}; {}", there_are(.known))]
+    NoSuchComponent {
+        /// Which.
+        name: ComponentName,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// There is no such capability.
+    #[error("there is no capability {name}; {}", there_are(.known))]
+    NoSuchCapability {
+        /// Which.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The capability has no such backend.
+    #[error("{capability} has no backend {name}; {}", there_are(.known))]
+    NoSuchBackend {
+        /// Of which capability.
+        capability: String,
+        /// Which.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The target cannot give the source anything that it imports.
+    #[error("{target} gives {link_source} nothing that it imports; it imports {}", list(.imports))]
+    NothingInCommon {
+        /// The source.
+        link_source: ComponentName,
+        /// The target.
+        target: Target,
+        /// What the source imports.
+        imports: Vec<Contract>,
+    },
+    /// The source does not import, or the target does not give, what was named.
+    #[error("{who} does not {what} {contract}; it {what}s {}", list(.known))]
+    NotThere {
+        /// The source or the target.
+        who: String,
+        /// `import` or `export`.
+        what: &'static str,
+        /// What was named.
+        contract: Box<Contracts>,
+        /// What there is.
+        known: Vec<Contract>,
+    },
+    /// The target could give several things.
+    #[error("{target} could give {link_source} {}; say which with --contract", list(.contracts))]
+    Ambiguous {
+        /// The source.
+        link_source: ComponentName,
+        /// The target.
+        target: Target,
+        /// What it could give.
+        contracts: Vec<Contracts>,
+    },
+    /// A component is told nothing.
+    #[error("{0} is a component: its settings are not those of a link; start it with --config")]
+    ToldAComponent(ComponentName),
+    /// The backend is told something that it does not take.
+    #[error("the link cannot be put:\n  {0}")]
+    Settings(#[from] Problems),
+    /// Too many links.
+    #[error("{0} has {max} links, and cannot have more", max = LINKS_MAX)]
+    TooMany(ComponentName),
+    /// There is no such link.
+    #[error("{0} has no link of that name that somebody put")]
+    Missing(Box<LinkId>),
+    /// There is no link at all, or several, where the contract was not said.
+    #[error("{name} has {}; say which with --contract", if .known.is_empty() { "no link that somebody put".into() } else { list(.known) })]
+    WhichOne {
+        /// The source.
+        name: ComponentName,
+        /// Those that it has.
+        known: Vec<Contracts>,
+    },
+    /// The target cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The target cannot be linked as it is.
+    #[error("{target} cannot stand in for what {link_source} imports: {why}")]
+    Shape {
+        /// The source.
+        link_source: ComponentName,
+        /// The target.
+        target: Target,
+        /// What differs.
+        why: String,
+    },
+    /// The source cannot be linked so.
+    #[error("{link} cannot be put: {why}")]
+    Other {
+        /// The link.
+        link: Box<LinkId>,
+        /// What went wrong.
+        why: String,
+    },
+    /// A name is none.
+    #[error(transparent)]
+    Name(#[from] NotAName),
+}
+
+/// What a wanted link becomes.
+pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) -> Result<Resolved, LinkError> {
+    let source = component(&wanted.source, facts)?;
+    let (offered, settings) = match &wanted.target {
+        Target::Capability { capability, backend } => {
+            let (offered, settings) = backend_of(capability, backend, &wanted.config, facts)?;
+            (offered, Some(settings))
+        }
+        Target::Component(name) if !wanted.config.is_empty() => return Err(LinkError::ToldAComponent(name.clone())),
+        Target::Component(name) => (component(name, facts)?.exports.as_slice(), None),
+    };
+    let contract = contracts(&wanted, &source.imports, offered)?;
+    let id = LinkId { source: wanted.source, name: wanted.name, contract };
+    if !table.links.contains_key(&id) && table.of(&id.source).count() >= LINKS_MAX {
+        return Err(LinkError::TooMany(id.source));
+    }
+    let link = Link { id, target: wanted.target, config: wanted.config, terms: wanted.terms };
+    Ok(Resolved { link, settings })
+}
+
+fn component<'a>(name: &ComponentName, facts: &'a impl Facts) -> Result<&'a Shape, LinkError> {
+    let known = || facts.components().into_iter().map(ToString::to_string).collect();
+    facts.component(name).ok_or_else(|| LinkError::NoSuchComponent { name: name.clone(), known: known() })
+}
+
+fn backend_of<'a>(
+    capability: &str,
+    backend: &str,
+    told: &BTreeMap<String, String>,
+    facts: &'a impl Facts,
+) -> Result<(&'a [Contract], Settings), LinkError> {
+    let known = || facts.capabilities().into_iter().map(ToOwned::to_owned).collect();
+    let no_capability = || LinkError::NoSuchCapability { name: capability.into(), known: known() };
+    let (offered, backends) = facts.capability(capability).ok_or_else(no_capability)?;
+    let known = || backends.iter().map(|backend| backend.name.to_owned()).collect();
+    let no_backend =
+        || LinkError::NoSuchBackend { capability: capability.into(), name: backend.into(), known: known() };
+    let info = backends.iter().find(|info| info.name == backend).ok_or_else(no_backend)?;
+    Ok((offered, settings::check(&format!("{capability}/{backend}"), info.settings, told)?))
+}
+
+/// The contracts of a wanted link: those that were named, or what source and target have in common.
+fn contracts(wanted: &LinkPut, imports: &[Contract], offered: &[Contract]) -> Result<Contracts, LinkError> {
+    let is_met = |import: &&Contract| offered.iter().any(|offer| import.is_met_by(offer));
+    let common: Vec<_> = imports.iter().filter(is_met).collect();
+    let Some(named) = &wanted.contract else {
+        let packages: BTreeSet<_> = common.iter().map(|import| Contracts::of_package(import)).collect();
+        let (link_source, target) = (wanted.source.clone(), wanted.target.clone());
+        let mut packages = packages.into_iter();
+        return match (packages.next(), packages.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(LinkError::NothingInCommon { link_source, target, imports: imports.to_vec() }),
+            (Some(first), Some(second)) => {
+                let contracts = [first, second].into_iter().chain(packages).collect();
+                Err(LinkError::Ambiguous { link_source, target, contracts })
+            }
+        };
+    };
+    if common.iter().any(|import| named.covers(import)) {
+        return Ok(match wanted.target {
+            // A capability keeps its contracts together: the keys of one interface are those of the others.
+            Target::Capability { .. } => Contracts { interface: None, ..named.clone() },
+            Target::Component(_) => named.clone(),
+        });
+    }
+    let (who, what, known) = match imports.iter().any(|import| named.covers(import)) {
+        true => (wanted.target.to_string(), "export", offered),
+        false => (wanted.source.to_string(), "import", imports),
+    };
+    Err(LinkError::NotThere { who, what, contract: Box::new(named.clone()), known: known.to_vec() })
+}
+
+fn there_are(known: &[String]) -> String {
+    match known {
+        [] => "there is none".to_owned(),
+        [only] => format!("there is {only}"),
+        known => format!("there are {}", known.join(", ")),
+    }
+}
+
+fn list(known: &[impl Display]) -> String {
+    match known {
+        [] => "nothing".to_owned(),
+        known => known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+// === impl LinkTable ===
+
+impl LinkTable {
+    /// Puts a link, in the place of one of the same identity.
+    pub(crate) fn put(&mut self, link: Link) -> Option<Link> {
+        self.links.insert(link.id.clone(), link)
+    }
+
+    /// The link of that identity.
+    pub(crate) fn get(&self, id: &LinkId) -> Option<&Link> {
+        self.links.get(id)
+    }
+
+    /// Takes a link out.
+    pub(crate) fn take(&mut self, id: &LinkId) -> Option<Link> {
+        self.links.remove(id)
+    }
+
+    /// The links of a component.
+    pub(crate) fn of<'a>(&'a self, source: &'a ComponentName) -> impl Iterator<Item = &'a Link> {
+        self.links.values().filter(move |link| link.id.source == *source)
+    }
+
+    /// The identity of the link that shall be gone.
+    pub(crate) fn find(&self, wanted: LinkDel) -> Result<LinkId, LinkError> {
+        let LinkDel { source, name, contract } = wanted;
+        let of_name = || self.of(&source).filter(|link| link.id.name == name).map(|link| &link.id.contract);
+        let contract = match contract {
+            Some(contract) => contract,
+            None => {
+                let known: Vec<_> = of_name().cloned().collect();
+                match known.as_slice() {
+                    [only] => only.clone(),
+                    _ => return Err(LinkError::WhichOne { name: source, known }),
+                }
+            }
+        };
+        let id = LinkId { source, name, contract };
+        if self.links.contains_key(&id) { Ok(id) } else { Err(LinkError::Missing(Box::new(id))) }
+    }
+}
+
+// === impl LinkError ===
+
+impl Explain for LinkError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoSuchCapability { .. } | Self::NoSuchBackend { .. } | Self::ToldAComponent(_) => Code::E0601,
+            Self::NoSuchComponent { .. }
+            | Self::NothingInCommon { .. }
+            | Self::NotThere { .. }
+            | Self::Ambiguous { .. }
+            | Self::TooMany(_)
+            | Self::Shape { .. }
+            | Self::Other { .. }
+            | Self::Name(_) => Code::E0602,
+            Self::Missing(_) | Self::WhichOne { .. } => Code::E0605,
+            Self::Settings(problems) => problems.code(),
+            Self::Open(error) => error.code(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

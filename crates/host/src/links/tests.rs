@@ -1,0 +1,159 @@
+//! What a wanted link becomes, told as stories about a few components.
+
+use std::collections::BTreeMap;
+
+use capability::BackendInfo;
+use capability::settings::{Default as Unsaid, Kind, Setting};
+use model::{ComponentName, Contract, LinkDel, LinkPut};
+use stdx::Explain;
+
+use super::{Facts, LINKS_MAX, LinkError, LinkTable, Shape, resolve};
+
+const URL: &[Setting] =
+    &[Setting { name: "url", about: "where it is", kind: Kind::Url(&["redis"]), default: Unsaid::Required }];
+
+const BACKENDS: &[BackendInfo] =
+    &[BackendInfo { name: "disk", about: "", settings: &[] }, BackendInfo { name: "redis", about: "", settings: URL }];
+
+/// A shop that keeps keys and asks a catalog, and two catalogs.
+struct Street {
+    components: BTreeMap<ComponentName, Shape>,
+    keyvalue: Vec<Contract>,
+}
+
+impl Street {
+    fn new() -> Self {
+        let contracts = |names: &[&str]| names.iter().map(|name| name.parse().expect("a contract")).collect::<Vec<_>>();
+        let shape =
+            |imports: &[&str], exports: &[&str]| Shape { imports: contracts(imports), exports: contracts(exports) };
+        let keys = ["wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/atomics@0.2.0-draft"];
+        let shop = shape(&[keys[0], keys[1], "acme:shop/stock@1.0.0", "acme:money/rates@1.0.0"], &[]);
+        let catalog = shape(&[], &["acme:shop/stock@1.2.0"]);
+        let both = shape(&[], &["acme:shop/stock@1.0.0", "acme:money/rates@1.3.0"]);
+        let components = [("shop", shop), ("catalog", catalog), ("both", both)];
+        let components = components.map(|(name, shape)| (name.parse().expect("a name"), shape)).into();
+        Self { components, keyvalue: contracts(&keys) }
+    }
+}
+
+impl Facts for Street {
+    fn component(&self, name: &ComponentName) -> Option<&Shape> {
+        self.components.get(name)
+    }
+
+    fn components(&self) -> Vec<&ComponentName> {
+        self.components.keys().collect()
+    }
+
+    fn capability(&self, name: &str) -> Option<(&[Contract], &[BackendInfo])> {
+        (name == "keyvalue").then_some((self.keyvalue.as_slice(), BACKENDS))
+    }
+
+    fn capabilities(&self) -> Vec<&str> {
+        vec!["keyvalue"]
+    }
+}
+
+/// `SOURCE TARGET [contract=C] [name=N] [KEY=VALUE]...`
+fn wanted(line: &str) -> LinkPut {
+    let mut words = line.split(' ');
+    let mut next = || words.next().expect("a source and a target");
+    let (source, target) = (next().parse().expect("a source"), next().parse().expect("a target"));
+    let (contract, config, terms) = (None, BTreeMap::new(), model::Terms::default());
+    let mut put = LinkPut { source, target, name: Default::default(), contract, config, terms, unchecked: false };
+    for (name, value) in words.filter_map(|word| word.split_once('=')) {
+        match name {
+            "contract" => put.contract = Some(value.parse().expect("contracts")),
+            "name" => put.name = value.parse().expect("a name"),
+            _ => drop(put.config.insert(name.into(), value.into())),
+        }
+    }
+    put
+}
+
+fn resolved(line: &str) -> Result<String, String> {
+    let link = resolve(wanted(line), &Street::new(), &LinkTable::default()).map_err(|error| error.to_string())?.link;
+    Ok(format!("{} -> {}", link.id, link.target))
+}
+
+#[test]
+fn what_is_not_said_follows_from_what_both_have() {
+    let cases = [
+        ("shop keyvalue/disk", "shop wasi:keyvalue -> keyvalue/disk"),
+        ("shop keyvalue/redis url=redis://a name=cache", "shop wasi:keyvalue (cache) -> keyvalue/redis"),
+        ("shop keyvalue/disk contract=wasi:keyvalue/store", "shop wasi:keyvalue -> keyvalue/disk"),
+        ("shop catalog", "shop acme:shop -> catalog"),
+        ("shop both contract=acme:money", "shop acme:money -> both"),
+        ("shop both contract=acme:shop/stock@1.0.0", "shop acme:shop/stock -> both"),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(resolved(line).as_deref(), Ok(expected), "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_be_linked_says_what_there_is() {
+    let cases = [
+        ("ship keyvalue/disk", "there is no component ship; there are both, catalog, shop"),
+        ("shop katalog", "there is no component katalog; there are both, catalog, shop"),
+        ("shop keyvalu/disk", "there is no capability keyvalu; there is keyvalue"),
+        ("shop keyvalue/rediss", "keyvalue has no backend rediss; there are disk, redis"),
+        ("shop keyvalue/redis", "the link cannot be put:\n  url is missing: where it is (--set url=…)"),
+        ("shop keyvalue/disk path=/a", "the link cannot be put:\n  path is no setting of keyvalue/disk; it takes none"),
+        ("catalog keyvalue/disk", "keyvalue/disk gives catalog nothing that it imports; it imports nothing"),
+        ("shop both", "both could give shop acme:money, acme:shop; say which with --contract"),
+        ("shop catalog contract=acme:money", "catalog does not export acme:money; it exports acme:shop/stock@1.2.0"),
+        ("catalog both contract=a:b", "catalog does not import a:b; it imports nothing"),
+        (
+            "shop catalog colour=red",
+            "catalog is a component: its settings are not those of a link; start it with --config",
+        ),
+        (
+            "shop shop",
+            "shop gives shop nothing that it imports; it imports wasi:keyvalue/store@0.2.0-draft, wasi:keyvalue/atomics@0.2.0-draft, acme:shop/stock@1.0.0, acme:money/rates@1.0.0",
+        ),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(resolved(line), Err(expected.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn a_link_is_replaced_by_one_of_its_identity_and_deleted_by_it() {
+    let (street, mut table) = (Street::new(), LinkTable::default());
+    let put = |table: &mut LinkTable, line: &str| {
+        let link = resolve(wanted(line), &street, table).expect("it can be put").link;
+        table.put(link).map(|old| old.target.to_string())
+    };
+    assert_eq!(put(&mut table, "shop keyvalue/disk"), None);
+    assert_eq!(put(&mut table, "shop keyvalue/disk name=cache"), None);
+    assert_eq!(put(&mut table, "shop keyvalue/redis url=redis://a"), Some("keyvalue/disk".into()));
+    assert_eq!(put(&mut table, "shop catalog"), None);
+
+    let del = |name: &str, contract: Option<&str>| LinkDel {
+        source: "shop".parse().expect("a name"),
+        name: name.parse().expect("a name"),
+        contract: contract.map(|contract| contract.parse().expect("contracts")),
+    };
+    let found = |wanted| table.find(wanted).map(|id| id.to_string()).map_err(|error| error.to_string());
+    assert_eq!(found(del("cache", None)), Ok("shop wasi:keyvalue (cache)".into()));
+    assert_eq!(found(del("default", None)), Err("shop has acme:shop, wasi:keyvalue; say which with --contract".into()));
+    assert_eq!(found(del("default", Some("acme:shop"))), Ok("shop acme:shop".into()));
+    let error = found(del("default", Some("a:b"))).expect_err("there is none");
+    assert_eq!(error, "shop a:b has no link of that name that somebody put");
+    let error = found(del("other", None)).expect_err("there is none");
+    assert_eq!(error, "shop has no link that somebody put; say which with --contract");
+}
+
+#[test]
+fn a_component_has_so_many_links_and_no_more() {
+    let (street, mut table) = (Street::new(), LinkTable::default());
+    for index in 0..LINKS_MAX {
+        let link = resolve(wanted(&format!("shop keyvalue/disk name=n{index}")), &street, &table);
+        table.put(link.expect("there is room").link);
+    }
+    let refused = resolve(wanted("shop keyvalue/disk name=more"), &street, &table).expect_err("there is no room");
+    assert!(matches!(refused, LinkError::TooMany(_)), "{refused}");
+    assert_eq!(refused.code(), stdx::Code::E0602);
+    assert!(resolve(wanted("shop keyvalue/disk name=n7"), &street, &table).is_ok(), "replacing needs no room");
+}

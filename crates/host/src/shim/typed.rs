@@ -1,0 +1,133 @@
+//! These are the signatures whose values cross as themselves: read from the caller's memory as the type that they are, and
+//! written into the callee's. All others cross as dynamic values, at some forty bytes for each byte of a list.
+//!
+//! A signature costs code, so these are the ones that interfaces between components most often have: none to two parameters of
+//! numbers, text and bytes, and a result of one of them, perhaps an `option` or a `result` with a text for the error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::State;
+use wasmtime::StoreContextMut;
+use wasmtime::component::types::{ComponentFunc, Type};
+use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
+
+use crate::callee::{Call, Caller, FunctionName, Slot};
+
+/// A function that leads to another component.
+pub(super) struct Leading {
+    pub(super) slot: Arc<Slot>,
+    pub(super) function: Arc<FunctionName>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// A type by what it is called in an interface.
+trait Named {
+    const NAME: &'static str;
+}
+
+/// The types of several parameters.
+trait AllNamed {
+    const NAMES: &'static [&'static str];
+}
+
+macro_rules! named {
+    ($($type:ty = $name:literal),* $(,)?) => { $(impl Named for $type { const NAME: &'static str = $name; })* };
+}
+
+named! {
+    () = "",
+    bool = "bool",
+    u32 = "u32",
+    u64 = "u64",
+    String = "string",
+    Vec<u8> = "list<u8>",
+    Option<String> = "option<string>",
+    Option<Vec<u8>> = "option<list<u8>>",
+    Result<(), String> = "result<_, string>",
+    Result<String, String> = "result<string, string>",
+    Result<Vec<u8>, String> = "result<list<u8>, string>",
+}
+
+impl AllNamed for () {
+    const NAMES: &'static [&'static str] = &[];
+}
+
+impl<A: Named> AllNamed for (A,) {
+    const NAMES: &'static [&'static str] = &[A::NAME];
+}
+
+impl<A: Named, B: Named> AllNamed for (A, B) {
+    const NAMES: &'static [&'static str] = &[A::NAME, B::NAME];
+}
+
+/// Tries each combination of parameters with each result; the first that is the signature defines the function.
+macro_rules! each {
+    ($instance:ident, $leading:ident, $params:ident, $result:ident; $($param:ty),*; $results:tt) => {
+        $(each!(@results $instance, $leading, $params, $result, $param; $results);)*
+    };
+    (@results $instance:ident, $leading:ident, $params:ident, $result:ident, $param:ty; [$($out:ty),*]) => {
+        if $params == <$param as AllNamed>::NAMES {
+            $(if $result == <$out as Named>::NAME {
+                return define::<$param, ($out,)>($instance, $leading).map(|()| true);
+            })*
+            if $result.is_empty() {
+                return define::<$param, ()>($instance, $leading).map(|()| true);
+            }
+        }
+    };
+}
+
+/// Defines the function where its signature is one of those; says whether it is.
+pub(super) fn define_if_known(
+    instance: &mut LinkerInstance<'_, State>,
+    wanted: &ComponentFunc,
+    leading: &Leading,
+) -> wasmtime::Result<bool> {
+    let params: Option<Vec<_>> = wanted.params().map(|(_, ty)| name_of(&ty)).collect();
+    let result = match wanted.results().next() {
+        Some(ty) => name_of(&ty),
+        None => Some(String::new()),
+    };
+    let (Some(params), Some(result)) = (params, result) else { return Ok(false) };
+    each! {
+        instance, leading, params, result;
+        (), (u32,), (u64,), (String,), (Vec<u8>,), (u32, u32), (String, String), (String, Vec<u8>);
+        [
+            bool, u32, u64, String, Vec<u8>, Option<String>, Option<Vec<u8>>, Result<(), String>,
+            Result<String, String>, Result<Vec<u8>, String>
+        ]
+    }
+    Ok(false)
+}
+
+fn define<P, R>(instance: &mut LinkerInstance<'_, State>, leading: &Leading) -> wasmtime::Result<()>
+where
+    P: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
+    R: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
+{
+    let Leading { slot, function, timeout } = leading;
+    let (slot, named, timeout) = (slot.clone(), function.clone(), *timeout);
+    instance.func_wrap_async(&function.function, move |store: StoreContextMut<'_, State>, params: P| {
+        let (slot, function) = (slot.clone(), named.clone());
+        let caller = Caller::of(store.data(), timeout);
+        Box::new(async move { slot.call_typed::<P, R>(Call { function: &function, caller }, params).await })
+    })
+}
+
+/// What a type is called, where it is one of a few.
+fn name_of(ty: &Type) -> Option<String> {
+    Some(match ty {
+        Type::Bool => bool::NAME.to_owned(),
+        Type::U32 => u32::NAME.to_owned(),
+        Type::U64 => u64::NAME.to_owned(),
+        Type::String => String::NAME.to_owned(),
+        Type::List(list) if list.ty() == Type::U8 => Vec::<u8>::NAME.to_owned(),
+        Type::Option(option) => format!("option<{}>", name_of(&option.ty())?),
+        Type::Result(result) => {
+            let ok = result.ok().map_or(Some("_".to_owned()), |ty| name_of(&ty))?;
+            format!("result<{ok}, {}>", name_of(&result.err()?)?)
+        }
+        _ => return None,
+    })
+}

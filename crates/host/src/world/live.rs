@@ -1,0 +1,178 @@
+//! This is what of a host's components and links changes, and what follows from it as it is at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use capability::{OpenError, OpenLink, Opened, Settings as Told};
+use engine::Account;
+use http_capability::{Counts, Served};
+use model::{ComponentName, Contract, Link, LinkId, LinkView};
+use route::{RouteError, Routes};
+use stdx::Chain;
+use tokio::time::Instant;
+
+use crate::callee::{Functions, Slot};
+use crate::links::{LinkTable, Shape};
+use crate::load::{LoadError, Prepared, describe};
+
+/// A link whose target could not be opened is tried again after so long, and then after twice as long each time.
+pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// What changes.
+#[derive(Default)]
+pub(super) struct Live {
+    pub(super) members: BTreeMap<ComponentName, Member>,
+    pub(super) table: LinkTable,
+    pub(super) targets: BTreeMap<LinkId, LinkTarget>,
+}
+
+/// A component that is there.
+pub(super) struct Member {
+    pub(super) prepared: Prepared,
+    pub(super) prefixes: Vec<route::Prefix>,
+    pub(super) shape: Shape,
+    pub(super) account: Arc<Account>,
+    pub(super) counts: Arc<[Counts]>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) functions: Functions,
+    pub(super) served: Option<Arc<Served>>,
+}
+
+/// What a link to a backend leads to.
+pub(super) struct LinkTarget {
+    pub(super) told: Told,
+    pub(super) state: TargetState,
+}
+
+pub(super) enum TargetState {
+    Open(Opened),
+    Trouble { text: String, pause: Duration, again: Instant },
+}
+
+// === impl Live ===
+
+/// A link with its target, taken out to be put back if need be.
+pub(super) type Taken = (Option<Link>, Option<LinkTarget>);
+
+impl Live {
+    pub(super) fn routes(&self) -> Result<Routes<Arc<Served>>, RouteError> {
+        let mut routes = Vec::new();
+        for member in self.members.values() {
+            if let Some(served) = &member.served {
+                routes.extend(member.prefixes.iter().map(|prefix| (prefix.clone(), served.clone())));
+            }
+        }
+        Routes::new(routes)
+    }
+
+    /// Puts a link in the place of one of the same identity.
+    pub(super) fn exchange(&mut self, link: Link, target: Option<LinkTarget>) -> Taken {
+        let id = link.id.clone();
+        let old_target = self.targets.remove(&id);
+        let old = self.table.put(link);
+        target.map(|target| self.targets.insert(id, target));
+        (old, old_target)
+    }
+
+    pub(super) fn take(&mut self, id: &LinkId) -> Taken {
+        (self.table.take(id), self.targets.remove(id))
+    }
+
+    pub(super) fn restore(&mut self, id: &LinkId, (link, target): Taken) {
+        self.take(id);
+        link.map(|link| self.table.put(link));
+        target.map(|target| self.targets.insert(id.clone(), target));
+    }
+
+    /// The link that an import follows: one for its interface before one for its package.
+    pub(super) fn link_for<'a>(&'a self, member: &'a Member, contract: &Contract) -> Option<&'a Link> {
+        let covers = |link: &&Link| link.id.name.is_default() && link.id.contract.covers(contract);
+        self.table.of(member.name()).filter(covers).max_by_key(|link| link.id.contract.interface.is_some())
+    }
+
+    /// The other components that export what meets `contract`.
+    pub(super) fn exporters(&self, member: &Member, contract: &Contract) -> Vec<ComponentName> {
+        let exports = |other: &&Member| {
+            let is_other = other.name() != member.name();
+            is_other && other.shape.exports.iter().any(|export| contract.is_met_by(export))
+        };
+        self.members.values().filter(exports).map(|other| other.name().clone()).collect()
+    }
+
+    /// Whether links can lead to a component: now or, where there are others that import, later.
+    pub(super) fn is_a_target(&self, member: &Member) -> bool {
+        self.members.len() > 1 && member.prepared.anatomy.patterns().contains(&engine::Pattern::Library)
+    }
+
+    pub(super) fn open_link(&self, link: &Link) -> Option<OpenLink> {
+        let target = match &self.targets.get(&link.id)?.state {
+            TargetState::Open(opened) => Some(opened.clone()),
+            TargetState::Trouble { .. } => None,
+        };
+        Some(OpenLink { name: link.id.name.clone(), terms: link.terms.clone(), target })
+    }
+
+    pub(super) fn link_of(&self, id: &LinkId) -> Option<(Link, Told)> {
+        Some((self.table.get(id)?.clone(), self.targets.get(id)?.told.clone()))
+    }
+
+    /// A link that was put, as it is shown: what its target was told has no password in it.
+    pub(super) fn view(&self, id: &LinkId) -> Option<LinkView> {
+        let link = self.table.get(id)?;
+        let target = self.targets.get(id);
+        let shown = target.map(|target| target.told.shown()).unwrap_or_default();
+        let told = link.config.keys().filter_map(|name| shown.get_key_value(name.as_str()));
+        let config = told.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let trouble = target.and_then(|target| match &target.state {
+            TargetState::Open(_) => None,
+            TargetState::Trouble { text, .. } => Some(text.clone()),
+        });
+        Some(LinkView { link: Link { config, ..link.clone() }, is_put: true, trouble })
+    }
+}
+
+// === impl Member ===
+
+impl Member {
+    pub(super) fn name(&self) -> &ComponentName {
+        &self.prepared.source.name
+    }
+
+    pub(super) fn not_a_handler(&self, source: Option<http_capability::NotAHandler>) -> LoadError {
+        let Prepared { source: file, anatomy, .. } = &self.prepared;
+        LoadError::NotAHandler { path: file.path.clone(), what: describe(anatomy), source }
+    }
+}
+
+// === impl LinkTarget ===
+
+impl LinkTarget {
+    pub(super) fn again(&self) -> Option<Instant> {
+        match &self.state {
+            TargetState::Open(_) => None,
+            TargetState::Trouble { again, .. } => Some(*again),
+        }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.again().is_some_and(|again| again <= Instant::now())
+    }
+}
+
+// === impl TargetState ===
+
+impl TargetState {
+    pub(super) fn trouble(error: &OpenError, pause: Duration) -> Self {
+        Self::Trouble { text: Chain(error).to_string(), pause, again: Instant::now() + pause }
+    }
+
+    /// After another attempt that failed.
+    pub(super) fn after(&self, error: &OpenError) -> Self {
+        match self {
+            Self::Trouble { pause, .. } => Self::trouble(error, (*pause * 2).min(PAUSE_MAX)),
+            Self::Open(_) => Self::trouble(error, PAUSE_MIN),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Starts real servers for tests: each on a free port, with a folder of its own, gone when the test is.
+//!
+//! ```no_run
+//! let mut redis = testkit::Redis::start();
+//! println!("{}", redis.url());
+//! redis.kill();
+//! redis.restart();
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A server ends with its value, and with the process that started it, even where that is killed: the system is told to.
+//! 2. A program that is not installed fails the test with the command that installs it. Nothing is skipped.
+
+mod nats;
+mod redis;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::wait::eventually;
+
+pub use nats::Nats;
+pub use redis::Redis;
+
+/// How often another port is tried where somebody was faster.
+const TRIES: usize = 10;
+
+/// A server, on its port and with its data until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    setup: Setup,
+    scheme: &'static str,
+    address: SocketAddr,
+    folder: TempDir,
+    running: Option<Running>,
+}
+
+/// How a kind of server is started.
+#[derive(Debug)]
+struct Setup {
+    program: &'static str,
+    /// Its arguments, from its address and its folder.
+    arguments: fn(SocketAddr, &Path, &[String]) -> Vec<OsString>,
+    /// What the test wants to have otherwise.
+    extra: Vec<String>,
+    /// What a client says first, if anything, and how an answer begins when the server is ready.
+    greeting: (&'static [u8], &'static [u8]),
+}
+
+/// A process, and the thread that started it: the system ends the one with the other.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    _thread: Sender<()>,
+}
+
+// === impl Server ===
+
+impl Server {
+    fn start(scheme: &'static str, setup: Setup) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let mut server = Self { setup, scheme, address: free_address(), folder, running: None };
+        for _ in 0..TRIES {
+            if server.try_run() {
+                return server;
+            }
+            server.address = free_address();
+        }
+        panic!("{} did not start: {}", server.setup.program, server.log());
+    }
+
+    /// Where it is: `redis://127.0.0.1:40123`.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// The address that it listens on, or listened on before it was killed.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its folder, which outlives a kill.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Starts it again on its port and its data, after a kill.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not come up.
+    pub fn restart(&mut self) {
+        self.kill();
+        // The port may be in somebody else's hands for a moment.
+        eventually("the server starts again", || self.try_run());
+    }
+
+    /// Holds all of it, as a debugger or a machine that is moved would. Connections stay open and get no answer.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(self.log_path()).expect("it is written from the start");
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let running = self.running.as_ref().expect("it was not killed");
+        kill_process(Pid::from_child(&running.child), signal).expect("it runs, or waits to be reaped");
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Starts the process; whether it is ready, and not ended with its port in use.
+    fn try_run(&mut self) -> bool {
+        let mut running = Running::spawn(self.command());
+        let mut has_ended = false;
+        eventually("the server is ready or has ended", || {
+            has_ended = running.child.try_wait().expect("it was started here").is_some();
+            has_ended || self.is_ready()
+        });
+        self.running = (!has_ended).then_some(running);
+        self.running.is_some()
+    }
+
+    fn command(&self) -> Command {
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("the folder is ours");
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(find_program(self.setup.program));
+        command.args((self.setup.arguments)(self.address, self.folder.path(), &self.setup.extra));
+        command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a file has copies")).stderr(log);
+        command
+    }
+
+    fn is_ready(&self) -> bool {
+        let (question, answer) = self.setup.greeting;
+        let talk = || -> std::io::Result<bool> {
+            let mut stream = TcpStream::connect(self.address)?;
+            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+            stream.write_all(question)?;
+            let mut start = vec![0; answer.len()];
+            stream.read_exact(&mut start)?;
+            Ok(start == answer)
+        };
+        talk().unwrap_or(false)
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Starts a process from a thread that stays as long as the process is wanted: a test's own thread may end before.
+    fn spawn(mut command: Command) -> Self {
+        let (thread, kept) = channel::<()>();
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            tell.send(command.spawn()).expect("who started this thread waits for exactly this");
+            // Nothing is ever sent: this waits until the other end is gone.
+            kept.iter().for_each(|()| {});
+        });
+        let child = told.recv().expect("the thread answers");
+        Self { child: child.expect("setpriv, of util-linux, starts programs"), _thread: thread }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.kill().and_then(|()| self.child.wait()).is_err() {
+            eprintln!("process {} may still run", self.child.id());
+        }
+    }
+}
+
+/// An address that nobody listens on at this moment.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the machine has a loopback interface");
+    listener.local_addr().expect("it is bound")
+}
+
+/// The program of that name: what `tools/setup test` put under target/, or else the system's.
+///
+/// # Panics
+///
+/// Where there is none.
+fn find_program(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the workspace");
+    let ours = [root.join("target/tools/bin"), root.join("target/tools/nats/bin")];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ours.into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("there is no {name}: run `tools/setup test`"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Starts a NATS server with JetStream.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+
+use super::{Server, Setup};
+
+/// A NATS server with JetStream. What it acknowledged survives a kill.
+#[derive(Debug)]
+pub struct Nats(Server);
+
+impl Nats {
+    /// Starts one, which takes messages of 16 MiB.
+    ///
+    /// # Panics
+    ///
+    /// Where it is not installed or does not start.
+    pub fn start() -> Self {
+        Self::start_with(["max_payload: 16777216"])
+    }
+
+    /// Starts one with more lines in its configuration: `["authorization { token: secret }"]`.
+    pub fn start_with<const N: usize>(lines: [&str; N]) -> Self {
+        let extra = lines.map(ToOwned::to_owned).into();
+        Self(Server::start("nats", Setup { program: "nats-server", arguments, extra, greeting: (b"", b"INFO {") }))
+    }
+}
+
+fn arguments(address: SocketAddr, folder: &Path, extra: &[String]) -> Vec<OsString> {
+    let config = folder.join("nats.conf");
+    let data = folder.join("data");
+    let content = format!("listen: \"{address}\"\njetstream {{ store_dir: {data:?} }}\n{}\n", extra.join("\n"));
+    std::fs::write(&config, content).expect("the folder is ours");
+    vec!["--config".into(), config.into()]
+}
+
+impl Deref for Nats {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl DerefMut for Nats {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
+    }
+}

@@ -1,0 +1,239 @@
+//! `wattle link`: what a running host's components are linked to, and changing that.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bus::{Bus, ConnectOptions, RequestError, Subject};
+use clap::{Args, Subcommand};
+use model::{
+    Answer, BackendView, ComponentName, Contracts, LinkChange, LinkDel, LinkName, LinkPut, LinkQuery, LinkView,
+    Refusal, SettingView, Target, Terms,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use stdx::{Code, Explain, printable};
+
+use crate::alone;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Links components to what implements their contracts, while they run
+#[derive(Debug, Args)]
+pub(crate) struct LinkCommand {
+    #[command(subcommand)]
+    action: Action,
+    /// The bus of the host
+    #[arg(long, global = true, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
+    nats: String,
+    /// How long an answer is waited for, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20.0, value_parser = crate::imports::seconds)]
+    timeout: f64,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Put(Put),
+    Del(Del),
+    Query(Query),
+    /// Lists the backends that links can lead to, with what each can be told
+    Backends,
+}
+
+/// Puts a link, in the place of one of the same source, name and contract
+#[derive(Debug, Args)]
+struct Put {
+    /// The component that imports; a component is called after its file
+    source: ComponentName,
+    /// What it shall lead to: a component, or CAPABILITY/BACKEND as in keyvalue/redis
+    target: Target,
+    /// The contracts: namespace:package, or namespace:package/interface [default: what source and target have in common]
+    #[arg(long, value_name = "CONTRACT")]
+    contract: Option<Contracts>,
+    /// Tells one of several links for the same contracts from the others: the component chooses by it
+    #[arg(long, value_name = "NAME", default_value_t)]
+    name: LinkName,
+    /// What the target is told (can be given several times)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// How far the link may reach and how long a call may take: local, prefer-local or remote, timeout=TIME, retry=COUNT
+    #[arg(long, value_name = "TERMS", default_value_t)]
+    terms: Terms,
+    /// Puts the link although its target cannot be reached now: it is tried again until it can
+    #[arg(long)]
+    unchecked: bool,
+}
+
+/// Deletes a link that somebody put
+#[derive(Debug, Args)]
+struct Del {
+    /// The component that imports
+    source: ComponentName,
+    /// The contracts [default: the only ones that it has a link of that name for]
+    #[arg(long, value_name = "CONTRACT")]
+    contract: Option<Contracts>,
+    /// The name of the link
+    #[arg(long, value_name = "NAME", default_value_t)]
+    name: LinkName,
+}
+
+/// Lists what components are linked to
+#[derive(Debug, Args)]
+struct Query {
+    /// Only this component
+    source: Option<ComponentName>,
+}
+
+/// A host's refusal, as if it had been found out here.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Refused {
+    code: Code,
+    text: String,
+}
+
+/// A bus with a host behind it.
+struct Host {
+    bus: Bus,
+    timeout: Duration,
+}
+
+/// Carries out `wattle link`.
+pub(crate) fn run(command: LinkCommand, output: Output) -> Result<ExitCode, Failure> {
+    let runtime = alone::new_runtime()?;
+    runtime.block_on(async {
+        let timeout = Duration::from_secs_f64(command.timeout);
+        let options = ConnectOptions { name: "wattle link".into(), ..ConnectOptions::default() };
+        let bus = Bus::connect(&command.nats, options).await?;
+        let host = Host { bus, timeout };
+        match command.action {
+            Action::Put(put) => host.ask("put", &put.wanted()).await.map(|change| show_change(&change, output))?,
+            Action::Del(Del { source, contract, name }) => {
+                let wanted = LinkDel { source, name, contract };
+                host.ask("del", &wanted).await.map(|change| show_change(&change, output))?;
+            }
+            Action::Query(Query { source }) => {
+                host.ask("query", &LinkQuery { source }).await.map(|links| show_links(links, output))?;
+            }
+            Action::Backends => host.ask("backends", &()).await.map(|backends| show_backends(backends, output))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+// === impl Host ===
+
+impl Host {
+    async fn ask<Q: Serialize, A: DeserializeOwned>(&self, what: &str, question: &Q) -> Result<A, Failure> {
+        let subject = format!("{}.link.{what}", model::control_prefix(model::LATTICE));
+        let subject: Subject = subject.parse().expect("the name of a lattice is a word");
+        let payload = serde_json::to_vec(question).expect("a question is a value");
+        let answer = self.bus.request(subject, payload.into(), self.timeout).await.map_err(no_host)?;
+        let unreadable = |error| {
+            Failure::new(Code::E0203, format!("the host's answer cannot be read; is it of another version? {error}"))
+        };
+        match serde_json::from_slice(&answer.payload).map_err(unreadable)? {
+            Answer::Ok(answer) => Ok(answer),
+            Answer::Refused(refusal) => Err(Refused::from(refusal).into()),
+        }
+    }
+}
+
+fn no_host(error: RequestError) -> Failure {
+    match error {
+        RequestError::NoResponders { .. } => Failure::new(error.code(), "there is no host on this bus"),
+        error => error.into(),
+    }
+}
+
+// === impl Put ===
+
+impl Put {
+    fn wanted(self) -> LinkPut {
+        let Self { source, target, contract, name, set, terms, unchecked } = self;
+        LinkPut { source, target, name, contract, config: set.into_iter().collect(), terms, unchecked }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+// === impl Refused ===
+
+impl From<Refusal> for Refused {
+    fn from(Refusal { code, text }: Refusal) -> Self {
+        let known = Code::ALL.iter().copied().find(|known| known.to_string() == code);
+        Self { code: known.unwrap_or(Code::E0203), text }
+    }
+}
+
+impl Explain for Refused {
+    fn code(&self) -> Code {
+        self.code
+    }
+}
+
+// === what is shown ===
+
+fn show_change(change: &LinkChange, output: Output) {
+    let before = change.before.as_ref().map(|view| format!(" (was {})", view.link.target));
+    let before = before.unwrap_or_default();
+    let text = match (&change.now, &change.before) {
+        (Some(now), _) => format!("{}{before}", line(now)),
+        (None, Some(before)) => format!("{}: deleted, was {}", before.link.id, before.link.target),
+        (None, None) => String::new(),
+    };
+    output.print(&text, &json!(change));
+}
+
+fn show_links(links: Vec<LinkView>, output: Output) {
+    if output == Output::Json {
+        return output.print("", &json!({ "links": links }));
+    }
+    let none = links.is_empty().then(|| "no component imports anything that could be linked".to_owned());
+    let lines: Vec<_> = none.into_iter().chain(links.iter().map(line)).collect();
+    output.print(&lines.join("\n"), &json!(null));
+}
+
+/// A link on one line, with its trouble on a second.
+fn line(view: &LinkView) -> String {
+    let LinkView { link, is_put, trouble } = view;
+    let mut text = format!("{} -> {}", link.id, link.target);
+    for (name, value) in &link.config {
+        text.push_str(&format!(" {name}={}", printable(value)));
+    }
+    if link.terms != Terms::default() {
+        text.push_str(&format!(" [{}]", link.terms));
+    }
+    if !is_put {
+        text.push_str(" (by default)");
+    }
+    if let Some(trouble) = trouble {
+        text.push_str(&format!("\n  not open, and tried again: {}", printable(trouble)));
+    }
+    text
+}
+
+fn show_backends(backends: Vec<BackendView>, output: Output) {
+    if output == Output::Json {
+        return output.print("", &json!({ "backends": backends }));
+    }
+    let described = backends.iter().map(|BackendView { target, about, settings }| {
+        let width = settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
+        let settings: String = settings.iter().map(|setting| described(setting, width)).collect();
+        format!("{target}: {about}{settings}")
+    });
+    output.print(&described.collect::<Vec<_>>().join("\n"), &json!(null));
+}
+
+fn described(setting: &SettingView, width: usize) -> String {
+    let SettingView { name, about, kind, default, is_required } = setting;
+    let rest = match default {
+        Some(default) => format!(", {default} if nothing is said"),
+        None if *is_required => ", has to be said".to_owned(),
+        None => String::new(),
+    };
+    format!("\n  {name:width$}  {about}: {kind}{rest}")
+}

@@ -1,0 +1,38 @@
+//! Sells something: asks another component for the price, and counts in a store.
+//!
+//! `POST /NAME` counts one more of NAME and answers `SUM at PRICE`.
+
+use guests::{Target, answer};
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+use crate::demo::shop::tag;
+use crate::wasi::keyvalue::{atomics, store};
+
+wit_bindgen::generate!({
+    inline: "
+        package demo:till;
+
+        world till {
+            import demo:shop/tag@1.0.0;
+            import wasi:keyvalue/store@0.2.0-draft;
+            import wasi:keyvalue/atomics@0.2.0-draft;
+        }
+    ",
+    path: ["../wit/shop", "../../wit/keyvalue-draft"],
+    world: "demo:till/till",
+    generate_all,
+});
+
+struct Till;
+
+wasip2::http::proxy::export!(Till);
+
+impl wasip2::exports::http::incoming_handler::Guest for Till {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let sold = store::open("sales").and_then(|bucket| atomics::increment(&bucket, &Target::of(&request).path, 1));
+        match sold {
+            Ok(sum) => answer(out, 200, format!("{sum} at {}\n", tag::price())),
+            Err(error) => answer(out, 503, format!("{error:?}\n")),
+        }
+    }
+}

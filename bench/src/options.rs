@@ -11,8 +11,8 @@ pub(crate) const USAGE: &str = "\
 Usage: cargo run --release -p bench -- [OPTION]...
 
   --quick            three rounds of one second, fewer copies: to see that it works, not to be quoted
-  --rounds N         rounds of each case (5)
-  --seconds N        length of one measurement (3)
+  --rounds N         rounds of each case (15)
+  --seconds N        length of one measurement (1)
   --only NAME        only this table: hello, bodies, start, memory or neighbour; may be repeated
   --markdown FILE    put the tables into FILE, between `<!-- figures -->` and `<!-- /figures -->`
   --json FILE        write every round of every figure to FILE
@@ -66,7 +66,7 @@ impl Options {
     }
 
     fn full() -> Self {
-        Self { rounds: 5, seconds: 3, copies: 1000, starts: 11, tables: Vec::new(), markdown: None, json: None }
+        Self { rounds: 15, seconds: 1, copies: 1000, starts: 11, tables: Vec::new(), markdown: None, json: None }
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn without_arguments_all_tables_are_measured() {
         let options = parse("").expect("nothing is wrong");
-        assert_eq!((options.rounds, options.seconds, options.copies), (5, 3, 1000));
+        assert_eq!((options.rounds, options.seconds, options.copies), (15, 1, 1000));
         assert_eq!(options.tables, Table::ALL);
     }
 

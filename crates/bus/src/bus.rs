@@ -117,7 +117,7 @@ impl Bus {
         self.shared.carrier.publish(message).await
     }
 
-    /// Asks, and waits for one answer.
+    /// Asks, and waits for one answer. To be called where there is a runtime that has timers, as all that waits here.
     pub async fn request(&self, subject: Subject, payload: Bytes, timeout: Duration) -> Result<Message, RequestError> {
         self.request_with(Message::new(subject, payload), timeout).await
     }

@@ -10,9 +10,9 @@
 //! let mut questions = bus.subscribe("hello.*".parse()?, None).await?;
 //! let ask = bus.request("hello.world".parse()?, "who?".into(), Duration::from_secs(1));
 //! let answer = async { bus.publish(questions.next().await?.answer("me".into())?).await.ok() };
-//! assert_eq!(futures::future::join(ask, answer).await.0?.payload, "me");
+//! assert_eq!(tokio::join!(ask, answer).0?.payload, "me");
 //! # Ok(()) }
-//! # futures::executor::block_on(example()).expect("it answers");
+//! # tokio::runtime::Runtime::new().expect("a runtime").block_on(example()).expect("it answers");
 //! ```
 //!
 //! # Invariants

@@ -113,6 +113,8 @@ impl Server {
     /// Holds all of it, as a debugger or a machine that is moved would. Connections stay open and get no answer.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        // A thread that runs at this moment is stopped a little later.
+        eventually("all of its threads stand still", || self.thread_states().all(|state| state == 'T'));
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -129,6 +131,15 @@ impl Server {
     fn signal(&self, signal: Signal) {
         let running = self.running.as_ref().expect("it was not killed");
         kill_process(Pid::from_child(&running.child), signal).expect("it runs, or waits to be reaped");
+    }
+
+    /// What the system says of each of its threads: `R` runs, `S` sleeps, `T` was stopped.
+    fn thread_states(&self) -> impl Iterator<Item = char> {
+        let running = self.running.as_ref().expect("it was not killed");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", running.child.id())).expect("the system tells");
+        let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        // The name in front of the state may have any characters but for its closing bracket.
+        stats.filter_map(|stat| stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()))
     }
 
     fn log_path(&self) -> PathBuf {

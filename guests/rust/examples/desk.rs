@@ -3,7 +3,7 @@
 //! | request | answers |
 //! | --- | --- |
 //! | `GET /` | one line for each function, as text |
-//! | `GET /reverse?size=N` | how many bytes came back, and whether they are the right ones |
+//! | `GET /reverse?size=N&times=N` | how many bytes came back, and whether they are the right ones |
 //! | `GET /repeat?times=N` | the sum of N calls of `even` that said yes |
 
 use guests::{Target, answer};
@@ -32,7 +32,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Desk {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = Target::of(&request);
         let text = match target.path.as_str() {
-            "reverse" => reverse(target.number("size", 1024)),
+            "reverse" => reverse(target.number("size", 1024), target.number("times", 1)),
             "repeat" => repeat(target.number("times", 1)),
             _ => everything(),
         };
@@ -68,9 +68,9 @@ fn everything() -> String {
     .concat()
 }
 
-fn reverse(size: usize) -> String {
+fn reverse(size: usize, times: usize) -> String {
     let bytes: Vec<u8> = (0..size).map(|index| index as u8).collect();
-    let back = ops::reverse(&bytes);
+    let back = (0..times).map(|_| ops::reverse(&bytes)).last().unwrap_or_default();
     let is_right = bytes.iter().eq(back.iter().rev());
     format!("{} {is_right}\n", back.len())
 }

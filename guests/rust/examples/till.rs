@@ -1,6 +1,7 @@
 //! Sells something: asks another component for the price, and counts in a store.
 //!
-//! `POST /NAME` counts one more of NAME and answers `SUM at PRICE`.
+//! `POST /NAME` counts one more of NAME and answers `SUM at PRICE`. `GET /?times=N` asks N times, and answers the sum of what was
+//! said.
 
 use guests::{Target, answer};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
@@ -29,7 +30,12 @@ wasip2::http::proxy::export!(Till);
 
 impl wasip2::exports::http::incoming_handler::Guest for Till {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        let sold = store::open("sales").and_then(|bucket| atomics::increment(&bucket, &Target::of(&request).path, 1));
+        let target = Target::of(&request);
+        if target.method == "GET" {
+            let sum: u64 = (0..target.number("times", 1)).map(|_| u64::from(tag::price())).sum();
+            return answer(out, 200, format!("{sum}\n"));
+        }
+        let sold = store::open("sales").and_then(|bucket| atomics::increment(&bucket, &target.path, 1));
         match sold {
             Ok(sum) => answer(out, 200, format!("{sum} at {}\n", tag::price())),
             Err(error) => answer(out, 503, format!("{error:?}\n")),

@@ -52,7 +52,8 @@ impl Options {
         serde_json::from_value(Value::Object(object))
     }
 
-    /// Whether the client may be let in where `token` is required. Takes as long for a wrong token as for the right one.
+    /// Whether the client may be let in where `token` is required. Takes as long for a wrong token as for the right one, if
+    /// both are equally long.
     pub(super) fn shows(&self, token: &str) -> bool {
         let shown = self.auth_token.as_deref().unwrap_or_default();
         constant_time_eq::constant_time_eq(shown.as_bytes(), token.as_bytes())

@@ -93,7 +93,8 @@ impl Recipe {
         let name = options::describe(&self.url);
         let addresses = options::addresses(&self.url).map_err(|source| ConnectError::address(&name, source))?;
         let drops = self.drops.clone();
-        let settings = self.options.for_client().client_capacity(SENDING_MAX).subscription_capacity(MOVING_MAX);
+        let settings =
+            self.options.for_client(&addresses).client_capacity(SENDING_MAX).subscription_capacity(MOVING_MAX);
         let settings = settings.ping_interval(PING).event_callback(move |event| {
             on_event(&event, &drops);
             std::future::ready(())

@@ -28,7 +28,7 @@ pub struct ConnectOptions {
     pub limits: Limits,
 }
 
-/// Who connects. A name and a password in the address do the same as [`Login::User`].
+/// Who connects. A name and a password in the address do the same as [`Login::User`], a name alone as [`Login::Token`].
 #[derive(Clone, PartialEq, Eq)]
 pub enum Login {
     /// Whoever the server lets in without asking.
@@ -88,16 +88,19 @@ pub enum ConnectError {
 // === impl ConnectOptions ===
 
 impl ConnectOptions {
-    /// What the client is told.
-    pub(super) fn for_client(&self) -> async_nats::ConnectOptions {
+    /// What the client is told, where it connects to these addresses.
+    pub(super) fn for_client(&self, addresses: &[ServerAddr]) -> async_nats::ConnectOptions {
         // So that hosts that lost the same server do not all come back at the same moment.
         let phase = RandomState::new().hash_one("phase");
-        let settings = match &self.login {
+        let login = match &self.login {
+            // The client itself does not look at what stands there.
+            Login::Anyone => addresses.iter().find_map(login_in).unwrap_or(Login::Anyone),
+            login => login.clone(),
+        };
+        let settings = match login {
             Login::Anyone => async_nats::ConnectOptions::new(),
-            Login::Token(token) => async_nats::ConnectOptions::with_token(token.clone()),
-            Login::User { name, password } => {
-                async_nats::ConnectOptions::with_user_and_password(name.clone(), password.clone())
-            }
+            Login::Token(token) => async_nats::ConnectOptions::with_token(token),
+            Login::User { name, password } => async_nats::ConnectOptions::with_user_and_password(name, password),
         };
         let settings = settings
             .name(&self.name)
@@ -171,6 +174,16 @@ pub(super) fn addresses(url: &str) -> io::Result<Vec<ServerAddr>> {
             if address.host().is_empty() { Err(nobody()) } else { Ok(address) }
         })
         .collect()
+}
+
+/// The login that stands in an address, if one does.
+fn login_in(address: &ServerAddr) -> Option<Login> {
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let name = decode(address.username()?);
+    Some(match address.password() {
+        Some(password) => Login::User { name, password: decode(password) },
+        None => Login::Token(name),
+    })
 }
 
 /// The addresses without what may be a password.

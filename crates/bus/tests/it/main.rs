@@ -5,6 +5,7 @@
 mod attacks;
 mod carriers;
 mod cores;
+mod logins;
 mod lost;
 mod python;
 mod raw;

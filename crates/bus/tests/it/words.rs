@@ -123,6 +123,18 @@ fn the_same_words_get_the_same_answers() {
     compare(None, &cases());
 }
 
+/// Here we differ: a server does not count this answer, and keeps a subscription for it that nobody ends.
+#[test]
+fn that_nobody_listens_is_one_of_the_messages_that_were_asked_for() {
+    beside(|runtime| {
+        let _entered = runtime.enter();
+        let loopback = carriers::listen(Broker::default(), LoopbackConfig::default());
+        let ask = "SUB inbox 1\r\nUNSUB 1 1\r\nPUB nobody inbox 0\r\n\r\nPUB inbox 0\r\n\r\n";
+        let answers = answers(loopback.address(), format!("{CLIENT}{ask}").as_bytes());
+        assert_eq!(answers, "HMSG inbox 1 16 16\nNATS/1.0 503\n\n\nPONG");
+    });
+}
+
 #[test]
 fn a_token_is_asked_for_in_the_same_words() {
     let right = "CONNECT {\"verbose\":false,\"auth_token\":\"secret\"}\r\n";

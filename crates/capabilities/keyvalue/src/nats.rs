@@ -1,5 +1,4 @@
-//! This is a store in a key-value bucket of NATS JetStream: what it acknowledges is as safe as the server's own settings make
-//! it, which means safe from a power cut only with `sync_interval: always`.
+//! This is a store in a bucket of NATS JetStream: safe from a power cut only where the server has `sync_interval: always`.
 //!
 //! Each value is the last message of a subject (`names`). A change that depends on what was there names the number of the
 //! message that it saw, and the server's leader refuses it where that is not the last one any more.
@@ -9,7 +8,7 @@
 //! put              a message and its acknowledgement                    1
 //! delete           STREAM.PURGE of the subject: it leaves nothing       1
 //! apply            as many at once as may be, in no order between keys  1 for each key
-//! list             STREAM.INFO: all names of the bucket, for each page  1 for each 100,000 names
+//! list             STREAM.INFO: all names of the bucket, for each page  1
 //! increment, swap  get, then a message that names what was seen         2 for each attempt
 //! ```
 //!
@@ -22,12 +21,13 @@
 //!
 //! # Not here
 //!
-//! An index: a page costs what the whole bucket costs, so a bucket of more than [`NAMES_MAX`] keys is not listed. Several keys
-//! in one step: `apply` may be seen half made. Values larger than the server's `max_payload`, 1 MiB where nobody set it.
+//! An index: a page costs what the whole bucket costs, and more than [`NAMES_MAX`] keys are not listed. Several keys in one
+//! step: `apply` may be seen half made. Values larger than the server's `max_payload`, 1 MiB where nobody set it.
 
 mod backend;
 mod connect;
 mod failure;
+mod listing;
 mod names;
 
 use std::hash::{BuildHasher, RandomState};
@@ -57,7 +57,7 @@ pub use self::backend::NatsBackend;
 pub use self::connect::{NewBucket, Options};
 pub use crate::line::ConnectError;
 
-/// The most keys of one bucket of a component that are listed.
+/// The most keys of one bucket of a component that are listed: as many as a server tells of at once.
 pub const NAMES_MAX: usize = 100_000;
 
 /// How many changes of a batch are on their way at once.
@@ -202,18 +202,9 @@ impl Nats {
 
     /// All names of the scope that come after `after`, in no order.
     async fn names(&self, connected: &Connected, scope: &Scope, after: Option<&str>) -> Result<Vec<String>, Failure> {
-        let mut subjects = connected.stream.info_builder().subjects(self.bucket.subjects(scope)).fetch().await?;
-        let cluster = subjects.info.cluster.as_ref();
-        if cluster.is_some_and(|cluster| cluster.leader.as_ref().is_none_or(String::is_empty)) {
-            return Err(Failure::NoLeader);
-        }
+        let subjects = listing::subjects(connected, &self.bucket, scope).await?;
         let mut names = Vec::new();
-        let mut seen = 0;
-        while let Some((subject, _)) = subjects.try_next().await? {
-            seen += 1;
-            if seen > NAMES_MAX {
-                return Err(Failure::TooMany(NAMES_MAX));
-            }
+        for subject in subjects {
             let name = match names::meaning(&subject) {
                 Meaning::Name(name) => Some(name),
                 Meaning::Long => stored_name(connected, &subject).await?,

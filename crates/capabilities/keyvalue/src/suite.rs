@@ -4,7 +4,6 @@
 
 pub(crate) mod load;
 pub(crate) mod log;
-mod measure;
 mod promises;
 pub(crate) mod proxy;
 

@@ -28,6 +28,15 @@ fn an_address_is_an_address() {
 }
 
 #[test]
+fn a_login_may_stand_in_the_address() {
+    let login = |url: &str| login_in(&addresses(url).expect("an address")[0]);
+    assert_eq!(login("nats://127.0.0.1:4222"), None);
+    assert_eq!(login("nats://to%20ken@host"), Some(Login::Token("to ken".into())));
+    let user = Login::User { name: "me".into(), password: "a:b@c".into() };
+    assert_eq!(login("tls://me:a%3Ab%40c@host:1"), Some(user));
+}
+
+#[test]
 fn pauses_grow_up_to_their_longest_and_differ() {
     assert_eq!(pause_before(0, 7), Duration::ZERO);
     assert_eq!(pause_before(1, 7), Duration::ZERO);

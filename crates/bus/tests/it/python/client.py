@@ -38,6 +38,9 @@ async def main():
     assert [(await every.next_msg(timeout=10)).data for _ in range(10)] == [b"%d" % n for n in range(10)]
     assert [(await few.next_msg(timeout=10)).data for _ in range(3)] == [b"0", b"1", b"2"]
     assert sum(member.pending_msgs for member in group) == 10
+    for member in group:
+        while member.pending_msgs:
+            await member.next_msg(timeout=10)
     await every.unsubscribe()
 
     # The largest message, and one byte more.

@@ -31,6 +31,9 @@ pub(super) enum Failure {
     /// It was not listed.
     #[error("the server did not list its keys")]
     List(#[from] RequestError),
+    /// The server says why it did not list them.
+    #[error("the server did not list its keys")]
+    Said(#[source] Answer),
     /// While a leader is elected a stream looks empty. It is not.
     #[error("the bucket has no leader at present")]
     NoLeader,
@@ -81,6 +84,7 @@ impl Failure {
         match self {
             Self::Write(error) => from_source(error),
             Self::List(error) => from_source(error),
+            Self::Said(answer) => Some(answer.clone()),
             Self::Read(error) => match error.kind() {
                 LastRawMessageErrorKind::JetStream(answer) => Some(answer),
                 _ => None,

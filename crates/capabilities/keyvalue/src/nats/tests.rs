@@ -170,6 +170,21 @@ fn a_value_larger_than_a_message_is_refused_in_words() {
     run(store.put(&key("a"), vec![0; 1_000_000].into())).expect("the store is well");
 }
 
+/// More keys than a server tells of at once: a part of them is not all of them.
+#[test]
+fn more_keys_than_are_listed_are_said_to_be_too_many() {
+    let server = testkit::Nats::start();
+    let store = connect(&Options { timeout: Duration::from_secs(20), ..options(&server) });
+    let put = |index: usize| Change::Put(key(&index.to_string()), Bytes::new());
+    run(store.apply((0..NAMES_MAX).map(put).collect())).expect("it writes");
+    let list = |after| run(store.list(&scope("shop", ""), Page { after, count_max: 3 }));
+    assert_eq!(list(Some("9999")).expect("it reads"), ["99990", "99991", "99992"]);
+    run(store.apply(vec![put(NAMES_MAX)])).expect("it writes");
+    let error = list(None).expect_err("they are too many");
+    assert!(stdx::Chain(&error).to_string().contains("more than 100000 keys"), "{}", stdx::Chain(&error));
+    assert!(run(store.list(&scope("shop", "other"), Page { after: None, count_max: 3 })).expect("it reads").is_empty());
+}
+
 #[test]
 fn a_deleted_key_leaves_nothing() {
     let server = testkit::Nats::start();

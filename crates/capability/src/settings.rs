@@ -218,7 +218,8 @@ pub fn without_password(url: &str) -> String {
     let Some(at) = rest[..authority_end].rfind('@') else { return url };
     match rest[..at].split_once(':') {
         Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
-        None => url,
+        // What stands alone may be a token.
+        None => format!("{scheme}://***{}", &rest[at..]),
     }
 }
 

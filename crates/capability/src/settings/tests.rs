@@ -64,6 +64,8 @@ fn a_secret_is_named_and_never_given() {
     let shown = settings.shown();
     assert_eq!(shown["url"], "redis://me:***@a:1/0");
     assert_eq!(shown["password"], place);
+    let settings = checked(&[("url", "redis://token@a:1")]).expect("it is an address");
+    assert_eq!(settings.shown()["url"], "redis://***@a:1");
 
     let settings = checked(&[("url", "redis://a"), ("password", "file:/nowhere/at/all")]).expect("it is a place");
     let error = settings.secret("password").expect_err("there is nothing");

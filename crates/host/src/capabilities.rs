@@ -49,6 +49,7 @@ impl Capabilities {
         let place = |name| Place { folder: config.data.join(name) };
         let all: Vec<Arc<dyn Capability>> = vec![
             Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
+            Arc::new(blobstore::Blobstore::new(place("blobstore"))),
             logging.clone(),
             Arc::new(config::Config::new(config.settings)),
         ];

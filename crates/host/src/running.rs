@@ -166,7 +166,10 @@ impl Running {
         world.publish_to(plane.publisher());
         let (control, loopback) = listen_on_bus(&world, config.bus).await?;
         let ticker = count_epochs(engines, &plane).map_err(HostError::Threads)?;
-        let opening = Task::spawn(keep_opening(world.clone()));
+        let opening = Task::spawn({
+            let world = world.clone();
+            async move { world.keep_opening().await }
+        });
         Ok(Self { plane, world, _control: control, loopback, _opening: opening, _ticker: ticker })
     }
 
@@ -201,14 +204,6 @@ impl Running {
 async fn report(world: &World) -> Vec<ServedReport> {
     let report = |(name, counts): (_, Arc<[Counts]>)| ServedReport { name, counts: Counts::totals(&counts).to_vec() };
     world.counts().await.into_iter().map(report).collect()
-}
-
-/// Tries again and again to open what could not be opened.
-async fn keep_opening(world: Arc<World>) {
-    loop {
-        let next = world.try_again().await;
-        tokio::time::sleep_until(next).await;
-    }
 }
 
 /// Starts the bus inside this process, what answers on it, and the door to it for others.

@@ -21,7 +21,7 @@ use http_capability::{Counts, NewState, Publisher, Reuse, Served, ServedParts};
 use model::{ComponentName, Contract, Link, LinkDel, LinkId, LinkPut, LinkView, Target, Terms};
 use route::{RouteError, Routes};
 use stdx::Chain;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 use wasmtime::component::{InstancePre, Linker};
 
@@ -51,6 +51,8 @@ pub(crate) struct World {
     linkers: Linkers,
     publisher: OnceLock<Publisher>,
     live: Mutex<Live>,
+    /// There may be a target that has to be tried again.
+    troubled: Notify,
 }
 
 /// A capability as links see it.
@@ -92,7 +94,7 @@ impl World {
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
         let (linkers, publisher, live) = (Linkers::default(), OnceLock::new(), Mutex::default());
-        Self { config, capabilities, host_offers, linkers, publisher, live }
+        Self { config, capabilities, host_offers, linkers, publisher, live, troubled: Notify::new() }
     }
 
     /// What this host offers by itself.
@@ -194,6 +196,7 @@ impl World {
             return Err(as_link_error(error, &id));
         }
         self.publish(&live);
+        self.troubled.notify_one();
         Ok((live.view(&id).expect("it was put a moment ago"), before))
     }
 
@@ -232,8 +235,18 @@ impl World {
         self.capabilities.iter().flat_map(|offered| offered.backends.iter().map(|backend| (offered.name, backend)))
     }
 
-    /// Tries to open what could not be opened, where it is time for that. Says when to look again.
-    pub(crate) async fn try_again(&self) -> Instant {
+    /// Tries again and again to open what could not be opened. Sleeps while there is nothing to try.
+    pub(crate) async fn keep_opening(&self) {
+        loop {
+            match self.try_again().await {
+                Some(next) => tokio::time::sleep_until(next).await,
+                None => self.troubled.notified().await,
+            }
+        }
+    }
+
+    /// Tries to open what could not be opened, where it is time for that. Says when to look again, if there is anything left.
+    async fn try_again(&self) -> Option<Instant> {
         let due: Vec<_> = {
             let live = self.live.lock().await;
             live.targets.iter().filter(|(_, target)| target.is_due()).map(|(id, _)| id.clone()).collect()
@@ -257,8 +270,7 @@ impl World {
             }
         }
         let live = self.live.lock().await;
-        let next = live.targets.values().filter_map(LinkTarget::again).min();
-        next.unwrap_or_else(|| Instant::now() + PAUSE_MIN)
+        live.targets.values().filter_map(LinkTarget::again).min()
     }
 
     fn member(&self, prepared: Prepared) -> Member {

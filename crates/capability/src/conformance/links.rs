@@ -13,7 +13,8 @@ use wit_parser::{ManglingAndAbi, Resolve};
 use crate::Capability;
 
 /// Links a component that imports all of each of these WIT packages, on an engine with concurrency support and on one
-/// without. Each folder has one world, and each contract that it imports is among those that the capability says it offers.
+/// without. Each folder has one world, and each contract that it imports is among those that the capability says it offers;
+/// `wasi:io`, whose streams some contracts use, is there for all.
 /// Answers with the contracts that were linked.
 ///
 /// # Panics
@@ -29,11 +30,11 @@ pub fn links(capability: &dyn Capability, folders: &[&Path]) -> BTreeSet<Contrac
                 Engine::new(Config::new().concurrency_support(concurrency)).expect("an engine of the default settings");
             let component = Component::new(&engine, &bytes).expect("the component is well formed");
             let mut linker = Linker::<State>::new(&engine);
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI links");
             capability.add_to_linker(&mut linker).expect("the capability links");
             let shape = component.component_type();
-            linked.extend(
-                shape.imports(&engine).map(|(name, _)| name.parse::<Contract>().expect("an import is a contract")),
-            );
+            let names = shape.imports(&engine).map(|(name, _)| name).filter(|name| !name.starts_with("wasi:io/"));
+            linked.extend(names.map(|name| name.parse::<Contract>().expect("an import is a contract")));
             let instance = linker.instantiate_pre(&component);
             assert!(instance.is_ok(), "{}: {:?}", folder.display(), instance.err());
         }

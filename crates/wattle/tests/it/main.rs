@@ -2,6 +2,7 @@
 //!
 //! What a test needs to see it asks for over HTTP or reads from what the binary prints; nothing here looks inside.
 
+mod blobs;
 mod bombs;
 mod cache;
 mod call;

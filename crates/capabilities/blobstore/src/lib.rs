@@ -1,0 +1,96 @@
+//! `wasi:blobstore` for components, kept in any place for objects.
+//!
+//! The contract is implemented once, in `guest`. A backend knows nothing of Wasm or links: it keeps [`Blobs`], and the
+//! conformance suite proves that it does.
+//!
+//! ```text
+//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | s3
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A component reaches only its own containers: an [`Object`] is only made by a [`Container`], and a [`Container`] holds its
+//!    component's name.
+//! 2. No backend's words reach a component. A failure is logged whole and answered by its class.
+//! 3. Objects pass through, whatever their size: what the host holds of one is bounded on the way in and on the way out.
+//!
+//! # Not here
+//!
+//! Which component is linked to which store (`host`).
+
+mod backends;
+mod blobs;
+mod guest;
+mod limits;
+mod scope;
+
+pub mod folder;
+pub mod memory;
+pub mod s3;
+
+use async_trait::async_trait;
+use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Place, Settings};
+use model::{ComponentName, Contract};
+use wasmtime::component::Linker;
+
+pub use backends::BACKENDS;
+pub use blobs::{Blob, Blobs, BlobsError, Facts, Page, Pieces, Span, Upload};
+pub use guest::{CONTRACTS, add_to_linker};
+pub use limits::Limits;
+pub use scope::{Container, Object};
+
+/// The capability `blobstore`.
+pub struct Blobstore {
+    place: Place,
+    limits: Limits,
+}
+
+// === impl Blobstore ===
+
+impl Blobstore {
+    /// What is kept on this machine is kept at `place`.
+    pub fn new(place: Place) -> Self {
+        Self { place, limits: Limits::default() }
+    }
+
+    /// The same with other limits.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+}
+
+#[async_trait]
+impl Capability for Blobstore {
+    fn name(&self) -> &'static str {
+        "blobstore"
+    }
+
+    fn contracts(&self) -> Vec<Contract> {
+        capability::contracts(&guest::CONTRACTS)
+    }
+
+    fn backends(&self) -> Vec<BackendInfo> {
+        BACKENDS.infos()
+    }
+
+    fn by_default(&self) -> String {
+        format!("folder {}", self.place.folder.display())
+    }
+
+    async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
+        BACKENDS.open(backend, settings, &self.place).await
+    }
+
+    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
+        guest::add_to_linker(linker)
+    }
+
+    fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
+        bound.insert(guest::Binding::new(component, links, self.limits));
+    }
+}
+
+#[cfg(test)]
+mod suite;
+#[cfg(test)]
+mod tests;

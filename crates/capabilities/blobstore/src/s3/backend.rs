@@ -1,0 +1,187 @@
+//! This is how a bucket is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use capability::settings::{Default as Unsaid, Kind};
+use capability::{Backend, OpenError, Place, Setting, Settings};
+use futures::TryStreamExt;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::SpawnedReqwestConnector;
+use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use tokio::runtime::Handle;
+
+use super::upload::Aborts;
+use super::{Connection, S3};
+use crate::blobs::Blobs;
+
+/// A request is sent again so many times at most, within the timeout.
+const RETRIES: usize = 2;
+
+/// The backend `s3`.
+pub struct S3Backend;
+
+const SETTINGS: &[Setting] = &[
+    Setting { name: "bucket", about: "which bucket, which is there", kind: Kind::Text, default: Unsaid::Required },
+    Setting { name: "region", about: "where the bucket is", kind: Kind::Text, default: Unsaid::Is("us-east-1") },
+    Setting {
+        name: "endpoint",
+        about: "the server; that of Amazon where nothing is said",
+        kind: Kind::Url(&["https", "http"]),
+        default: Unsaid::Absent,
+    },
+    Setting {
+        name: "access-key",
+        about: "the key's id; the role of this machine where nothing is said",
+        kind: Kind::Secret,
+        default: Unsaid::Absent,
+    },
+    Setting { name: "secret-key", about: "the key itself", kind: Kind::Secret, default: Unsaid::Absent },
+    Setting {
+        name: "allow-http",
+        about: "whether the endpoint may be one without TLS",
+        kind: Kind::Switch,
+        default: Unsaid::Is("false"),
+    },
+    Setting {
+        name: "prefix",
+        about: "what the path of each object begins with",
+        kind: Kind::Text,
+        default: Unsaid::Is("wattle"),
+    },
+    Setting {
+        name: "timeout",
+        about: "how long one request may take, and each piece of an object",
+        kind: Kind::Time,
+        default: Unsaid::Is("30s"),
+    },
+];
+
+/// What a bucket is opened with.
+#[derive(Clone)]
+pub struct Options {
+    /// Which bucket.
+    pub bucket: String,
+    /// Where it is.
+    pub region: String,
+    /// The server; Amazon's where there is none.
+    pub endpoint: Option<String>,
+    /// The id of a key, and the key; the role of the machine where there is none.
+    pub key: Option<(String, String)>,
+    /// Whether the server may be one without TLS.
+    pub allow_http: bool,
+    /// What the path of each object begins with.
+    pub prefix: String,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+// === impl S3Backend ===
+
+#[async_trait]
+impl Backend<dyn Blobs> for S3Backend {
+    fn name(&self) -> &'static str {
+        "s3"
+    }
+
+    fn about(&self) -> &'static str {
+        "a bucket of S3, or of a server that speaks its language"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        SETTINGS
+    }
+
+    async fn open(&self, settings: &Settings, _: &Place) -> Result<Arc<dyn Blobs>, OpenError> {
+        Ok(Arc::new(S3::open(&Options::from_settings(settings)?).await?))
+    }
+}
+
+// === impl Options ===
+
+impl Options {
+    fn from_settings(settings: &Settings) -> Result<Self, OpenError> {
+        let text = |name| settings.text(name).map(str::to_owned);
+        let bucket = text("bucket").expect("it is required");
+        let secret = |name| settings.secret(name).map_err(|error| OpenError::refused(format!("s3 {bucket}"), error));
+        let key = match (secret("access-key")?, secret("secret-key")?) {
+            (Some(id), Some(key)) => Some((id, key)),
+            (None, None) => None,
+            _ => return Err(OpenError::refused(format!("s3 {bucket}"), "access-key and secret-key need each other")),
+        };
+        Ok(Self {
+            region: text("region").expect("it has a default"),
+            endpoint: text("endpoint"),
+            key,
+            allow_http: settings.is_on("allow-http"),
+            prefix: text("prefix").expect("it has a default"),
+            timeout: settings.time("timeout").expect("it has a default"),
+            bucket,
+        })
+    }
+
+    fn describe(&self) -> String {
+        match &self.endpoint {
+            Some(endpoint) => format!("s3 {} at {}", self.bucket, capability::settings::without_password(endpoint)),
+            None => format!("s3 {}", self.bucket),
+        }
+    }
+
+    /// Requests are made on the runtime in which it is opened: the cores that run components never wait for each other.
+    fn build(&self) -> object_store::Result<AmazonS3> {
+        let client = ClientOptions::new().with_timeout_disabled().with_connect_timeout(self.timeout);
+        let retry = RetryConfig { max_retries: RETRIES, retry_timeout: self.timeout, ..RetryConfig::default() };
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&self.bucket)
+            .with_region(&self.region)
+            .with_client_options(client)
+            .with_allow_http(self.allow_http)
+            .with_retry(retry)
+            .with_http_connector(SpawnedReqwestConnector::new(Handle::current()));
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some((id, key)) = &self.key {
+            builder = builder.with_access_key_id(id).with_secret_access_key(key);
+        }
+        builder.build()
+    }
+}
+
+// === impl S3 ===
+
+impl S3 {
+    /// Opens a bucket, and looks into it.
+    pub async fn open(options: &Options) -> Result<Self, OpenError> {
+        let described = options.describe();
+        let refused = |error: object_store::Error| OpenError::refused(described.clone(), error);
+        // The client of requests asks for the process's own choice, and panics where there is none.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            rustls::crypto::ring::default_provider().install_default().ok();
+        }
+        let store = Arc::new(options.build().map_err(refused)?);
+        let prefix = Path::parse(&options.prefix).map_err(|error| refused(error.into()))?;
+        let s3 = Self::new(Connection { store, described: described.clone(), prefix, timeout: options.timeout });
+        let mut listed = s3.connection.store.list(Some(&s3.connection.prefix));
+        match s3.connection.ask_for(listed.try_next()).await {
+            Ok(Some(_)) => Ok(s3),
+            Ok(None) => Err(OpenError::refused(described, "there is no such bucket")),
+            Err(error) => Err(OpenError::unavailable(described, error)),
+        }
+    }
+
+    fn new(connection: Connection) -> Self {
+        let connection = Arc::new(connection);
+        let aborts = Aborts::new(connection.clone());
+        Self { connection, aborts }
+    }
+
+    /// On a store that is no server.
+    #[cfg(test)]
+    pub(crate) fn on(store: Arc<dyn ObjectStore>, prefix: &str, timeout: Duration) -> Self {
+        let prefix = Path::parse(prefix).expect("a test names its prefix well");
+        Self::new(Connection { store, described: "s3 of a test".into(), prefix, timeout })
+    }
+}

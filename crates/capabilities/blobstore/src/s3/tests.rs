@@ -1,0 +1,138 @@
+//! What a bucket promises beside what any store does.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use capability::settings::check;
+use capability::{Backend, OpenError, Place};
+use tokio::net::TcpListener;
+
+use super::backend::S3Backend;
+use super::{PART, S3};
+use crate::blobs::Blobs;
+use crate::suite::server::{Server, options};
+use crate::suite::{HOME, container, put, read};
+use crate::{BlobsError, Span};
+
+/// The parts of unfinished uploads that the server keeps.
+fn parts(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("it is a folder");
+    entries
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().contains("upload")))
+        .count()
+}
+
+#[test]
+fn an_upload_that_is_dropped_is_aborted() {
+    let server = Server::start();
+    HOME.block_on(async {
+        let blobs = S3::open(&server.options()).await.expect("the server is up");
+        let files = container("shop", "files");
+        blobs.create(&files).await.expect("it is created");
+        let mut upload = blobs.write(&files.object("a")).await.expect("it begins");
+        upload.write(Bytes::from(vec![0; PART + 1])).await.expect("it is taken");
+        assert!(parts(server.folder()) > 0, "a part is there");
+        drop(upload);
+        let aborted = async {
+            while parts(server.folder()) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), aborted).await.expect("it is aborted");
+    });
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up_in_time() {
+    HOME.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let accept = async {
+            let mut held = Vec::new();
+            while let Ok(socket) = listener.accept().await {
+                held.push(socket);
+            }
+        };
+        let mut options = options(port);
+        options.timeout = Duration::from_millis(300);
+        let started = Instant::now();
+        let outcome = tokio::select! {
+            outcome = S3::open(&options) => outcome,
+            () = accept => panic!("the port is open"),
+        };
+        assert!(matches!(outcome.map(drop), Err(OpenError::Unavailable { .. })));
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    });
+}
+
+#[test]
+fn a_server_that_stops_to_answer_is_an_error_of_each_call() {
+    let server = Server::start();
+    HOME.block_on(async {
+        let blobs = S3::open(&server.options()).await.expect("the server is up");
+        let files = container("shop", "files");
+        blobs.create(&files).await.expect("it is created");
+        put(&blobs, &files.object("a"), b"x").await;
+        drop(server);
+        let outcomes = [
+            blobs.create(&container("shop", "new")).await,
+            blobs.read(&files.object("a"), Span::ALL).await.map(drop),
+            blobs.write(&files.object("a")).await.map(drop),
+            blobs.delete(&[files.object("a")]).await,
+            blobs.clear(&files).await,
+        ];
+        for outcome in outcomes {
+            assert!(matches!(outcome, Err(BlobsError::Unavailable { .. })), "{outcome:?}");
+        }
+    });
+}
+
+fn told(server: &Server, more: &[(&str, String)]) -> BTreeMap<String, String> {
+    let options = server.options();
+    let (id, key) = options.key.expect("the server asks for a key");
+    for (name, text) in [("id", &id), ("key", &key)] {
+        std::fs::write(server.folder().join(name), format!("{text}\n")).expect("it is written");
+    }
+    let place = |name: &str| format!("file:{}", server.folder().join(name).display());
+    let told = [
+        ("bucket", options.bucket),
+        ("endpoint", options.endpoint.expect("it has a port")),
+        ("access-key", place("id")),
+        ("secret-key", place("key")),
+        ("allow-http", "true".to_owned()),
+    ];
+    told.iter().chain(more).map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+async fn open(told: &BTreeMap<String, String>) -> Result<std::sync::Arc<dyn Blobs>, OpenError> {
+    let settings = check("s3", S3Backend.settings(), told).expect("they are well formed");
+    S3Backend.open(&settings, &Place { folder: "nowhere".into() }).await
+}
+
+#[test]
+fn a_link_says_where_the_bucket_is_and_what_opens_it() {
+    let server = Server::start();
+    HOME.block_on(async {
+        let one = open(&told(&server, &[])).await.expect("it opens");
+        let other = open(&told(&server, &[("prefix", "other/place".to_owned())])).await.expect("it opens");
+        assert!(one.describe().starts_with("s3 bucket at http://127.0.0.1:"), "{}", one.describe());
+        let files = container("shop", "files");
+        for blobs in [&one, &other] {
+            blobs.create(&files).await.expect("it is created");
+        }
+        put(&*one, &files.object("a"), b"x").await;
+        assert_eq!(read(&*other, &files.object("a"), Span::ALL).await, None, "a prefix is a store of its own");
+
+        let plain = open(&told(&server, &[("allow-http", "false".to_owned())])).await;
+        assert!(plain.is_err(), "a server without TLS is not asked unless that is allowed");
+        let mut half = told(&server, &[]);
+        half.remove("secret-key");
+        assert!(matches!(open(&half).await.map(drop), Err(OpenError::Refused { .. })));
+        std::fs::write(server.folder().join("wrong"), "wrong").expect("it is written");
+        let wrong = format!("file:{}", server.folder().join("wrong").display());
+        assert!(open(&told(&server, &[("secret-key", wrong)])).await.is_err(), "a wrong key opens nothing");
+        assert!(open(&told(&server, &[("bucket", "none".to_owned())])).await.is_err(), "there is no such bucket");
+    });
+}

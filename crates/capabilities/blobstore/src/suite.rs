@@ -1,0 +1,137 @@
+//! The stores, each held to what any store has to promise.
+//!
+//! The second half of the suite says the same of the contract as a component sees it: `guest::tests`.
+
+pub(crate) mod promises;
+pub(crate) mod server;
+
+use std::any::Any;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use model::ComponentName;
+use tokio::runtime::Runtime;
+
+use crate::folder::Folder;
+use crate::memory::Memory;
+use crate::s3::S3;
+use crate::{Blobs, BlobsError, Container, Object, Page, Span};
+use server::Server;
+
+/// Where connections live while the threads of the tests come and go: what the control plane is to a host.
+pub(crate) static HOME: LazyLock<Runtime> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("the system gives a runtime")
+});
+
+/// An empty store, with the folder or the server that goes away after it.
+pub(crate) struct Fresh {
+    pub(crate) blobs: Arc<dyn Blobs>,
+    _place: Box<dyn Any + Send + Sync>,
+}
+
+impl Fresh {
+    pub(crate) fn memory() -> Self {
+        Self { blobs: Arc::new(Memory::default()), _place: Box::new(()) }
+    }
+
+    pub(crate) fn folder() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let blobs = HOME.block_on(Folder::open(folder.path())).expect("an empty folder opens");
+        Self { blobs: Arc::new(blobs), _place: Box::new(folder) }
+    }
+
+    pub(crate) fn s3() -> Self {
+        let server = Server::start();
+        let blobs = HOME.block_on(S3::open(&server.options())).expect("the server is up");
+        Self { blobs: Arc::new(blobs), _place: Box::new(server) }
+    }
+
+    /// S3 without a server, for keys that are too long for the one above, and for no other.
+    pub(crate) fn s3_in_memory() -> Self {
+        let _home = HOME.enter();
+        let blobs =
+            S3::on(Arc::new(object_store::memory::InMemory::new()), "wattle", std::time::Duration::from_secs(20));
+        Self { blobs: Arc::new(blobs), _place: Box::new(()) }
+    }
+
+    /// A container that is there.
+    pub(crate) async fn container(&self, component: &str, name: &str) -> Container {
+        let container = container(component, name);
+        self.blobs.create(&container).await.expect("it is created");
+        container
+    }
+
+    pub(crate) async fn bytes(&self, object: &Object) -> Option<Bytes> {
+        read(&*self.blobs, object, Span::ALL).await
+    }
+
+    pub(crate) async fn put(&self, object: &Object, bytes: impl AsRef<[u8]>) {
+        put(&*self.blobs, object, bytes.as_ref()).await;
+    }
+
+    pub(crate) async fn page(&self, container: &Container, after: Option<&str>, count_max: usize) -> Vec<String> {
+        self.blobs.list(container, Page { after, count_max }).await.expect("it is listed")
+    }
+}
+
+pub(crate) fn container(component: &str, name: &str) -> Container {
+    let component: ComponentName = component.parse().expect("a name");
+    Container::new(&component, name)
+}
+
+pub(crate) async fn put(blobs: &dyn Blobs, object: &Object, bytes: &[u8]) {
+    let put = async {
+        let mut upload = blobs.write(object).await?;
+        upload.write(Bytes::copy_from_slice(bytes)).await?;
+        upload.finish().await
+    };
+    put.await.unwrap_or_else(|error: BlobsError| panic!("{object:?}: {}", stdx::Chain(&error)));
+}
+
+pub(crate) async fn read(blobs: &dyn Blobs, object: &Object, span: Span) -> Option<Bytes> {
+    let blob = blobs.read(object, span).await.unwrap_or_else(|error| panic!("{object:?}: {}", stdx::Chain(&error)))?;
+    let pieces: Vec<Bytes> = blob.pieces.try_collect().await.expect("the store reads");
+    let bytes = Bytes::from(pieces.concat());
+    assert_eq!(blob.size, bytes.len() as u64, "{object:?}");
+    Some(bytes)
+}
+
+capability::conformance! {
+    promises over Fresh [
+        a_container_is_there_from_its_creation_to_its_removal,
+        an_object_is_read_as_it_was_written,
+        a_span_has_both_its_ends,
+        an_absent_object_is_none,
+        without_a_container_nothing_is_written,
+        the_last_write_counts,
+        deleting_twice_is_deleting_once,
+        clearing_leaves_an_empty_container,
+        odd_names_are_names_like_any_other,
+        names_that_begin_alike_are_apart,
+        no_component_sees_another,
+        pages_give_each_name_once_and_in_order,
+        a_copy_is_an_object_of_its_own,
+        what_is_dropped_leaves_nothing,
+        a_large_object_passes_through,
+        a_reader_sees_one_object_and_no_mixture,
+    ] {
+        memory => Fresh::memory(),
+        folder => Fresh::folder(),
+        s3 => Fresh::s3(),
+    }
+}
+
+mod long {
+    use super::*;
+
+    // The server of the tests keeps an object under a file name that holds its whole path: longer ones it cannot keep.
+    capability::conformance! {
+        promises over Fresh [long_names_are_names_like_any_other, a_copy_has_a_name_of_its_own_length] {
+            memory => Fresh::memory(),
+            folder => Fresh::folder(),
+            s3_in_memory => Fresh::s3_in_memory(),
+        }
+    }
+}

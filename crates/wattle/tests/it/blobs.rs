@@ -1,0 +1,72 @@
+//! The embedded blob store: what is written is read back, in pieces and after a crash, and its link is changed under load.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use testkit::Up;
+
+use crate::{guest, noise, wattle};
+
+fn put(up: &Up, name: &str, bytes: &[u8]) {
+    let answer = up.ask("PUT", &format!("/{name}"), bytes);
+    assert_eq!(answer.status, 204, "{}", answer.text());
+}
+
+#[test]
+fn objects_are_kept_listed_and_deleted_and_survive_a_crash() {
+    let wattle = wattle();
+    let up = wattle.up([guest("blobs")]);
+    let bytes = noise(3 << 20);
+    put(&up, "big", &bytes);
+    put(&up, "empty", b"");
+    put(&up, "..%2F..%2Fetc", b"not a path");
+    assert_eq!(up.get("/big").body, bytes);
+    assert_eq!(up.get("/big?start=1048576&end=1048579").body, &bytes[1 << 20..(1 << 20) + 4], "the end is included");
+    assert_eq!((up.get("/empty").status, up.get("/empty").body), (200, Vec::new()));
+    assert_eq!(up.get("/").text(), "../../etc\nbig\nempty\n");
+    assert_eq!(up.get("/none").status, 404);
+    put(&up, "big", b"small now");
+    drop(up.kill());
+
+    let up = wattle.up([guest("blobs")]);
+    assert_eq!(up.get("/big").text(), "small now");
+    assert_eq!(up.ask("DELETE", "/big", b"").status, 204);
+    assert_eq!(up.get("/").text(), "../../etc\nempty\n");
+    assert!(!wattle.home().join("etc").exists());
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn a_blob_store_is_swapped_while_objects_are_written_and_read() {
+    let wattle = wattle();
+    let up = wattle.up([guest("blobs")]);
+    let folders = ["one", "two"].map(|name| wattle.home().join(name));
+    let link = |folder: &std::path::Path| {
+        let path = format!("path={}", folder.display());
+        let ended = wattle.run(["link", "put", "blobs", "blobstore/folder", "--set", &path, "--nats", &up.bus()]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    };
+    link(&folders[0]);
+    let is_over = AtomicBool::new(false);
+    let client = |number: usize| {
+        let (up, bytes, mut count) = (&up, noise(200_000), 0);
+        while !is_over.load(Ordering::Relaxed) {
+            put(up, &format!("object-{number}-{count}"), &bytes);
+            count += 1;
+        }
+        count
+    };
+    let written: usize = std::thread::scope(|threads| {
+        let client = &client;
+        let clients: Vec<_> = (0..4).map(|number| threads.spawn(move || client(number))).collect();
+        (0..20).for_each(|round| link(&folders[(round + 1) % 2]));
+        is_over.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().expect("nothing fails")).sum()
+    });
+    let listed = folders.each_ref().map(|folder| {
+        link(folder);
+        up.get("/").text().lines().count()
+    });
+    assert_eq!(listed.iter().sum::<usize>(), written, "every object that was acknowledged is in one of the folders");
+    assert!(listed.iter().all(|count| *count > 0), "both were used: {listed:?}");
+    assert_eq!(up.stop().code, Some(0));
+}

@@ -9,7 +9,7 @@
 //! # Invariants
 //!
 //! 1. No request waits longer than the timeout, nor does any piece of an object that is read.
-//! 2. An upload holds [`PART`] bytes and no more; one of less is a single request. What is dropped is aborted, as far as the
+//! 2. An upload holds 8 MiB and no more; one of less is a single request. What is dropped is aborted, as far as the
 //!    server can be reached: a rule of the bucket that deletes unfinished uploads takes care of the rest.
 //! 3. The name of an object whose piece is cut is kept before the object is, and until its container is removed.
 //!

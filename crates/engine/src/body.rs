@@ -34,6 +34,7 @@ use wasmtime_wasi_http::p2::types::{HostOutgoingRequest, HostOutgoingResponse};
 use wasmtime_wasi_http::{Error, FieldMap};
 
 use crate::state::State;
+use crate::wasi::P2;
 
 /// So many bytes wait at most to be read: enough for most answers to be written without a pause.
 const ROOM: usize = 128 << 10;
@@ -81,9 +82,9 @@ enum End {
 }
 
 /// Takes the place of the library's functions for outgoing bodies.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>, version: &str) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    let mut types = linker.instance(&format!("wasi:http/types@{version}"))?;
+    let mut types = linker.instance(&format!("wasi:http/types@{P2}"))?;
     types.resource("outgoing-body", ResourceType::host::<OutgoingBody>(), |mut store, rep| {
         let body = store.data_mut().table.delete(Resource::<OutgoingBody>::new_own(rep))?;
         body.pipe.end(End::Cut)
@@ -126,6 +127,22 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>, version: &str) -> wasmti
             let body = table.delete(body)?;
             let trailers = trailers.map(|trailers| table.delete(trailers)).transpose()?;
             Ok((body.pipe.finish(trailers.map(HeaderMap::from))?,))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Lets a dropped `output-stream` end at once. The library's own way waits for bytes on their way into a file or a socket, as
+/// a call that may be suspended: a price that every answer would pay. This is for components that are given neither.
+pub fn drop_streams_at_once(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    linker.instance(&format!("wasi:io/streams@{P2}"))?.resource(
+        "output-stream",
+        ResourceType::host::<DynOutputStream>(),
+        |mut store, rep| {
+            drop(store.data_mut().table.delete(Resource::<DynOutputStream>::new_own(rep))?);
+            Ok(())
         },
     )?;
     linker.allow_shadowing(false);

@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::state::State;
 
 /// The version of WASI 0.2 that is met: all earlier ones of its series are, too.
-const P2: &str = "0.2.12";
+pub(crate) const P2: &str = "0.2.12";
 
 /// The version of WASI 0.3 that is met.
 const P3: &str = "0.3.0";
@@ -85,7 +85,7 @@ pub fn wasi_linker(engine: &Engine, settings: Settings) -> wasmtime::Result<Link
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    body::add_to_linker(&mut linker, P2)?;
+    body::add_to_linker(&mut linker)?;
     if settings.has_concurrency {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;

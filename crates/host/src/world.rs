@@ -542,7 +542,8 @@ impl Linkers {
             engine::PrepareError::Engine(error) => LoadError::Engine(error),
             other => LoadError::Engine(wasmtime::Error::new(other)),
         })?;
-        let linker = config.capabilities.linker(engine, settings).map_err(LoadError::Engine)?;
+        let mut linker = config.capabilities.linker(engine, settings).map_err(LoadError::Engine)?;
+        engine::drop_streams_at_once(&mut linker).map_err(LoadError::Engine)?;
         Ok(cell.get_or_init(|| linker))
     }
 }

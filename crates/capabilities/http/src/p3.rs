@@ -45,7 +45,7 @@ pub(crate) fn run(core: &Rc<Core>, pool: &Rc<Pool>, call: Call, body_taken: ones
 
 async fn run_alone(pool: Rc<Pool>, call: StreamingCall) -> Result<(), Failure> {
     let mut instance = pool.take(call.call.deadline).await?;
-    let Instance { store, handler, .. } = &mut instance;
+    let Instance { store, handler, .. } = &mut *instance;
     let ran = store.run_concurrent(async |accessor| {
         handle(accessor, handler, call).await?;
         // What the component started and did not wait for is part of its work.
@@ -145,13 +145,13 @@ async fn start_shared(core: &Rc<Core>, pool: &Rc<Pool>, reuse: Reuse, deadline: 
 /// Runs a shared instance until nobody can hand it requests and the last of them has ended.
 async fn drive(
     pool: Rc<Pool>,
-    mut instance: Instance<Service>,
+    mut instance: Box<Instance<Service>>,
     mut handed: mpsc::Receiver<Handed>,
     shared: std::rc::Weak<Shared>,
 ) {
     let timeout = pool.served.limits.timeout;
     let running: RefCell<Vec<oneshot::Sender<Result<(), Failure>>>> = RefCell::default();
-    let Instance { store, handler, .. } = &mut instance;
+    let Instance { store, handler, .. } = &mut *instance;
     let handler = &*handler;
     start_clock(store, Tick::now().after(timeout));
     let ran = store.run_concurrent(async |accessor| {

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(3);
 /// Spares of one component on one core.
 const SPARES_MAX: usize = 4;
 
-/// An instance with the handler that it exports.
+/// An instance with the handler that it exports. It is handed about in a box: as it is it takes hundreds of bytes.
 pub(crate) struct Instance<H> {
     pub(crate) store: Store<State>,
     pub(crate) handler: H,
@@ -68,8 +68,8 @@ pub(crate) struct Place(Rc<Pool>);
 
 /// Instances of one kind of handler.
 pub(crate) struct Shelf<H> {
-    ready: RefCell<Vec<Instance<H>>>,
-    used: RefCell<Vec<Instance<H>>>,
+    ready: RefCell<Vec<Box<Instance<H>>>>,
+    used: RefCell<Vec<Box<Instance<H>>>>,
 }
 
 // === impl Pool ===
@@ -94,7 +94,7 @@ impl Pool {
     }
 
     /// An instance for a request that has to be answered by `deadline`: a spare, or a new one.
-    pub(crate) async fn take<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {
+    pub(crate) async fn take<H: Exported>(&self, deadline: Tick) -> Result<Box<Instance<H>>, Failure> {
         self.used_at.set(Tick::now());
         if let Some(mut instance) = H::shelf(self).pop() {
             start_clock(&mut instance.store, deadline);
@@ -105,7 +105,7 @@ impl Pool {
     }
 
     /// Takes back an instance whose call ended well.
-    pub(crate) fn put_back_serial(&self, mut instance: Instance<Proxy>) {
+    pub(crate) fn put_back_serial(&self, mut instance: Box<Instance<Proxy>>) {
         instance.answered += 1;
         let is_reusable = self.served.reuse.is_some_and(|reuse| instance.answered < reuse.requests_max);
         if is_reusable {
@@ -117,7 +117,7 @@ impl Pool {
     }
 
     /// Takes back an instance that is not going to be used again.
-    pub(crate) fn put_away_concurrent(&self, instance: Instance<Service>) {
+    pub(crate) fn put_away_concurrent(&self, instance: Box<Instance<Service>>) {
         self.concurrent.used.borrow_mut().push(instance);
         self.keeper.notify_one();
     }
@@ -211,7 +211,7 @@ impl Pool {
             .ok_or(Failure::Full)
     }
 
-    async fn make_patiently<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {
+    async fn make_patiently<H: Exported>(&self, deadline: Tick) -> Result<Box<Instance<H>>, Failure> {
         match self.make(deadline).await {
             Err(Failure::Full) => {
                 tokio::time::sleep(PATIENCE).await;
@@ -221,12 +221,12 @@ impl Pool {
         }
     }
 
-    async fn make<H: Exported>(&self, deadline: Tick) -> Result<Instance<H>, Failure> {
+    async fn make<H: Exported>(&self, deadline: Tick) -> Result<Box<Instance<H>>, Failure> {
         let alive = self.one_more()?;
         let mut store = new_store(self.served.handler.engine(), (self.served.new_state)());
         start_clock(&mut store, deadline);
         match H::instantiate(&self.served.handler, &mut store).await {
-            Ok(handler) => Ok(Instance { store, handler, answered: 0, _alive: alive }),
+            Ok(handler) => Ok(Box::new(Instance { store, handler, answered: 0, _alive: alive })),
             Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
         }
     }
@@ -280,11 +280,11 @@ impl<H> Default for Shelf<H> {
 }
 
 impl<H> Shelf<H> {
-    fn pop(&self) -> Option<Instance<H>> {
+    fn pop(&self) -> Option<Box<Instance<H>>> {
         self.ready.borrow_mut().pop()
     }
 
-    fn push(&self, instance: Instance<H>) {
+    fn push(&self, instance: Box<Instance<H>>) {
         self.ready.borrow_mut().push(instance);
     }
 

@@ -12,6 +12,7 @@
 //! 3. A call ends when its caller's time is over, whatever its own limit is.
 //! 4. Without reuse an instance answers one call. One whose call did not end well is never used again.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,8 @@ use rt::Tick;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Lower, ResourceAny, Val,
+    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Lower, ResourceAny,
+    TypedFunc, Val,
 };
 
 /// Components that call one another, at most: each waits with all that it holds for the next.
@@ -33,6 +35,9 @@ pub(crate) const DEPTH_MAX: u16 = 16;
 
 /// Instances that wait to be used again, at most.
 const IDLE_MAX: usize = 64;
+
+/// Functions that an instance is known to have, at most: the others are looked up by name at each call.
+const KNOWN_MAX: usize = 16;
 
 /// The place of a component among those that can be called: what it is linked to may change, the place stays.
 pub(crate) struct Slot {
@@ -81,7 +86,7 @@ pub(crate) struct Caller {
 /// What is called, and by whom.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
-    pub(crate) function: &'a FunctionName,
+    pub(crate) function: &'a Arc<FunctionName>,
     pub(crate) caller: Caller,
 }
 
@@ -111,7 +116,15 @@ pub(crate) struct Called {
     store: Store<State>,
     instance: Instance,
     calls: u32,
+    known: Vec<Known>,
     _alive: Alive,
+}
+
+/// A function that an instance was asked for before, as the type that it was called as.
+struct Known {
+    /// Kept, so that no other name can come to lie where this one does.
+    name: Arc<FunctionName>,
+    function: Box<dyn Any + Send + Sync>,
 }
 
 /// A place among the invocations of a callee. Dropping it frees it.
@@ -223,11 +236,9 @@ impl Callee {
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
-        let exported = called.function(self, call.function)?;
-        let outcome = match exported.typed::<P, R>(&called.store) {
-            Ok(exported) => exported.call_async(&mut called.store, params).await,
-            Err(error) => Err(error),
-        };
+        let exported: TypedFunc<P, R> =
+            called.function(self, call.function, |function, store| function.typed(store))?;
+        let outcome = exported.call_async(&mut called.store, params).await;
         let value = called.ended(outcome)?;
         self.put_back(called);
         Ok(value)
@@ -245,7 +256,7 @@ impl Callee {
         let mut store = new_store(self.parts.pre.engine(), state);
         start_clock(&mut store, self.deadline(caller));
         match self.parts.pre.instantiate_async(&mut store).await {
-            Ok(instance) => Ok(Called { store, instance, calls: 0, _alive: alive }),
+            Ok(instance) => Ok(Called { store, instance, calls: 0, known: Vec::new(), _alive: alive }),
             Err(error) => Err(Failure::of(&error, store.data().meter.refused())),
         }
     }
@@ -279,10 +290,10 @@ impl Called {
     pub(crate) async fn call(
         &mut self,
         callee: &Callee,
-        function: &FunctionName,
+        function: &Arc<FunctionName>,
         values: Values<'_>,
     ) -> Result<(), Ended> {
-        let exported = self.function(callee, function)?;
+        let exported: Func = self.function(callee, function, |function, _| Ok(function))?;
         let outcome = exported.call_async(&mut self.store, values.params, values.results).await;
         self.ended(outcome)
     }
@@ -293,9 +304,25 @@ impl Called {
         self.ended(outcome)
     }
 
-    fn function(&mut self, callee: &Callee, function: &FunctionName) -> Result<Func, Ended> {
-        let index = callee.parts.functions.get(function).ok_or(Ended::NoFunction)?;
-        self.instance.get_func(&mut self.store, index).ok_or(Ended::NoFunction)
+    /// The function of this name as `T`, which `check` makes of it where it was not called as that before.
+    fn function<T: Copy + Send + Sync + 'static>(
+        &mut self,
+        callee: &Callee,
+        name: &Arc<FunctionName>,
+        check: impl FnOnce(Func, &Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Ended> {
+        let mut known = self.known.iter().filter(|known| Arc::ptr_eq(&known.name, name));
+        if let Some(function) = known.find_map(|known| known.function.downcast_ref()) {
+            return Ok(*function);
+        }
+        let index = callee.parts.functions.get(name.as_ref()).ok_or(Ended::NoFunction)?;
+        let function = self.instance.get_func(&mut self.store, index).ok_or(Ended::NoFunction)?;
+        let checked = check(function, &self.store);
+        let function = self.ended(checked)?;
+        if callee.parts.reuse.is_some() && self.known.len() < KNOWN_MAX {
+            self.known.push(Known { name: name.clone(), function: Box::new(function) });
+        }
+        Ok(function)
     }
 
     fn ended<T>(&self, outcome: wasmtime::Result<T>) -> Result<T, Ended> {

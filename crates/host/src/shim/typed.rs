@@ -15,6 +15,7 @@ use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
 use crate::callee::{Call, Caller, FunctionName, Slot};
 
 /// A function that leads to another component.
+#[derive(Clone)]
 pub(super) struct Leading {
     pub(super) slot: Arc<Slot>,
     pub(super) function: Arc<FunctionName>,
@@ -106,12 +107,15 @@ where
     P: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
     R: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
 {
-    let Leading { slot, function, timeout } = leading;
-    let (slot, named, timeout) = (slot.clone(), function.clone(), *timeout);
-    instance.func_wrap_async(&function.function, move |store: StoreContextMut<'_, State>, params: P| {
-        let (slot, function) = (slot.clone(), named.clone());
-        let caller = Caller::of(store.data(), timeout);
-        Box::new(async move { slot.call_typed::<P, R>(Call { function: &function, caller }, params).await })
+    let name = &leading.function.function;
+    let leading = Arc::new(leading.clone());
+    instance.func_wrap_async(name, move |store: StoreContextMut<'_, State>, params: P| {
+        let leading = leading.clone();
+        let caller = Caller::of(store.data(), leading.timeout);
+        Box::new(async move {
+            let call = Call { function: &leading.function, caller };
+            leading.slot.call_typed::<P, R>(call, params).await
+        })
     })
 }
 

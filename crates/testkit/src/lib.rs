@@ -22,11 +22,13 @@
 mod guest;
 mod http;
 mod process;
+mod s3;
 mod server;
 mod wait;
 
 pub use guest::{find_guest, guest};
 pub use http::{Answer, Connection, chunked, request};
 pub use process::{Ended, Up, Wattle};
+pub use s3::S3;
 pub use server::{Nats, Redis, Server};
 pub use wait::{PATIENCE, eventually};

@@ -3,10 +3,10 @@
 //! The second half of the suite says the same of the contract as a component sees it: `guest::tests`.
 
 pub(crate) mod promises;
-pub(crate) mod server;
 
 use std::any::Any;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -15,15 +15,28 @@ use tokio::runtime::Runtime;
 
 use crate::folder::Folder;
 use crate::memory::Memory;
-use crate::s3::S3;
+use crate::s3::{Options, S3};
 use crate::{Blobs, BlobsError, Container, Object, Page, Span};
-use server::Server;
+use testkit::S3 as Server;
 
 /// Where connections live while the threads of the tests come and go: what the control plane is to a host.
 pub(crate) static HOME: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("the system gives a runtime")
 });
+
+/// What opens the bucket of a server.
+pub(crate) fn options(endpoint: &str) -> Options {
+    Options {
+        bucket: Server::BUCKET.into(),
+        region: "us-east-1".into(),
+        endpoint: Some(endpoint.into()),
+        key: Some((Server::ACCESS_KEY.into(), Server::SECRET_KEY.into())),
+        allow_http: true,
+        prefix: "wattle".into(),
+        timeout: Duration::from_secs(20),
+    }
+}
 
 /// An empty store, with the folder or the server that goes away after it.
 pub(crate) struct Fresh {
@@ -44,15 +57,14 @@ impl Fresh {
 
     pub(crate) fn s3() -> Self {
         let server = Server::start();
-        let blobs = HOME.block_on(S3::open(&server.options())).expect("the server is up");
+        let blobs = HOME.block_on(S3::open(&options(&server.endpoint()))).expect("the server is up");
         Self { blobs: Arc::new(blobs), _place: Box::new(server) }
     }
 
     /// S3 without a server, for keys that are too long for the one above, and for no other.
     pub(crate) fn s3_in_memory() -> Self {
         let _home = HOME.enter();
-        let blobs =
-            S3::on(Arc::new(object_store::memory::InMemory::new()), "wattle", std::time::Duration::from_secs(20));
+        let blobs = S3::on(Arc::new(object_store::memory::InMemory::new()), "wattle", Duration::from_secs(20));
         Self { blobs: Arc::new(blobs), _place: Box::new(()) }
     }
 

@@ -18,7 +18,7 @@ fn link(wattle: &Wattle, up: &Up, words: &str) -> Ended {
 }
 
 /// As [`link`], where it has to succeed.
-fn linked(wattle: &Wattle, up: &Up, words: &str) -> Value {
+pub(crate) fn linked(wattle: &Wattle, up: &Up, words: &str) -> Value {
     let ended = link(wattle, up, words);
     assert_eq!(ended.code, Some(0), "{words}: {}", ended.stderr);
     ended.values().into_iter().next().expect("a value")

@@ -18,6 +18,7 @@ mod routes;
 mod run;
 mod serve;
 mod settings;
+mod swap;
 
 use testkit::{Connection, Up, Wattle, eventually, request};
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use capability::settings::check;
 use capability::{Backend, OpenError, Place};
+use testkit::S3 as Server;
 use tokio::net::TcpListener;
 
 use super::backend::S3Backend;
 use super::{PART, S3};
 use crate::blobs::Blobs;
-use crate::suite::server::{Server, options};
-use crate::suite::{HOME, container, put, read};
+use crate::suite::{HOME, container, options, put, read};
 use crate::{BlobsError, Span};
 
 /// The parts of unfinished uploads that the server keeps.
@@ -28,7 +28,7 @@ fn parts(folder: &Path) -> usize {
 fn an_upload_that_is_dropped_is_aborted() {
     let server = Server::start();
     HOME.block_on(async {
-        let blobs = S3::open(&server.options()).await.expect("the server is up");
+        let blobs = S3::open(&options(&server.endpoint())).await.expect("the server is up");
         let files = container("shop", "files");
         blobs.create(&files).await.expect("it is created");
         let mut upload = blobs.write(&files.object("a")).await.expect("it begins");
@@ -55,7 +55,7 @@ fn a_server_that_never_answers_is_given_up_in_time() {
                 held.push(socket);
             }
         };
-        let mut options = options(port);
+        let mut options = options(&format!("http://127.0.0.1:{port}"));
         options.timeout = Duration::from_millis(300);
         let started = Instant::now();
         let outcome = tokio::select! {
@@ -71,7 +71,7 @@ fn a_server_that_never_answers_is_given_up_in_time() {
 fn a_server_that_stops_to_answer_is_an_error_of_each_call() {
     let server = Server::start();
     HOME.block_on(async {
-        let blobs = S3::open(&server.options()).await.expect("the server is up");
+        let blobs = S3::open(&options(&server.endpoint())).await.expect("the server is up");
         let files = container("shop", "files");
         blobs.create(&files).await.expect("it is created");
         put(&blobs, &files.object("a"), b"x").await;
@@ -90,7 +90,7 @@ fn a_server_that_stops_to_answer_is_an_error_of_each_call() {
 }
 
 fn told(server: &Server, more: &[(&str, String)]) -> BTreeMap<String, String> {
-    let options = server.options();
+    let options = options(&server.endpoint());
     let (id, key) = options.key.expect("the server asks for a key");
     for (name, text) in [("id", &id), ("key", &key)] {
         std::fs::write(server.folder().join(name), format!("{text}\n")).expect("it is written");

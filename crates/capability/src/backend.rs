@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use stdx::{BoxError, Code, Explain};
 
 use crate::settings::{Setting, Settings};
+use crate::{BackendInfo, Opened};
 
 /// One way to keep the promises of a capability that works on a `T`, such as `dyn Store`.
 #[async_trait]
@@ -32,6 +33,9 @@ pub trait Backend<T: ?Sized>: Send + Sync {
     /// the control plane's runtime: tasks that it starts there live as long as what was opened, and no longer.
     async fn open(&self, settings: &Settings, place: &Place) -> Result<Arc<T>, OpenError>;
 }
+
+/// The backends of a capability that works on a `T`, such as `dyn Store`.
+pub struct Backends<T: ?Sized + 'static>(pub &'static [&'static dyn Backend<T>]);
 
 /// Where a backend may keep what it keeps on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,28 @@ pub enum OpenError {
         #[source]
         source: BoxError,
     },
+}
+
+// === impl Backends ===
+
+impl<T: ?Sized + Send + Sync + 'static> Backends<T> {
+    /// All of them, as they are listed.
+    pub fn infos(&self) -> Vec<BackendInfo> {
+        let info = |backend: &&'static dyn Backend<T>| BackendInfo {
+            name: backend.name(),
+            about: backend.about(),
+            settings: backend.settings(),
+        };
+        self.0.iter().map(info).collect()
+    }
+
+    /// Opens the one of that name.
+    pub async fn open(&self, name: &str, settings: &Settings, place: &Place) -> Result<Opened, OpenError> {
+        match self.0.iter().find(|backend| backend.name() == name) {
+            Some(backend) => Ok(Opened::new(backend.open(settings, place).await?)),
+            None => Err(OpenError::refused(name, "there is no such backend")),
+        }
+    }
 }
 
 // === impl OpenError ===

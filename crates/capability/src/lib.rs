@@ -31,7 +31,7 @@ use engine::{Bound, State};
 use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 
-pub use backend::{Backend, OpenError, Place};
+pub use backend::{Backend, Backends, OpenError, Place};
 pub use settings::{Setting, Settings};
 
 /// A family of contracts that is implemented inside the host, on interchangeable backends.
@@ -51,6 +51,12 @@ pub trait Capability: Send + Sync {
 
     /// Opens a backend for links. Called within the control plane's runtime.
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError>;
+
+    /// Whether what a target read when it was opened has changed since. Such a target is opened anew, and components are bound to
+    /// that: what runs keeps what it has. Asked about once a second for each target of a link.
+    async fn has_changed(&self, _: &Opened) -> bool {
+        false
+    }
 
     /// Defines its functions for all components of one engine, with concurrency support or without.
     fn add_to_linker(&self, linker: &mut Linker<State>) -> wasmtime::Result<()>;
@@ -86,9 +92,6 @@ pub struct OpenLink {
     pub target: Option<Opened>,
 }
 
-/// The backends of a capability that works on a `T`, such as `dyn Store`.
-pub struct Backends<T: ?Sized + 'static>(pub &'static [&'static dyn Backend<T>]);
-
 // === impl Opened ===
 
 impl Opened {
@@ -107,31 +110,14 @@ impl Opened {
         Arc::downgrade(&self.0)
     }
 
+    /// Whether it is what this leads to.
+    pub fn is_behind(&self, weak: &Weak<dyn Any + Send + Sync>) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), weak.as_ptr())
+    }
+
     /// It, while anyone still has it.
     pub fn upgrade(weak: &Weak<dyn Any + Send + Sync>) -> Option<Self> {
         weak.upgrade().map(Self)
-    }
-}
-
-// === impl Backends ===
-
-impl<T: ?Sized + Send + Sync + 'static> Backends<T> {
-    /// All of them, as they are listed.
-    pub fn infos(&self) -> Vec<BackendInfo> {
-        let info = |backend: &&'static dyn Backend<T>| BackendInfo {
-            name: backend.name(),
-            about: backend.about(),
-            settings: backend.settings(),
-        };
-        self.0.iter().map(info).collect()
-    }
-
-    /// Opens the one of that name.
-    pub async fn open(&self, name: &str, settings: &Settings, place: &Place) -> Result<Opened, OpenError> {
-        match self.0.iter().find(|backend| backend.name() == name) {
-            Some(backend) => Ok(Opened::new(backend.open(settings, place).await?)),
-            None => Err(OpenError::refused(name, "there is no such backend")),
-        }
     }
 }
 

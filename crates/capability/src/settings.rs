@@ -32,8 +32,10 @@ pub struct Setting {
 /// What the value of a setting looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Any text.
+    /// Any text but none.
     Text,
+    /// Any text, and none.
+    Anything,
     /// An address with one of these schemes. A password in it is not printed.
     Url(&'static [&'static str]),
     /// A whole number in this range, both ends included.
@@ -64,7 +66,7 @@ pub enum Default {
 /// What a backend was told, checked, with defaults in their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (Kind, String)>,
+    values: BTreeMap<String, (Kind, String)>,
 }
 
 /// One thing that is wrong with what a backend was told.
@@ -122,19 +124,27 @@ pub fn check(
     declared: &'static [Setting],
     told: &BTreeMap<String, String>,
 ) -> Result<Settings, Problems> {
-    let unknown = told.keys().filter(|name| declared.iter().all(|setting| setting.name != *name));
-    let mut problems: Vec<_> = unknown.map(|name| unknown_setting(backend, declared, name)).collect();
+    let mut problems = Vec::new();
     let mut values = BTreeMap::new();
-    for setting in declared {
+    let any = declared.iter().find(|setting| setting.name == Setting::ANY);
+    for (name, value) in told.iter().filter(|(name, _)| declared.iter().all(|setting| setting.name != *name)) {
+        match any {
+            Some(any) => drop(values.insert(name.clone(), (any.kind, value.clone()))),
+            None => problems.push(unknown_setting(backend, declared, name)),
+        }
+    }
+    for setting in declared.iter().filter(|setting| setting.name != Setting::ANY) {
         match (told.get(setting.name), setting.default) {
             (Some(value), _) => match setting.kind.check(value) {
-                Ok(()) => drop(values.insert(setting.name, (setting.kind, value.clone()))),
+                Ok(()) => drop(values.insert(setting.name.to_owned(), (setting.kind, value.clone()))),
                 Err(wanted) => {
                     problems.push(Problem::Value { name: setting.name, value: setting.kind.shown(value), wanted });
                 }
             },
             (None, Default::Required) => problems.push(Problem::Missing { name: setting.name, about: setting.about }),
-            (None, Default::Is(value)) => drop(values.insert(setting.name, (setting.kind, value.to_owned()))),
+            (None, Default::Is(value)) => {
+                drop(values.insert(setting.name.to_owned(), (setting.kind, value.to_owned())));
+            }
             (None, Default::Absent) => {}
         }
     }
@@ -161,12 +171,20 @@ fn known_or_nearest(known: &[&'static str], nearest: Option<&'static str>) -> St
     }
 }
 
+// === impl Setting ===
+
+impl Setting {
+    /// The name that stands for all names: such a backend takes whatever the component is to be given.
+    pub const ANY: &str = "*";
+}
+
 // === impl Kind ===
 
 impl Kind {
     /// Nothing, or what the value should have been.
     fn check(self, value: &str) -> Result<(), String> {
         let is_right = match self {
+            Self::Anything => true,
             Self::Text | Self::Path => !value.is_empty(),
             Self::Url(schemes) => value.split_once("://").is_some_and(|(scheme, rest)| {
                 schemes.contains(&scheme) && !rest.is_empty() && !rest.contains(char::is_whitespace)
@@ -194,7 +212,7 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text => f.write_str("a text"),
+            Self::Text | Self::Anything => f.write_str("a text"),
             Self::Url(schemes) => {
                 let schemes: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://…")).collect();
                 f.write_str(&schemes.join(" or "))
@@ -269,13 +287,13 @@ impl Settings {
     }
 
     /// Everything as it was told, to compare with and not to print.
-    pub fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.values.iter().map(|(name, (_, value))| (*name, value.as_str()))
+    pub fn told(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, (_, value))| (name.as_str(), value.as_str()))
     }
 
     /// Everything as it may be printed: no password in it.
-    pub fn shown(&self) -> BTreeMap<&'static str, String> {
-        self.values.iter().map(|(name, (kind, value))| (*name, kind.shown(value))).collect()
+    pub fn shown(&self) -> BTreeMap<&str, String> {
+        self.values.iter().map(|(name, (kind, value))| (name.as_str(), kind.shown(value))).collect()
     }
 }
 

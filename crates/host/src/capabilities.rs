@@ -123,7 +123,7 @@ impl Capabilities {
         let backend = capability.backends().into_iter().next().expect("a capability has a backend");
         let told = settings::check(backend.name, backend.settings, &BTreeMap::new());
         let told = told.map_err(|problems| OpenError::refused(backend.name, problems))?;
-        let target = self.targets.open(capability, backend.name, &told).await?;
+        let target = self.targets.open((capability, backend.name), &told).await?;
         Ok(OpenLink { name: LinkName::default(), terms: Terms::default(), target: Some(target) })
     }
 
@@ -135,8 +135,23 @@ impl Capabilities {
         settings: &capability::Settings,
     ) -> Result<Opened, OpenError> {
         match self.all().find(|it| it.name() == capability) {
-            Some(capability) => self.targets.open(capability, backend, settings).await,
+            Some(capability) => self.targets.open((capability, backend), settings).await,
             None => Err(OpenError::refused(capability, "there is no such capability")),
+        }
+    }
+
+    /// What a link leads to, opened anew where what `old` read has changed; nothing where it has not.
+    pub(crate) async fn renew(
+        &self,
+        (capability, backend): (&str, &str),
+        settings: &capability::Settings,
+        old: &Opened,
+    ) -> Result<Option<Opened>, OpenError> {
+        match self.all().find(|it| it.name() == capability) {
+            Some(capability) if capability.has_changed(old).await => {
+                self.targets.open_other((capability, backend), settings, Some(old)).await.map(Some)
+            }
+            _ => Ok(None),
         }
     }
 

@@ -59,7 +59,7 @@ pub struct Running {
     _control: Control,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
-    _opening: Task,
+    _upkeep: Task,
     // Counts ticks for all deadlines while the host lives.
     _ticker: Ticker,
 }
@@ -166,11 +166,13 @@ impl Running {
         world.publish_to(plane.publisher());
         let (control, loopback) = listen_on_bus(&world, config.bus).await?;
         let ticker = count_epochs(engines, &plane).map_err(HostError::Threads)?;
-        let opening = Task::spawn({
+        let upkeep = Task::spawn({
             let world = world.clone();
-            async move { world.keep_opening().await }
+            async move {
+                tokio::join!(world.keep_opening(), world.keep_fresh());
+            }
         });
-        Ok(Self { plane, world, _control: control, loopback, _opening: opening, _ticker: ticker })
+        Ok(Self { plane, world, _control: control, loopback, _upkeep: upkeep, _ticker: ticker })
     }
 
     /// Where it listens.

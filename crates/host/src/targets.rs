@@ -17,7 +17,7 @@ use rt::within;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What tells one target from another: capability, backend, and what it was told.
-type Key = (&'static str, String, Vec<(&'static str, String)>);
+type Key = (&'static str, String, Vec<(String, String)>);
 
 /// A target, while anyone has it.
 type Entry = Arc<tokio::sync::Mutex<Option<Weak<dyn Any + Send + Sync>>>>;
@@ -34,14 +34,24 @@ impl Targets {
     /// The target, opened where it is not open yet.
     pub(crate) async fn open(
         &self,
-        capability: &dyn Capability,
-        backend: &str,
+        backend: (&dyn Capability, &str),
         settings: &Settings,
     ) -> Result<Opened, OpenError> {
-        let told = settings.told().map(|(name, value)| (name, value.to_owned())).collect();
+        self.open_other(backend, settings, None).await
+    }
+
+    /// The target, opened anew where what is open is `outdated`.
+    pub(crate) async fn open_other(
+        &self,
+        (capability, backend): (&dyn Capability, &str),
+        settings: &Settings,
+        outdated: Option<&Opened>,
+    ) -> Result<Opened, OpenError> {
+        let told = settings.told().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let entry = self.entry((capability.name(), backend.to_owned(), told));
         let mut target = entry.lock().await;
-        if let Some(open) = target.as_ref().and_then(Opened::upgrade) {
+        let current = target.as_ref().filter(|target| outdated.is_none_or(|outdated| !outdated.is_behind(target)));
+        if let Some(open) = current.and_then(Opened::upgrade) {
             return Ok(open);
         }
         let name = || format!("{}/{backend}", capability.name());

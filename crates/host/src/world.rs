@@ -11,6 +11,7 @@
 //! 3. A target that cannot be opened when a host starts does not keep the host from starting: the link is tried again.
 
 mod live;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -183,7 +184,7 @@ impl World {
                     Err(error) if is_unchecked => TargetState::trouble(&error, PAUSE_MIN),
                     Err(error) => return Err(error.into()),
                 };
-                Some(LinkTarget { told: told.clone(), state })
+                Some(LinkTarget { told: told.clone(), state, complaint: None })
             }
             _ => None,
         };
@@ -235,44 +236,6 @@ impl World {
         self.capabilities.iter().flat_map(|offered| offered.backends.iter().map(|backend| (offered.name, backend)))
     }
 
-    /// Tries again and again to open what could not be opened. Sleeps while there is nothing to try.
-    pub(crate) async fn keep_opening(&self) {
-        loop {
-            match self.try_again().await {
-                Some(next) => tokio::time::sleep_until(next).await,
-                None => self.troubled.notified().await,
-            }
-        }
-    }
-
-    /// Tries to open what could not be opened, where it is time for that. Says when to look again, if there is anything left.
-    async fn try_again(&self) -> Option<Instant> {
-        let due: Vec<_> = {
-            let live = self.live.lock().await;
-            live.targets.iter().filter(|(_, target)| target.is_due()).map(|(id, _)| id.clone()).collect()
-        };
-        for id in due {
-            let Some((link, told)) = self.live.lock().await.link_of(&id) else { continue };
-            let Target::Capability { capability, backend } = &link.target else { continue };
-            let opened = self.config.capabilities.open(capability, backend, &told).await;
-            let mut live = self.live.lock().await;
-            // It may have been put or deleted meanwhile.
-            let Some(target) = live.targets.get_mut(&id).filter(|target| target.told == told) else { continue };
-            match opened {
-                Ok(opened) => {
-                    target.state = TargetState::Open(opened);
-                    match self.link(&mut live, &id.source).await {
-                        Ok(()) => self.publish(&live),
-                        Err(error) => tracing::warn!(link = %id, error = %Chain(&error), "cannot be linked"),
-                    }
-                }
-                Err(error) => target.state = target.state.after(&error),
-            }
-        }
-        let live = self.live.lock().await;
-        live.targets.values().filter_map(LinkTarget::again).min()
-    }
-
     fn member(&self, prepared: Prepared) -> Member {
         let contracts = |names: &[String]| names.iter().filter_map(|name| name.parse().ok()).collect();
         let exports = prepared.component.component_type();
@@ -297,6 +260,7 @@ impl World {
         let target = resolved.settings.map(|told| LinkTarget {
             told,
             state: TargetState::Trouble { text: String::new(), pause: PAUSE_MIN, again: Instant::now() },
+            complaint: None,
         });
         live.exchange(resolved.link, target);
     }

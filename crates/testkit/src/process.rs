@@ -195,6 +195,15 @@ impl Up {
         values(&self.process.stdout.text())
     }
 
+    /// Waits until it says this on standard error, which may come after the answer that it is about.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not within [`PATIENCE`](crate::PATIENCE).
+    pub fn says(&self, text: &str) {
+        eventually(text, || self.stderr().contains(text));
+    }
+
     /// What it has written on standard error so far.
     pub fn stderr(&self) -> String {
         self.process.stderr.text()

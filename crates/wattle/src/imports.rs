@@ -59,10 +59,7 @@ impl ImportFlags {
     /// Flags win over the environment, and that over a file.
     fn settings(&self) -> Result<config::Settings, Failure> {
         let flags = config::Settings::from_pairs(self.config.iter().map(String::as_str))?;
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        let environment = config::Settings::from_environment(std::env::vars_os().filter_map(text))?;
+        let environment = config::read_environment(config::ENVIRONMENT_PREFIX)?;
         let file = self.config_file.as_deref().map(config::read).transpose()?.unwrap_or_default();
         Ok(flags.over(environment).over(file))
     }

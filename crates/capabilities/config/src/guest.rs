@@ -6,7 +6,7 @@ use engine::State;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
-use crate::Settings;
+use crate::{Settings, Source};
 
 /// What is offered, each in its exact version.
 pub(crate) const CONTRACTS: [&str; 4] = [
@@ -17,7 +17,7 @@ pub(crate) const CONTRACTS: [&str; 4] = [
 ];
 
 /// What one component is bound to.
-pub(crate) struct Binding(pub(crate) Arc<Settings>);
+pub(crate) struct Binding(pub(crate) Arc<Source>);
 
 /// Why a setting could not be read: never, here, since all were read before the component started.
 #[derive(ComponentType, Lift, Lower)]
@@ -48,5 +48,5 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 
 /// A component that is bound to no settings has none.
 fn settings<'a>(call: &'a Call<'_>) -> Option<&'a Settings> {
-    call.data().bound().part::<Binding>().map(|binding| binding.0.as_ref())
+    call.data().bound().part::<Binding>().map(|binding| binding.0.settings())
 }

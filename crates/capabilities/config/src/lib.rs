@@ -1,7 +1,8 @@
 //! `wasi:config` for components: settings that whoever starts them gives.
 //!
 //! Settings come from flags, from the environment and from files, and become one ordered map before anything runs. What is
-//! wrong with them is found out all at once, while they are read, so a component's question never fails.
+//! wrong with them is found out all at once, while they are read, so a component's question never fails. A component has those of
+//! the host, or what its links name instead ([`BACKENDS`]).
 //!
 //! ```
 //! use config::Settings;
@@ -17,28 +18,37 @@
 //! # Invariants
 //!
 //! 1. All versions of the contract answer the same from the same map.
-//! 2. Reads the world in one function only, [`read`]: the rest takes text.
+//! 2. Reads the world in two functions only, [`read`] and [`read_environment`]: the rest takes text.
+//! 3. What a component is bound to never changes: a file that changes is another source, and components are bound anew.
 
+mod backends;
 mod guest;
 mod parse;
+mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened};
+use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Place};
 use model::{ComponentName, Contract};
 use wasmtime::component::Linker;
 
-pub use parse::{ConfigError, ENVIRONMENT_PREFIX, Format, Problem, Wrong, read};
+pub use backends::BACKENDS;
+pub use parse::{ConfigError, ENVIRONMENT_PREFIX, Format, Problem, Wrong, read, read_environment};
+pub use source::Source;
 
 /// Names with their values, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings(BTreeMap<String, String>);
 
-/// The capability `config` on one map of settings.
+/// The backend of a component without links: the settings of the host.
+const HOST: BackendInfo =
+    BackendInfo { name: "host", about: "the settings that the host was started with", settings: &[] };
+
+/// The capability `config`.
 pub struct Config {
-    settings: Arc<Settings>,
+    host: Arc<Source>,
 }
 
 // === impl Settings ===
@@ -81,9 +91,9 @@ impl FromIterator<(String, String)> for Settings {
 // === impl Config ===
 
 impl Config {
-    /// All components see these settings.
+    /// Components without links see these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings) }
+        Self { host: Arc::new(Source::from(settings)) }
     }
 }
 
@@ -98,15 +108,25 @@ impl Capability for Config {
     }
 
     fn backends(&self) -> Vec<BackendInfo> {
-        vec![BackendInfo { name: "host", about: "the settings that the host was started with", settings: &[] }]
+        [HOST].into_iter().chain(BACKENDS.infos()).collect()
     }
 
-    async fn open(&self, _: &str, _: &capability::Settings) -> Result<Opened, OpenError> {
-        Ok(Opened::new(self.settings.clone()))
+    async fn open(&self, backend: &str, settings: &capability::Settings) -> Result<Opened, OpenError> {
+        match backend == HOST.name {
+            true => Ok(Opened::new(self.host.clone())),
+            false => BACKENDS.open(backend, settings, &Place { folder: "config".into() }).await,
+        }
+    }
+
+    async fn has_changed(&self, opened: &Opened) -> bool {
+        match opened.target::<Source>() {
+            Some(source) => source.has_changed().await,
+            None => false,
+        }
     }
 
     fn by_default(&self) -> String {
-        match self.settings.len() {
+        match self.host.settings().len() {
             0 => "no settings".into(),
             1 => "1 setting".into(),
             count => format!("{count} settings"),
@@ -117,8 +137,8 @@ impl Capability for Config {
         guest::add_to_linker(linker)
     }
 
-    fn bind(&self, _: &ComponentName, _: &[OpenLink], bound: &mut engine::Bound) {
-        bound.insert(guest::Binding(self.settings.clone()));
+    fn bind(&self, _: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
+        bound.insert(guest::Binding(source::together(links)));
     }
 }
 

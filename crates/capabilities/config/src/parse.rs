@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. Text in, value out: only [`read`] touches the file system.
+//! 1. Text in, value out: only [`read`] and [`read_environment`] touch the world.
 //! 2. A value is text. Numbers and truth values of TOML and JSON become the text that they are written as; tables, lists and
 //!    dates are problems, since a component could not tell how they were meant.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,12 @@ pub fn read(path: &Path) -> Result<Settings, ConfigError> {
     Settings::parse(&text, Format::of(path))
 }
 
+/// Reads the settings among this process's variables: those whose names begin with `prefix`.
+pub fn read_environment(prefix: &str) -> Result<Settings, ConfigError> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    Settings::from_environment(prefix, std::env::vars_os().filter_map(text))
+}
+
 // === impl Format ===
 
 impl Format {
@@ -127,10 +134,13 @@ impl Settings {
         collect(pairs.into_iter().map(|pair| (None, pair_of(pair))))
     }
 
-    /// Settings from the variables whose names begin with [`ENVIRONMENT_PREFIX`].
-    pub fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    /// Settings from the variables whose names begin with `prefix`, such as [`ENVIRONMENT_PREFIX`].
+    pub fn from_environment(
+        prefix: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let named = variables.into_iter().filter_map(|(variable, value)| {
-            let name = variable.strip_prefix(ENVIRONMENT_PREFIX)?.to_lowercase();
+            let name = variable.strip_prefix(prefix)?.to_lowercase();
             Some((None, if name.is_empty() { Err(Wrong::NoName(variable)) } else { Ok((name, value)) }))
         });
         collect(named)

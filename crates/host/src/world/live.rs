@@ -44,6 +44,8 @@ pub(super) struct Member {
 pub(super) struct LinkTarget {
     pub(super) told: Told,
     pub(super) state: TargetState,
+    /// Why it is not as it should be now, where it is open as it was before.
+    pub(super) complaint: Option<String>,
 }
 
 pub(super) enum TargetState {
@@ -126,7 +128,7 @@ impl Live {
         let told = link.config.keys().filter_map(|name| shown.get_key_value(name.as_str()));
         let config = told.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let trouble = target.and_then(|target| match &target.state {
-            TargetState::Open(_) => None,
+            TargetState::Open(_) => target.complaint.clone(),
             TargetState::Trouble { text, .. } => Some(text.clone()),
         });
         Some(LinkView { link: Link { config, ..link.clone() }, is_put: true, trouble })

@@ -11,7 +11,7 @@ use testkit::{Ended, Redis, Up, Wattle, eventually, request};
 use crate::{guest, route, wattle};
 
 /// Carries out `wattle link` against a host.
-fn link(wattle: &Wattle, up: &Up, words: &str) -> Ended {
+pub(crate) fn link(wattle: &Wattle, up: &Up, words: &str) -> Ended {
     let bus = up.bus();
     let words = ["link", "-o", "json", "--nats", &bus].into_iter().chain(words.split_whitespace());
     wattle.run(words)
@@ -83,7 +83,7 @@ fn a_circle_of_components_is_followed_and_has_an_end() {
     // Each step waits for the next: too many of them are refused, and nothing is lost of the host.
     assert_eq!(up.get("/?times=1000").status, 500);
     assert_eq!(up.get("/?times=3").text(), "3\n");
-    assert!(up.stderr().contains("components have called one another 16 deep"), "{}", up.stderr());
+    up.says("components have called one another 16 deep");
 
     // A component may be linked to itself.
     linked(&wattle, &up, "put a a");
@@ -101,8 +101,7 @@ fn a_trap_in_the_callee_is_the_callers_error() {
         assert_eq!(up.get("/fall?times=3").status, 500);
         assert_eq!(up.get("/?times=5").text(), "5\n");
     }
-    let said = up.stderr();
-    assert!(said.contains("b, which it called, failed: a, which it called, failed:"), "{said}");
+    up.says("b, which it called, failed: a, which it called, failed:");
     let ended = up.stop();
     assert_eq!((ended.code, ended.requests("a")["failed"].clone()), (Some(0), json!(20)));
 }
@@ -334,7 +333,8 @@ fn a_target_that_is_gone_is_the_contracts_own_error_and_comes_back_by_itself() {
     redis.restart();
     eventually("it sells again", || up.ask("POST", "/tea", b"").status == 200);
     assert!(sell(&up).0 > before, "what was kept is still there");
-    assert!(up.stderr().contains("key-value call failed"), "the cause is in the host's log: {}", up.stderr());
+    // The cause is in the host's log.
+    up.says("key-value call failed");
 }
 
 #[test]

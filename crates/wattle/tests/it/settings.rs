@@ -1,8 +1,9 @@
 //! Settings reach a component from flags, the environment and files, and what it logs reaches the terminal.
 
-use testkit::Up;
+use testkit::{Up, eventually};
 
-use crate::{guest, wattle};
+use crate::links::linked;
+use crate::{guest, route, wattle};
 
 const FILES: [(&str, &str); 3] = [
     ("settings.toml", "greeting = 'from file'\nretries = 3\n\"shop.name\" = 'x'\n"),
@@ -59,6 +60,75 @@ fn a_wrong_setting_is_refused_with_its_line() {
     }
     let ended = wattle.run(["up", &guest("settings"), "--http=127.0.0.1:0", "--config-file=broken.toml"]);
     assert!(ended.stderr.contains("line 2"), "{}", ended.stderr);
+}
+
+#[test]
+fn each_component_has_the_settings_that_its_links_name() {
+    let wattle = wattle();
+    let up = wattle.up([
+        route("/", "settings"),
+        route("/other", "settings-runtime"),
+        "--config=other/greeting=host".into(),
+        "--link=settings=config/literals,greeting=link,none=".into(),
+    ]);
+    let other = || text(&up, "/other/greeting");
+    assert_eq!((text(&up, "/").as_str(), other().as_str()), ("greeting=link\nnone=\n", "host"));
+
+    // Several links are one map: that of the link without a name counts first, then that of the first by name.
+    linked(&wattle, &up, "put settings config/literals --name b --set greeting=b --set colour=b --set size=b");
+    linked(&wattle, &up, "put settings config/literals --name a --set colour=a");
+    assert_eq!(text(&up, "/"), "colour=a\ngreeting=link\nnone=\nsize=b\n");
+    linked(&wattle, &up, "del settings --name a");
+    linked(&wattle, &up, "put settings config/literals --set greeting=new");
+    assert_eq!(text(&up, "/"), "colour=b\ngreeting=new\nsize=b\n");
+    assert_eq!(other(), "host");
+
+    linked(&wattle, &up, "del settings --name b");
+    linked(&wattle, &up, "del settings --contract wasi:config --name default");
+    assert_eq!(text(&up, "/"), "other/greeting=host\n");
+}
+
+#[test]
+fn a_file_that_changes_is_seen_without_a_restart_and_a_broken_one_changes_nothing() {
+    for flags in [&[][..], &["--reuse".to_owned()]] {
+        let wattle = wattle();
+        let path = wattle.write("app.toml", "greeting = 'one'\n");
+        let link = format!("--link=settings=config/file,path={}", path.display());
+        let up = wattle.up([guest("settings"), link].into_iter().chain(flags.iter().cloned()));
+        assert_eq!(text(&up, "/"), "greeting=one\n");
+
+        wattle.write("app.toml", "greeting = 'two'\nmore = 1\n");
+        eventually("it is read again", || text(&up, "/") == "greeting=two\nmore=1\n");
+
+        wattle.write("app.toml", "greeting = \n");
+        let trouble = || linked(&wattle, &up, "query settings")["links"][0]["trouble"].clone();
+        eventually("the trouble is shown", || trouble().as_str().is_some_and(|text| text.contains("line 1")));
+        assert_eq!(text(&up, "/"), "greeting=two\nmore=1\n", "what was before is still there");
+        std::fs::remove_file(&path).expect("it is ours");
+        assert_eq!(text(&up, "/"), "greeting=two\nmore=1\n");
+
+        wattle.write("app.toml", "greeting = 'three'\n");
+        eventually("it is read again", || text(&up, "/") == "greeting=three\n");
+        assert!(trouble().is_null());
+        let ended = up.stop();
+        assert_eq!(ended.stderr.matches("what has changed cannot be used").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_link_to_settings_that_cannot_be_read_is_refused_with_the_reason() {
+    let wattle = wattle();
+    let up = wattle.up([guest("settings")]);
+    let broken = wattle.write("broken.json", "{ \"a\": [] }");
+    for (words, said) in [
+        (format!("put settings config/file --set path={}", broken.display()), "a list"),
+        ("put settings config/file --set path=/none/at/all".into(), "cannot be read"),
+        ("put settings config/file --set pth=x".into(), "did you mean path?"),
+    ] {
+        let ended = crate::links::link(&wattle, &up, &words);
+        assert!(ended.code != Some(0) && ended.stderr.contains(said), "{words}: {}", ended.stderr);
+    }
+    assert_eq!(text(&up, "/"), "");
 }
 
 #[test]

@@ -41,14 +41,14 @@ fn the_environment_gives_what_has_the_prefix() {
     let variables =
         [("WATTLE_CONFIG_DATABASE_URL", "x"), ("HOME", "/root"), ("WATTLE_CONFIG_n", "1"), ("WATTLE_CONFIGX", "2")];
     check(
-        Settings::from_environment(variables.map(|(name, value)| (name.into(), value.into()))),
+        Settings::from_environment(ENVIRONMENT_PREFIX, variables.map(|(name, value)| (name.into(), value.into()))),
         expect![[r#"
         database_url=x
         n=1
     "#]],
     );
     check(
-        Settings::from_environment([("WATTLE_CONFIG_".into(), "x".into())]),
+        Settings::from_environment(ENVIRONMENT_PREFIX, [("WATTLE_CONFIG_".into(), "x".into())]),
         expect![[r#"E0403: "WATTLE_CONFIG_" has no name before the '='"#]],
     );
 }

@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use futures::future::{self, Either};
+use rt::Task;
 use stdx::ByteSize;
 
-use crate::carrier::{Answer, Carrier, FlushError, Hold, PublishError, Reason, Sink, SubscribeError};
+use crate::carrier::{Answer, Carrier, FlushError, Held, Hold, PublishError, Reason, Sink, SubscribeError};
 use crate::drops::Drops;
 use crate::limits::Limits;
 use crate::message::Message;
@@ -198,6 +199,13 @@ impl fmt::Debug for Broker {
 }
 
 // === impl Subscribed ===
+
+impl Held for Subscribed {
+    fn end(self: Box<Self>) -> Option<Task> {
+        // What was said before is in the queue already.
+        None
+    }
+}
 
 impl Drop for Subscribed {
     fn drop(&mut self) {

@@ -9,6 +9,7 @@
 //! 2. A sink never makes a carrier wait.
 
 use futures::future::{BoxFuture, Either, Ready};
+use rt::Task;
 use stdx::{BoxError, ByteSize, Code, Explain};
 
 use crate::message::Message;
@@ -42,7 +43,14 @@ pub(crate) trait Carrier: Send + Sync {
 pub(crate) type Answer<'a, T> = Either<Ready<T>, BoxFuture<'a, T>>;
 
 /// A subscription, as long as it is not dropped.
-pub(crate) type Hold = Box<dyn Send + Sync>;
+pub(crate) type Hold = Box<dyn Held>;
+
+/// What a [`Hold`] holds.
+pub(crate) trait Held: Send + Sync {
+    /// Hears nothing that is said from now on, and still brings what was said before. The task, where that needs one, is kept
+    /// until nothing more is wanted; what takes messages is given up when all of them were brought.
+    fn end(self: Box<Self>) -> Option<Task>;
+}
 
 /// What takes messages, on the thread of whoever publishes them.
 pub(crate) trait Sink: Send + Sync {

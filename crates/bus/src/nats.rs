@@ -25,8 +25,9 @@ use futures::future::Either;
 use rt::Task;
 use stdx::{BoxError, ByteSize};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
-use crate::carrier::{Answer, Carrier, FlushError, Hold, PublishError, Reason, Sink, SubscribeError};
+use crate::carrier::{Answer, Carrier, FlushError, Held, Hold, PublishError, Reason, Sink, SubscribeError};
 use crate::drops::Drops;
 use crate::message::Message;
 use crate::subject::Interest;
@@ -51,6 +52,12 @@ struct Mover {
     interest: Interest,
     sink: Box<dyn Sink>,
     drops: Arc<Drops>,
+}
+
+/// A subscription that is moved, until it is told to end.
+struct Moving {
+    task: Task,
+    end: oneshot::Sender<()>,
 }
 
 /// There is no connection at the moment.
@@ -79,12 +86,24 @@ impl Nats {
 
     /// Subscribes, and starts moving what comes, on the runtime of the connection. Without a connection too: it is subscribed
     /// to as soon as there is one.
-    async fn start(&self, mover: Mover) -> Result<Task, BoxError> {
+    async fn start(&self, mover: Mover) -> Result<Moving, BoxError> {
         let clients = self.keeper.clients();
         let client = clients.current();
         let messages = rt::within(Some(self.patience), mover.subscribe(&client)).await??;
+        let (end, ended) = oneshot::channel();
+        let patience = self.patience;
         let _entered = self.runtime.enter();
-        Ok(Task::spawn(mover.run(messages, clients)))
+        let task = Task::spawn(async move {
+            let mut messages = messages;
+            tokio::select! {
+                () = mover.run(&mut messages, clients) => return,
+                told = ended => if told.is_err() { return },
+            }
+            if rt::within(Some(patience), mover.drain(&mut messages)).await.is_err() {
+                tracing::debug!(pattern = %mover.interest.pattern, "given up before the server had confirmed the end");
+            }
+        });
+        Ok(Moving { task, end })
     }
 
     fn name(&self) -> String {
@@ -141,6 +160,16 @@ impl Carrier for Nats {
     }
 }
 
+// === impl Moving ===
+
+impl Held for Moving {
+    fn end(self: Box<Self>) -> Option<Task> {
+        // Where the task has ended already, nobody hears it.
+        self.end.send(()).ok();
+        Some(self.task)
+    }
+}
+
 // === impl Mover ===
 
 impl Mover {
@@ -153,18 +182,28 @@ impl Mover {
     }
 
     /// Moves what comes, from one client after the other, until the bus is given up.
-    async fn run(self, mut messages: Subscriber, mut clients: Kept) {
+    async fn run(&self, messages: &mut Subscriber, mut clients: Kept) {
         loop {
             while let Some(message) = messages.next().await {
                 self.move_one(message);
             }
-            messages = loop {
+            *messages = loop {
                 let Some(client) = clients.next().await else { return };
                 // A client that ended too has a successor.
                 if let Ok(messages) = self.subscribe(&client).await {
                     break messages;
                 }
             };
+        }
+    }
+
+    /// Unsubscribes, and moves what the server has sent before it heard of that.
+    async fn drain(&self, messages: &mut Subscriber) {
+        // Without a connection nothing is on its way.
+        if messages.drain().await.is_ok() {
+            while let Some(message) = messages.next().await {
+                self.move_one(message);
+            }
         }
     }
 

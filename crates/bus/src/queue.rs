@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
+use rt::Task;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::carrier::{Hold, Reason, Refused, Sink};
@@ -25,7 +26,16 @@ use crate::subject::Pattern;
 pub struct Subscription {
     pattern: Pattern,
     messages: Receiver,
-    _hold: Hold,
+    held: Holding,
+}
+
+/// Whether a subscription still hears something.
+enum Holding {
+    Listening(Hold),
+    /// What was said before it ended is brought by the task, if that takes one.
+    Ended {
+        _bringing: Option<Task>,
+    },
 }
 
 /// The end of a queue where messages are put in.
@@ -59,12 +69,22 @@ pub(crate) fn queue(limits: &Limits) -> (Sender, Receiver) {
 
 impl Subscription {
     pub(crate) fn new(pattern: Pattern, messages: Receiver, hold: Hold) -> Self {
-        Self { pattern, messages, _hold: hold }
+        Self { pattern, messages, held: Holding::Listening(hold) }
     }
 
     /// The next message; none when there will be no more, because the bus is gone.
     pub async fn next(&mut self) -> Option<Message> {
         std::future::poll_fn(|cx| self.messages.poll_next(cx)).await
+    }
+
+    /// Hears nothing that is said from now on. What was said before still comes, and then nothing: so no message is lost that
+    /// a server gave to this member of a group. To be called where there is a runtime.
+    pub fn end(&mut self) {
+        let held = std::mem::replace(&mut self.held, Holding::Ended { _bringing: None });
+        self.held = match held {
+            Holding::Listening(hold) => Holding::Ended { _bringing: hold.end() },
+            ended @ Holding::Ended { .. } => ended,
+        };
     }
 
     /// What was subscribed to.

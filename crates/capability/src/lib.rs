@@ -21,6 +21,7 @@
 mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod duty;
 pub mod settings;
 
 use std::any::Any;
@@ -32,6 +33,7 @@ use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 
 pub use backend::{Backend, Backends, OpenError, Place};
+pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch};
 pub use settings::{Setting, Settings};
 
 /// A family of contracts that is implemented inside the host, on interchangeable backends.
@@ -64,6 +66,18 @@ pub trait Capability: Send + Sync {
     /// Puts its part into what a component is bound to. The links are the component's own for this capability, at most one of
     /// each name; their targets are what [`Capability::open`] opened.
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut Bound);
+
+    /// What it calls of its own accord where a component exports it, each in its exact version.
+    fn calls(&self) -> Vec<Contract> {
+        Vec::new()
+    }
+
+    /// Calls the component for as long as it has this link; nothing where the link or the component gives no reason to.
+    fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
+        // By default there is nothing that would make a component run.
+        drop((component, link, duty));
+        None
+    }
 }
 
 /// A backend as it is listed.
@@ -103,6 +117,11 @@ impl Opened {
     /// What was put in, for the capability that opened it.
     pub fn target<T: ?Sized + Send + Sync + 'static>(&self) -> Option<&Arc<T>> {
         self.0.downcast_ref()
+    }
+
+    /// Whether both are the same open target.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Tells whether it is gone, without keeping it.

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::Notify;
+
 use crate::meter::Limits;
 
 /// What a component has in use.
@@ -17,7 +19,13 @@ pub struct Account {
     in_flight: AtomicUsize,
     instances: AtomicUsize,
     room: Arc<Room>,
+    /// How many wait for a place among the invocations.
+    waiting: AtomicUsize,
+    freed: Notify,
 }
+
+/// Somebody who waits for a place, counted until it is dropped.
+struct Waiting<'a>(&'a Account);
 
 /// The instances of all components together.
 #[derive(Debug)]
@@ -35,7 +43,8 @@ pub struct Alive(Arc<Account>);
 impl Account {
     /// An account of a component with these limits, in the room of all.
     pub fn new(limits: Arc<Limits>, room: Arc<Room>) -> Self {
-        Self { limits, in_flight: AtomicUsize::new(0), instances: AtomicUsize::new(0), room }
+        let zero = || AtomicUsize::new(0);
+        Self { limits, in_flight: zero(), instances: zero(), room, waiting: zero(), freed: Notify::new() }
     }
 
     /// What the component may use.
@@ -50,16 +59,38 @@ impl Account {
 
     /// Takes a place among the invocations that run at once, where one is free; [`leave`](Self::leave) gives it back.
     pub fn enter(&self) -> bool {
-        let is_free = self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.concurrency;
+        let is_free = self.in_flight.fetch_add(1, Ordering::SeqCst) < self.limits.concurrency;
         if !is_free {
             self.leave();
         }
         is_free
     }
 
-    /// Gives a place back that was taken with [`enter`](Self::enter).
+    /// Takes a place among the invocations that run at once as soon as one is free.
+    pub async fn wait_and_enter(&self) {
+        if self.enter() {
+            return;
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waiting = Waiting(self);
+        loop {
+            // Before it is looked again: who leaves afterwards wakes this one.
+            let freed = self.freed.notified();
+            if self.enter() {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// Gives a place back that was taken with [`enter`](Self::enter) or [`wait_and_enter`](Self::wait_and_enter).
     pub fn leave(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        // In one order with `waiting`: who leaves sees who waits, or who waits sees that there is a place.
+        let before = self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        // One that was refused a place frees none.
+        if before <= self.limits.concurrency && self.waiting.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_one();
+        }
     }
 
     /// One more instance, where there may be one more.
@@ -74,6 +105,16 @@ impl Account {
     pub fn may_have_spare(&self) -> bool {
         let is_half = |alive: &AtomicUsize, limit: usize| alive.load(Ordering::Relaxed).saturating_mul(2) >= limit;
         !is_half(&self.instances, self.limits.instances) && !is_half(&self.room.alive, self.room.total)
+    }
+}
+
+// === impl Waiting ===
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        // It may have been woken for a place that it did not take.
+        self.0.freed.notify_one();
     }
 }
 

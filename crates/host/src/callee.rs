@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use capability::Job;
 use crossbeam_queue::ArrayQueue;
 use engine::{Account, Alive, Failure, State, new_store, start_clock};
 use http_capability::{NewState, Reuse};
@@ -242,6 +243,16 @@ impl Callee {
         let value = called.ended(outcome)?;
         self.put_back(called);
         Ok(value)
+    }
+
+    /// Lets `job` call a function in an instance, which ends where the call did not end well.
+    pub(crate) async fn run(&self, call: &Call<'_>, job: &mut dyn Job) -> Result<(), Ended> {
+        let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
+        let exported: Func = called.function(self, call.function, |function, _| Ok(function))?;
+        let outcome = job.run(&mut called.store, exported).await;
+        called.ended(outcome)?;
+        self.put_back(called);
+        Ok(())
     }
 
     /// An instance: one that waits to be used again, or a new one.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bus::{Broker, Bus};
 use capability::{Capability, OpenError, OpenLink, Opened, Place, settings};
 use engine::{Bound, Settings, State};
 use http_capability::outgoing::{AllowList, Outgoing};
@@ -35,6 +36,7 @@ pub struct Capabilities {
     logging: Arc<logging::Logging>,
     allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
+    broker: Broker,
 }
 
 /// The open links of one component, by capability.
@@ -46,15 +48,22 @@ impl Capabilities {
     /// Sets up what costs nothing; backends are opened when the first component needs them.
     pub fn new(config: CapabilityConfig) -> Self {
         let logging = Arc::new(logging::Logging::new(config.sink));
+        let broker = Broker::new(bus::Limits::default());
         let place = |name| Place { folder: config.data.join(name) };
         let all: Vec<Arc<dyn Capability>> = vec![
             Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
+            Arc::new(messaging::Messaging::new(Bus::in_process(broker.clone()))),
             logging.clone(),
             Arc::new(config::Config::new(config.settings)),
         ];
         let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
-        Self { all, targets: Targets::default(), logging, allowed, environment }
+        Self { all, targets: Targets::default(), logging, allowed, environment, broker }
+    }
+
+    /// The broker of the bus that the components of this process share.
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.broker
     }
 
     /// All of them.

@@ -19,6 +19,7 @@ pub mod linking;
 mod links;
 mod load;
 mod running;
+mod serving;
 mod session;
 mod shim;
 mod targets;

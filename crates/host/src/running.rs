@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Bus, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Plane, PlaneConfig, PlaneCounts, Reuse};
 use model::LinkPut;
@@ -17,6 +17,7 @@ use crate::control::Control;
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
+use crate::serving::{Busy, CallCounts};
 use crate::world::{World, WorldConfig};
 
 /// Everything that a host does.
@@ -165,7 +166,7 @@ impl Running {
         let plane = Plane::start(&config.plane, listener, world.routes().await?).map_err(HostError::Threads)?;
         world.publish_to(plane.publisher());
         let (control, loopback) = listen_on_bus(&world, config.bus).await?;
-        let ticker = count_epochs(engines, &plane).map_err(HostError::Threads)?;
+        let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
             async move {
@@ -198,13 +199,17 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
-        let (has_drained, plane) = self.plane.drain(patience).await;
-        (has_drained, Report { components: report(&self.world).await, plane })
+        let calls = rt::within(Some(patience), self.world.end_serving());
+        let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
+        (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
 }
 
 async fn report(world: &World) -> Vec<ServedReport> {
-    let report = |(name, counts): (_, Arc<[Counts]>)| ServedReport { name, counts: Counts::totals(&counts).to_vec() };
+    let report = |(name, counts, calls): (_, Arc<[Counts]>, Arc<CallCounts>)| {
+        let counts = Counts::totals(&counts).into_iter().chain(calls.totals()).collect();
+        ServedReport { name, counts }
+    };
     world.counts().await.into_iter().map(report).collect()
 }
 
@@ -213,7 +218,7 @@ async fn listen_on_bus(
     world: &Arc<World>,
     config: Option<BusConfig>,
 ) -> Result<(Control, Option<Loopback>), HostError> {
-    let broker = Broker::new(bus::Limits::default());
+    let broker = world.broker().clone();
     let control = Control::start(world.clone(), Bus::in_process(broker.clone())).await.map_err(HostError::Bus)?;
     let Some(BusConfig { address, may_be_missing }) = config else { return Ok((control, None)) };
     let listener = match listen(address) {
@@ -318,10 +323,13 @@ fn load_with(
     }
 }
 
-fn count_epochs(engines: Arc<Engines>, plane: &Plane) -> std::io::Result<Ticker> {
+fn count_epochs(engines: Arc<Engines>, plane: &Plane, busy: Arc<Busy>) -> std::io::Result<Ticker> {
     let activity = plane.activity();
     Ticker::spawn(move || {
-        let activity = activity.now();
+        let activity = match (activity.now(), busy.now()) {
+            (Activity::Idle, Activity::Idle) => Activity::Idle,
+            _ => Activity::Busy,
+        };
         if activity == Activity::Busy {
             engines.made().for_each(wasmtime::Engine::increment_epoch);
         }

@@ -31,6 +31,7 @@ use crate::capabilities::{Capabilities, OpenLinks};
 use crate::linking::{self, Import, Linked, Missing, Offer};
 use crate::links::{self, Facts, LinkError, Resolved, Shape};
 use crate::load::{LoadError, LoadedComponent, Prepared};
+use crate::serving::{self, Busy, CallCounts};
 use crate::shim;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
 
@@ -50,6 +51,7 @@ pub(crate) struct World {
     capabilities: Vec<Offered>,
     host_offers: Vec<Offer>,
     linkers: Linkers,
+    busy: Arc<Busy>,
     publisher: OnceLock<Publisher>,
     live: Mutex<Live>,
     /// There may be a target that has to be tried again.
@@ -61,6 +63,7 @@ struct Offered {
     name: &'static str,
     contracts: Vec<Contract>,
     backends: Vec<BackendInfo>,
+    calls: Vec<Contract>,
 }
 
 /// What resolving a link needs to know.
@@ -91,11 +94,13 @@ impl World {
             name: capability.name(),
             contracts: capability.contracts(),
             backends: capability.backends(),
+            calls: capability.calls(),
         };
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
         let (linkers, publisher, live) = (Linkers::default(), OnceLock::new(), Mutex::default());
-        Self { config, capabilities, host_offers, linkers, publisher, live, troubled: Notify::new() }
+        let (busy, troubled) = (Arc::default(), Notify::new());
+        Self { config, capabilities, host_offers, linkers, busy, publisher, live, troubled }
     }
 
     /// What this host offers by itself.
@@ -126,7 +131,8 @@ impl World {
             errors.extend(self.link(&mut live, &name).await.err());
         }
         if errors.is_empty() {
-            let is_of_no_use = |member: &&Member| member.served.is_none() && !live.is_a_target(member);
+            let is_of_no_use =
+                |member: &&Member| member.served.is_none() && !live.is_a_target(member) && !self.may_be_called(member);
             errors.extend(live.members.values().filter(is_of_no_use).map(|member| member.not_a_handler(None)));
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -163,10 +169,32 @@ impl World {
         live.members.values().flat_map(shown).collect()
     }
 
-    /// What became of all requests, by component.
-    pub(crate) async fn counts(&self) -> Vec<(ComponentName, Arc<[Counts]>)> {
+    /// What became of all requests, and of all calls that capabilities made, by component.
+    pub(crate) async fn counts(&self) -> Vec<(ComponentName, Arc<[Counts]>, Arc<CallCounts>)> {
         let live = self.live.lock().await;
-        live.members.iter().map(|(name, member)| (name.clone(), member.counts.clone())).collect()
+        let counts = |(name, member): (&ComponentName, &Member)| {
+            (name.clone(), member.counts.clone(), member.call_counts.clone())
+        };
+        live.members.iter().map(counts).collect()
+    }
+
+    /// Whether capabilities call components at this moment.
+    pub(crate) fn busy(&self) -> &Arc<Busy> {
+        &self.busy
+    }
+
+    /// The broker of this host's bus.
+    pub(crate) fn broker(&self) -> &bus::Broker {
+        self.config.capabilities.broker()
+    }
+
+    /// Lets capabilities begin no further calls, and waits until those that run have ended.
+    pub(crate) async fn end_serving(&self) {
+        let ending: Vec<_> = {
+            let mut live = self.live.lock().await;
+            live.members.values_mut().filter_map(|member| member.serving.take()).collect()
+        };
+        futures::future::join_all(ending.into_iter().map(serving::Serving::end)).await;
     }
 
     /// Puts a link. Its target is opened first: one that cannot be opened leaves everything as it was, unless that is wanted.
@@ -248,6 +276,8 @@ impl World {
             slot: Arc::new(Slot::new(prepared.source.name.clone())),
             functions: callee::functions(&prepared.component),
             served: None,
+            call_counts: Arc::default(),
+            serving: None,
             prepared,
         }
     }
@@ -296,7 +326,8 @@ impl World {
         let member = &live.members[name];
         let leads = self.leads(live, member)?;
         let pre = self.instance_pre(live, member, &leads)?;
-        let bound = self.config.capabilities.bind(name, &self.open_links(live, member, &leads).await?);
+        let open_links = self.open_links(live, member, &leads).await?;
+        let bound = self.config.capabilities.bind(name, &open_links);
         let new_state = || -> NewState {
             let (wasi, limits, bound) =
                 (self.config.capabilities.wasi(name), self.config.limits.clone(), bound.clone());
@@ -322,7 +353,21 @@ impl World {
         }
         let member = live.members.get_mut(name).expect("it was there a moment ago");
         member.served = served;
+        let target = serving::Target {
+            slot: member.slot.clone(),
+            functions: member.functions.clone(),
+            account: member.account.clone(),
+            counts: member.call_counts.clone(),
+            busy: self.busy.clone(),
+        };
+        serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
         Ok(())
+    }
+
+    /// Whether a component exports what some capability calls, if a link says so.
+    fn may_be_called(&self, member: &Member) -> bool {
+        let mut calls = self.capabilities.iter().flat_map(|offered| &offered.calls);
+        calls.any(|call| member.shape.exports.iter().any(|export| call.is_met_by(export)))
     }
 
     /// What of a component's imports leads to other components: where a link says so, and where nothing else can be meant.

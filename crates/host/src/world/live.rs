@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::callee::{Functions, Slot};
 use crate::links::{LinkTable, Shape};
 use crate::load::{LoadError, Prepared, describe};
+use crate::serving::{CallCounts, Serving};
 
 /// A link whose target could not be opened is tried again after so long, and then after twice as long each time.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -38,6 +39,8 @@ pub(super) struct Member {
     pub(super) slot: Arc<Slot>,
     pub(super) functions: Functions,
     pub(super) served: Option<Arc<Served>>,
+    pub(super) call_counts: Arc<CallCounts>,
+    pub(super) serving: Option<Serving>,
 }
 
 /// What a link to a backend leads to.

@@ -12,6 +12,7 @@ mod inputs;
 mod keyvalue;
 mod limits;
 mod links;
+mod messages;
 mod p3;
 mod reuse;
 mod routes;

@@ -1,0 +1,182 @@
+//! This is `wasmcloud:messaging@0.2.0` as a component imports it: publish, and request.
+//!
+//! # Invariants
+//!
+//! 1. A failure of the bus is logged once until it is well again, and answered by its class in a sentence.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bus::{Message, PublishError, RequestError, Subject};
+use capability::OpenLink;
+use engine::State;
+use model::{ComponentName, Terms};
+use stdx::Chain;
+use tracing::warn;
+use wasmtime::component::{HasSelf, Linker};
+
+use self::wasmcloud::messaging::{consumer, types};
+use crate::exchange::Exchange;
+use crate::subjects::{self, Refused};
+
+pub(crate) use self::wasmcloud::messaging::types::BrokerMessage;
+
+wasmtime::component::bindgen!({
+    path: "../../../wit/wasmcloud-messaging",
+    world: "wasmcloud:messaging/imports",
+    imports: { default: async },
+});
+
+/// What is offered, each in its exact version.
+pub(crate) const CONTRACTS: [&str; 2] = ["wasmcloud:messaging/types@0.2.0", "wasmcloud:messaging/consumer@0.2.0"];
+
+/// Defines the functions.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    types::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    consumer::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+}
+
+/// What one component is bound to: the link that has no name.
+pub(crate) struct Binding {
+    component: ComponentName,
+    link: Option<Link>,
+}
+
+/// Where messages go, and on what terms.
+struct Link {
+    exchange: Option<Arc<Exchange>>,
+    terms: Terms,
+    is_failing: AtomicBool,
+}
+
+/// Why a call did not do what it was asked, in words for the component.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("the component is linked to no message broker")]
+    NotLinked,
+    #[error("the message broker is not available")]
+    Unavailable,
+    #[error(transparent)]
+    Subject(#[from] Refused),
+    #[error(transparent)]
+    Publish(PublishError),
+    #[error(transparent)]
+    Request(RequestError),
+}
+
+impl types::Host for State {}
+
+impl consumer::Host for State {
+    async fn request(&mut self, subject: String, body: Vec<u8>, timeout_ms: u32) -> Result<BrokerMessage, String> {
+        let bound = self.bound().clone();
+        let binding = bound.part::<Binding>().ok_or_else(|| Failure::NotLinked.to_string())?;
+        let timeout = Duration::from_millis(timeout_ms.into());
+        binding.request(&subject, body, timeout).await.map_err(|failure| failure.to_string())
+    }
+
+    async fn publish(&mut self, msg: BrokerMessage) -> Result<(), String> {
+        let bound = self.bound().clone();
+        let binding = bound.part::<Binding>().ok_or_else(|| Failure::NotLinked.to_string())?;
+        binding.publish(msg).await.map_err(|failure| failure.to_string())
+    }
+}
+
+// === impl Binding ===
+
+impl Binding {
+    pub(crate) fn new(component: &ComponentName, links: &[OpenLink]) -> Self {
+        let link = links.iter().find(|link| link.name.is_default()).map(|link| Link {
+            exchange: link.target.as_ref().and_then(|target| target.target()).cloned(),
+            terms: link.terms.clone(),
+            is_failing: AtomicBool::new(false),
+        });
+        Self { component: component.clone(), link }
+    }
+
+    pub(crate) async fn publish(&self, message: BrokerMessage) -> Result<(), Failure> {
+        let (link, exchange) = self.exchange()?;
+        let subject = self.subject(exchange, &message.subject)?;
+        let reply = message.reply_to.map(|reply| self.subject(exchange, &reply)).transpose()?;
+        let message = Message { reply, ..Message::new(subject, message.body.into()) };
+        let published = rt::within(link.terms.timeout, exchange.bus.publish(message)).await;
+        match published {
+            Ok(Ok(())) => {
+                link.is_well();
+                Ok(())
+            }
+            Ok(Err(PublishError::Unavailable { source, .. })) => Err(self.unavailable(link, &*source)),
+            Ok(Err(error)) => Err(Failure::Publish(error)),
+            Err(late) => Err(self.unavailable(link, &late)),
+        }
+    }
+
+    pub(crate) async fn request(
+        &self,
+        subject: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<BrokerMessage, Failure> {
+        let (link, exchange) = self.exchange()?;
+        let subject = self.subject(exchange, subject)?;
+        let timeout = link.terms.timeout.map_or(timeout, |limit| timeout.min(limit));
+        match exchange.bus.request(subject, body.into(), timeout).await {
+            Ok(answer) => {
+                link.is_well();
+                Ok(BrokerMessage::from_bus(answer))
+            }
+            Err(RequestError::NotAsked { source: PublishError::Unavailable { source, .. }, .. }) => {
+                Err(self.unavailable(link, &*source))
+            }
+            Err(RequestError::NotAsked { source, .. }) => Err(Failure::Publish(source)),
+            Err(error) => Err(Failure::Request(error)),
+        }
+    }
+
+    fn exchange(&self) -> Result<(&Link, &Exchange), Failure> {
+        let link = self.link.as_ref().ok_or(Failure::NotLinked)?;
+        let exchange = link.exchange.as_deref().ok_or(Failure::Unavailable)?;
+        Ok((link, exchange))
+    }
+
+    /// A subject that the component may use: one that is nobody's, or the inbox of somebody whose message it handles.
+    fn subject(&self, exchange: &Exchange, text: &str) -> Result<Subject, Failure> {
+        let inbox = text.parse().ok().filter(subjects::is_inbox);
+        match inbox {
+            Some(inbox) if exchange.may_answer(&self.component, &inbox) => Ok(inbox),
+            Some(_) => Err(Refused::NotAsked(text.into()).into()),
+            None => Ok(subjects::subject(text)?),
+        }
+    }
+
+    fn unavailable(&self, link: &Link, error: &(dyn std::error::Error + 'static)) -> Failure {
+        if !link.is_failing.swap(true, Ordering::Relaxed) {
+            warn!(component = %self.component, error = %Chain(error), "a message could not be sent");
+        }
+        Failure::Unavailable
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    fn is_well(&self) {
+        if self.is_failing.load(Ordering::Relaxed) {
+            self.is_failing.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+// === impl BrokerMessage ===
+
+impl BrokerMessage {
+    /// A message as a component sees it: where it is to be answered is named if the component may answer there.
+    pub(crate) fn from_bus(message: Message) -> Self {
+        let is_usable = |reply: &Subject| subjects::is_inbox(reply) || subjects::subject(reply.as_str()).is_ok();
+        Self {
+            subject: message.subject.as_str().to_owned(),
+            reply_to: message.reply.filter(is_usable).map(|reply| reply.as_str().to_owned()),
+            body: message.payload.into(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `wasmcloud:messaging` for components: what they publish, and the messages that they are called with.
+//!
+//! One link carries both directions. What a component publishes goes to the link's [`Exchange`]; where it exports the handler,
+//! each message on the link's subscriptions is one call of it.
+//!
+//! ```text
+//! component ── consumer ── guest ──┐
+//!                                  ├─ Exchange ── bus::Bus ── in process | NATS
+//! component ◀─ handler ─── serve ──┘
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A component neither says nor hears anything on the subjects of the platform or of a server: see [`subjects`].
+//! 2. It may answer to the reply subject of a message for as long as it handles that message, and to no other inbox.
+//! 3. What it cannot keep up with waits in a bounded queue; what that has no room for is dropped, counted and said.
+//!
+//! # Not here
+//!
+//! Which component is linked to what, and how it is called (`host`). How messages get there (`bus`).
+
+mod backends;
+mod exchange;
+mod guest;
+mod serve;
+pub mod subjects;
+
+use async_trait::async_trait;
+use bus::Bus;
+use capability::{BackendInfo, Callable, Capability, Duty, OpenError, OpenLink, Opened, Service, Settings};
+use model::{ComponentName, Contract};
+use wasmtime::component::Linker;
+
+pub use exchange::Exchange;
+
+/// The capability `messaging`.
+pub struct Messaging {
+    bus: Bus,
+}
+
+// === impl Messaging ===
+
+impl Messaging {
+    /// The backend `bus` carries messages on `bus`.
+    pub fn new(bus: Bus) -> Self {
+        Self { bus }
+    }
+}
+
+#[async_trait]
+impl Capability for Messaging {
+    fn name(&self) -> &'static str {
+        "messaging"
+    }
+
+    fn contracts(&self) -> Vec<Contract> {
+        capability::contracts(&guest::CONTRACTS)
+    }
+
+    fn backends(&self) -> Vec<BackendInfo> {
+        backends::ALL.to_vec()
+    }
+
+    fn by_default(&self) -> String {
+        "the bus of this host".into()
+    }
+
+    async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
+        backends::open(backend, settings, &self.bus).await.map(Opened::new)
+    }
+
+    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
+        guest::add_to_linker(linker)
+    }
+
+    fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
+        bound.insert(guest::Binding::new(component, links));
+    }
+
+    fn calls(&self) -> Vec<Contract> {
+        capability::contracts(&[serve::HANDLER])
+    }
+
+    fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
+        serve::serve(component, link, duty)
+    }
+}
+
+#[cfg(test)]
+mod suite;

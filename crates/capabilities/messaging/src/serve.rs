@@ -1,0 +1,170 @@
+//! Calls a component with the messages on its subscriptions.
+//!
+//! # Invariants
+//!
+//! 1. One message at most is taken out of its queue while the component has no place for it: what comes meanwhile waits in
+//!    the bounded queue of the subscription.
+//! 2. When it is over, what the server had sent before it heard of that is still handled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::{Message, SubscribeError, Subscription};
+use capability::{Callable, Calls, Duty, Job, OpenLink, Seat, Service};
+use engine::State;
+use futures::stream::{SelectAll, StreamExt};
+use model::ComponentName;
+use stdx::Chain;
+use tokio::task::JoinSet;
+use tracing::warn;
+use wasmtime::Store;
+use wasmtime::component::Func;
+
+use crate::exchange::{Answering, Exchange};
+use crate::guest::BrokerMessage;
+use crate::subjects;
+
+/// What a component exports to be called with messages.
+pub(crate) const HANDLER: &str = "wasmcloud:messaging/handler@0.2.0";
+
+/// After a subscription that failed, so long until the next attempt.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What calls one component by one link.
+struct Server {
+    component: ComponentName,
+    exchange: Arc<Exchange>,
+    handler: Arc<dyn Calls>,
+    timeout: Option<Duration>,
+}
+
+/// One message that the component is called with.
+struct Handling {
+    message: Option<BrokerMessage>,
+    outcome: Result<(), String>,
+    _answering: Answering,
+}
+
+/// The service, if the link has subscriptions and the component exports the handler.
+pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
+    let exchange = link.target.as_ref()?.target::<Exchange>()?.clone();
+    if exchange.subscriptions.is_empty() {
+        return None;
+    }
+    let contract = HANDLER.parse().expect("it is written in full");
+    let Some(handler) = component.function(&contract, "handle-message") else {
+        warn!(component = %component.name(), "the link has subscriptions, and the component exports no {HANDLER}");
+        return None;
+    };
+    let server = Server { component: component.name().clone(), exchange, handler, timeout: link.terms.timeout };
+    Some(Box::pin(server.run(duty)))
+}
+
+// === impl Server ===
+
+impl Server {
+    async fn run(self, mut duty: Duty) {
+        let subscriptions = tokio::select! {
+            subscriptions = self.subscribe() => subscriptions,
+            () = duty.over() => return,
+        };
+        duty.begin();
+        self.call_with(subscriptions, duty).await;
+    }
+
+    /// Subscribes to everything, again and again until it works.
+    async fn subscribe(&self) -> SelectAll<Subscription> {
+        let mut is_said = false;
+        loop {
+            match self.try_subscribe().await {
+                Ok(subscriptions) => return subscriptions,
+                Err(error) if !is_said => {
+                    warn!(component = %self.component, error = %Chain(&error), "cannot subscribe; it is tried again");
+                    is_said = true;
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn try_subscribe(&self) -> Result<SelectAll<Subscription>, SubscribeError> {
+        let mut all = SelectAll::new();
+        for pattern in &self.exchange.subscriptions {
+            all.push(self.exchange.bus.subscribe(pattern.clone(), self.exchange.group(&self.component)).await?);
+        }
+        // That it did not come back in time only means that messages may be missed for a moment more.
+        if let Err(error) = self.exchange.bus.flush().await {
+            warn!(component = %self.component, error = %Chain(&error), "subscribed, and the server has not confirmed it");
+        }
+        Ok(all)
+    }
+
+    async fn call_with(&self, mut subscriptions: SelectAll<Subscription>, mut duty: Duty) {
+        let mut running = JoinSet::new();
+        let mut waiting: Option<Message> = None;
+        let (mut is_over, mut is_empty, mut dropped) = (false, false, 0);
+        while !(is_empty && waiting.is_none() && running.is_empty()) {
+            tokio::select! {
+                () = duty.over(), if !is_over => {
+                    is_over = true;
+                    subscriptions.iter_mut().for_each(Subscription::end);
+                }
+                next = subscriptions.next(), if !is_empty && waiting.is_none() => {
+                    is_empty = next.is_none();
+                    waiting = next;
+                    dropped = self.say_dropped(&subscriptions, dropped);
+                }
+                seat = self.handler.place(), if waiting.is_some() => {
+                    if let Some(message) = waiting.take() {
+                        running.spawn(self.handling(message).run(self.handler.clone(), seat, self.timeout));
+                    }
+                }
+                Some(_ended) = running.join_next() => {}
+            }
+        }
+    }
+
+    /// Says that messages were dropped, where more of them were than was said.
+    fn say_dropped(&self, subscriptions: &SelectAll<Subscription>, said: u64) -> u64 {
+        let dropped = subscriptions.iter().map(Subscription::dropped).sum();
+        // Each time that it has doubled: a component that stays too slow does not flood the log.
+        if dropped > said.saturating_mul(2) {
+            warn!(component = %self.component, dropped, "it does not keep up: messages that found its queue full were dropped");
+            return dropped;
+        }
+        said
+    }
+
+    fn handling(&self, message: Message) -> Handling {
+        let inbox = message.reply.as_ref().filter(|reply| subjects::is_inbox(reply));
+        let answering = self.exchange.let_answer(&self.component, inbox);
+        let message = Some(BrokerMessage::from_bus(message));
+        Handling { message, outcome: Ok(()), _answering: answering }
+    }
+}
+
+// === impl Handling ===
+
+impl Handling {
+    async fn run(mut self, handler: Arc<dyn Calls>, seat: Seat, timeout: Option<Duration>) {
+        let subject = self.message.as_ref().map(|message| message.subject.clone()).unwrap_or_default();
+        // What went wrong in the call itself was logged by the host.
+        let called = handler.call(seat, timeout, &mut self).await;
+        if let (Ok(()), Err(text)) = (called, &self.outcome) {
+            warn!(subject, error = %stdx::printable(text), "a message was handled with an error");
+        }
+    }
+}
+
+#[async_trait]
+impl Job for Handling {
+    async fn run(&mut self, store: &mut Store<State>, function: Func) -> wasmtime::Result<()> {
+        let function = function.typed::<(BrokerMessage,), (Result<(), String>,)>(&*store)?;
+        // A job is run once: where it were run again, there would be nothing to call with.
+        let message = self.message.take().ok_or_else(|| wasmtime::Error::msg("the message was handled already"))?;
+        (self.outcome,) = function.call_async(store, (message,)).await?;
+        Ok(())
+    }
+}

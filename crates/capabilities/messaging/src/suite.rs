@@ -1,0 +1,156 @@
+//! The brokers, each held to what any of them has to promise to a component that sends.
+//!
+//! That components are called with messages takes a component: the tests of the product say that.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bus::{Broker, Bus, Limits};
+use bytes::Bytes;
+use capability::settings::check;
+use capability::{OpenError, conformance};
+use tokio::runtime::Runtime;
+
+use crate::backends;
+use crate::exchange::Exchange;
+use crate::guest::{Binding, BrokerMessage};
+
+/// Where connections live while the threads of the tests come and go.
+static HOME: LazyLock<Runtime> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("the system gives a runtime")
+});
+
+const TIME: Duration = Duration::from_secs(5);
+
+/// An exchange, with the server that goes away after it, and a component that is linked to it.
+struct Fresh {
+    exchange: Arc<Exchange>,
+    binding: Binding,
+    _server: Box<dyn Any + Send + Sync>,
+}
+
+impl Fresh {
+    fn in_process() -> Self {
+        Self::new("bus", &[], Box::new(()))
+    }
+
+    fn nats() -> Self {
+        let server = testkit::Nats::start();
+        Self::new("nats", &[("url", &server.url())], Box::new(server))
+    }
+
+    fn new(backend: &str, told: &[(&str, &str)], server: Box<dyn Any + Send + Sync>) -> Self {
+        let exchange = open(backend, told).expect("it opens");
+        let binding = Binding::new(&component(), &[conformance::link(exchange.clone())]);
+        Self { exchange, binding, _server: server }
+    }
+
+    async fn heard_on(&self, pattern: &str) -> bus::Subscription {
+        let heard = self.exchange.bus.subscribe(pattern.parse().expect("a pattern"), None).await.expect("it is taken");
+        self.exchange.bus.flush().await.expect("the server answers");
+        heard
+    }
+}
+
+fn open(backend: &str, told: &[(&str, &str)]) -> Result<Arc<Exchange>, OpenError> {
+    let told: BTreeMap<_, _> = told.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let info = backends::ALL.iter().find(|info| info.name == backend).expect("there is such a backend");
+    let settings = check(backend, info.settings, &told).expect("the test tells what there is");
+    let bus = Bus::in_process(Broker::new(Limits::default()));
+    HOME.block_on(backends::open(backend, &settings, &bus))
+}
+
+fn component() -> model::ComponentName {
+    "clerk".parse().expect("a name")
+}
+
+fn message(subject: &str, body: impl Into<Vec<u8>>) -> BrokerMessage {
+    BrokerMessage { subject: subject.into(), body: body.into(), reply_to: None }
+}
+
+mod promises {
+    use super::*;
+
+    pub(super) async fn what_is_published_is_heard_as_it_was_sent(fresh: Fresh) {
+        let mut heard = fresh.heard_on("orders.*").await;
+        let body: Vec<u8> = (0..=255).collect();
+        let sent = BrokerMessage { reply_to: Some("answers.here".into()), ..message("orders.new", body.clone()) };
+        fresh.binding.publish(sent).await.expect("it is sent");
+        fresh.binding.publish(message("orders.none", "")).await.expect("it is sent");
+        let first = heard.next().await.expect("a message");
+        let reply = first.reply.as_ref().map(|reply| reply.as_str());
+        assert_eq!(
+            (first.subject.as_str(), &first.payload[..], reply),
+            ("orders.new", &body[..], Some("answers.here"))
+        );
+        assert_eq!(heard.next().await.expect("a message").payload, Bytes::new());
+    }
+
+    pub(super) async fn a_request_is_answered_or_it_is_said_why_not(fresh: Fresh) {
+        let mut heard = fresh.heard_on("ask").await;
+        let answering = async {
+            let question = heard.next().await.expect("a question");
+            let answer = question.answer("yes".into()).expect("somebody waits");
+            fresh.exchange.bus.publish(answer).await.expect("it is sent");
+        };
+        let (answer, ()) = tokio::join!(fresh.binding.request("ask", b"?".to_vec(), TIME), answering);
+        assert_eq!(answer.expect("an answer").body, b"yes");
+        let late = fresh.binding.request("ask", Vec::new(), Duration::from_millis(50)).await;
+        assert_eq!(late.map(|_| ()).map_err(|error| error.to_string()), Err("nobody answered about ask".into()));
+        let nobody = fresh.binding.request("else", Vec::new(), TIME).await;
+        assert_eq!(nobody.map(|_| ()).map_err(|error| error.to_string()), Err("nobody listens to else".into()));
+    }
+
+    pub(super) async fn an_inbox_is_answered_only_while_its_message_is_handled(fresh: Fresh) {
+        let mut heard = fresh.heard_on("_INBOX.a.b").await;
+        let inbox = "_INBOX.a.b".parse().expect("a subject");
+        assert!(fresh.binding.publish(message("_INBOX.a.b", "early")).await.is_err());
+        let once = fresh.exchange.let_answer(&component(), Some(&inbox));
+        let twice = fresh.exchange.let_answer(&component(), Some(&inbox));
+        drop(once);
+        fresh.binding.publish(message("_INBOX.a.b", "now")).await.expect("it may answer");
+        assert!(fresh.binding.publish(message("_INBOX.a.c", "another")).await.is_err());
+        drop(twice);
+        assert!(fresh.binding.publish(message("_INBOX.a.b", "late")).await.is_err());
+        assert_eq!(heard.next().await.expect("a message").payload, "now");
+    }
+
+    pub(super) async fn a_message_that_is_too_large_is_refused(fresh: Fresh) {
+        let size = fresh.exchange.bus.payload_max().as_usize();
+        let mut heard = fresh.heard_on("big").await;
+        let refused = fresh.binding.publish(message("big", vec![0; size + 1])).await.expect_err("it is too large");
+        assert!(refused.to_string().contains("is the most that the bus takes"), "{refused}");
+        fresh.binding.publish(message("big", vec![0; size])).await.expect("it is as large as it may be");
+        assert_eq!(heard.next().await.expect("a message").payload.len(), size);
+    }
+}
+
+capability::conformance! {
+    promises over Fresh [
+        what_is_published_is_heard_as_it_was_sent,
+        a_request_is_answered_or_it_is_said_why_not,
+        an_inbox_is_answered_only_while_its_message_is_handled,
+        a_message_that_is_too_large_is_refused,
+    ] {
+        in_process => Fresh::in_process(),
+        nats => Fresh::nats(),
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused() {
+    let refused = |told: &[(&str, &str)]| {
+        let error = open("bus", told).map(|_| ()).expect_err("it cannot be");
+        assert!(matches!(error, OpenError::Refused { .. }), "{error}");
+        stdx::Chain(&error).to_string()
+    };
+    assert!(refused(&[("subscriptions", "orders.*,>")]).contains("a subscription begins with a word"));
+    assert!(refused(&[("subscriptions", "orders.*,")]).contains("it is empty"));
+    assert!(refused(&[("queue_group", "a b")]).contains("no queue group"));
+    assert!(refused(&[("queue_group", "a"), ("shared", "false")]).contains("leave one of the two out"));
+    let exchange = open("bus", &[("subscriptions", "orders.*, tasks.>")]).expect("it opens");
+    assert_eq!(exchange.subscriptions.len(), 2);
+}

@@ -1,0 +1,131 @@
+//! This is what a capability does of its own accord: it calls a component, for as long as a link says so.
+//!
+//! A message, a schedule, a key that changed: what makes a component run without a request is a duty. The capability says what
+//! it is ([`Capability::serve`](crate::Capability::serve)); the host runs it, gives it the component to call, and ends it.
+//!
+//! ```text
+//! serve ─▶ future: subscribe, begin(); { place(), call() }* until over(); what runs ends; the future ends
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A call is one invocation: an instance, a snapshot of links and a deadline of its own.
+//! 2. A component that is full is waited for, before the next thing to call it with is taken.
+//! 3. The duty of a link that takes the place of another begins before the other's is over.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::State;
+use futures::future::BoxFuture;
+use model::{ComponentName, Contract};
+use stdx::BoxError;
+use tokio::sync::watch;
+use wasmtime::Store;
+use wasmtime::component::Func;
+
+/// What runs for as long as a link is there. It ends after the duty is over, when all that it began has ended.
+pub type Service = BoxFuture<'static, ()>;
+
+/// A component that can be called, as a capability sees it.
+pub trait Callable: Send + Sync {
+    /// What it is called.
+    fn name(&self) -> &ComponentName;
+
+    /// A function that it exports; nothing where it does not.
+    fn function(&self, contract: &Contract, function: &str) -> Option<Arc<dyn Calls>>;
+}
+
+/// An exported function of a component.
+#[async_trait]
+pub trait Calls: Send + Sync {
+    /// Waits for a place among the component's invocations. Nothing is lost where the waiting is given up.
+    async fn place(&self) -> Seat;
+
+    /// Lets `job` call the function in an instance that is made for it, for at most `timeout` and the component's own time.
+    async fn call(&self, seat: Seat, timeout: Option<Duration>, job: &mut dyn Job) -> Result<(), CallFailed>;
+}
+
+/// What is done in an instance: the call itself, with types that are known here.
+#[async_trait]
+pub trait Job: Send {
+    /// Calls `function`, and keeps what came back.
+    async fn run(&mut self, store: &mut Store<State>, function: Func) -> wasmtime::Result<()>;
+}
+
+/// A place among the invocations of a component. Dropping it frees it.
+pub struct Seat(#[expect(dead_code, reason = "it is held to be dropped")] Box<dyn Any + Send>);
+
+/// A call that did not end well. The host has logged it.
+#[derive(Debug, thiserror::Error)]
+#[error("{component} could not be called")]
+pub struct CallFailed {
+    /// Which component.
+    pub component: ComponentName,
+    /// Why.
+    #[source]
+    pub source: BoxError,
+}
+
+/// When a service has begun, and when it shall end.
+#[derive(Debug)]
+pub struct Duty {
+    begun: watch::Sender<bool>,
+    over: watch::Receiver<bool>,
+}
+
+/// The host's side of a [`Duty`].
+#[derive(Debug)]
+pub struct Watch {
+    begun: watch::Receiver<bool>,
+    over: watch::Sender<bool>,
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// Holds what frees the place when it is dropped.
+    pub fn new(held: impl Any + Send) -> Self {
+        Self(Box::new(held))
+    }
+}
+
+// === impl Duty ===
+
+impl Duty {
+    /// A duty that has not begun, and the host's side of it.
+    pub fn new() -> (Self, Watch) {
+        let (begun, seen) = watch::channel(false);
+        let (end, over) = watch::channel(false);
+        (Self { begun, over }, Watch { begun: seen, over: end })
+    }
+
+    /// Says that nothing is missed from now on.
+    pub fn begin(&self) {
+        self.begun.send_replace(true);
+    }
+
+    /// Waits until it is over. At once where it already is.
+    pub async fn over(&mut self) {
+        // Where the host's side is gone, it is over too.
+        drop(self.over.wait_for(|over| *over).await);
+    }
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// Waits until the service has begun, or has ended without.
+    pub fn begun(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut begun = self.begun.clone();
+        async move { drop(begun.wait_for(|begun| *begun).await) }
+    }
+
+    /// Says that it is over.
+    pub fn end(&self) {
+        self.over.send_replace(true);
+    }
+}

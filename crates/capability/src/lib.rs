@@ -5,7 +5,7 @@
 //! part of what the component is bound to.
 //!
 //! ```text
-//! add_to_linker, once an engine:   contract ─▶ function of the capability
+//! define, once an engine:          contract ─▶ function of the capability
 //! bind, once a component:          component ─▶ part of engine::Bound
 //! a call:                          function ─▶ state.bound().part::<Part>() ─▶ backend
 //! ```
@@ -22,18 +22,19 @@ mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod duty;
+mod linking;
 pub mod settings;
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use engine::{Bound, State};
+use engine::Bound;
 use model::{ComponentName, Contract, LinkName, Terms};
-use wasmtime::component::Linker;
 
 pub use backend::{Backend, Backends, OpenError, Place};
 pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch};
+pub use linking::Linking;
 pub use settings::{Setting, Settings};
 
 /// A family of contracts that is implemented inside the host, on interchangeable backends.
@@ -61,7 +62,7 @@ pub trait Capability: Send + Sync {
     }
 
     /// Defines its functions for all components of one engine, with concurrency support or without.
-    fn add_to_linker(&self, linker: &mut Linker<State>) -> wasmtime::Result<()>;
+    fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()>;
 
     /// Puts its part into what a component is bound to. The links are the component's own for this capability, at most one of
     /// each name; their targets are what [`Capability::open`] opened.
@@ -74,7 +75,6 @@ pub trait Capability: Send + Sync {
 
     /// Calls the component for as long as it has this link; nothing where the link or the component gives no reason to.
     fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
-        // By default there is nothing that would make a component run.
         drop((component, link, duty));
         None
     }

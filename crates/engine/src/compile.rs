@@ -127,7 +127,9 @@ pub(crate) fn compile(
 
     let mut child = Command::new(binary)
         .arg(CHILD_ARGUMENT)
-        .args([target.as_str(), settings.compiler.as_str(), if settings.has_concurrency { "tasks" } else { "serial" }])
+        .args([target.as_str(), settings.compiler.as_str()])
+        .arg(if settings.has_concurrency { "tasks" } else { "serial" })
+        .arg(if settings.has_inlining { "inlined" } else { "plain" })
         .args([limits.memory.as_u64().to_string(), limits.processor.as_secs().to_string()])
         .arg(key.as_str())
         .env_clear()
@@ -159,12 +161,15 @@ pub fn compile_child(arguments: &[String]) -> ExitCode {
 }
 
 fn try_child(arguments: &[String]) -> Result<(), String> {
-    let [target, compiler, tasks, memory, processor, key] = arguments else { return Err("wrong arguments".into()) };
+    let [target, compiler, tasks, inlined, memory, processor, key] = arguments else {
+        return Err("wrong arguments".into());
+    };
     let number = |text: &String| text.parse::<u64>().map_err(|error| error.to_string());
     confine(number(memory)?, number(processor)?).map_err(|error| format!("limits cannot be set: {error}"))?;
 
     let target = Target::ALL.into_iter().find(|known| known.as_str() == target).ok_or("unknown target")?;
-    let settings = Settings { compiler: compiler.parse()?, has_concurrency: tasks == "tasks" };
+    let settings =
+        Settings { compiler: compiler.parse()?, has_concurrency: tasks == "tasks", has_inlining: inlined == "inlined" };
     let mut program = Vec::new();
     std::io::stdin().lock().read_to_end(&mut program).map_err(|error| error.to_string())?;
     let artefact = precompile(&program, target, settings)?;

@@ -35,7 +35,7 @@ impl Egress for NoEgress {
     }
 }
 
-/// What the engine's `wasi:http` asks its host.
+/// What the engine's `wasi:http` asks its host. All parts of a fused component send their requests by the first one's egress.
 pub(crate) struct Hooks {
     bound: Arc<Bound>,
 }

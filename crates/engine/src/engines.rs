@@ -43,8 +43,8 @@ pub struct EnginesConfig {
 pub struct Engines {
     config: EnginesConfig,
     cache: Cache,
-    serial: OnceLock<Engine>,
-    concurrent: OnceLock<Engine>,
+    /// By the kind of their settings.
+    made: [OnceLock<Engine>; Settings::KINDS],
 }
 
 /// A program that was read and has a recipe, but no artefact yet.
@@ -59,6 +59,9 @@ pub struct Program<'a> {
     digest: blake3::Hash,
 }
 
+/// A fused program of more bytes is compiled without inlining: it would take minutes.
+const INLINED_MAX: usize = 4 << 20;
+
 /// How a program is going to be used, which decides what a core module is made into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -66,6 +69,8 @@ pub enum Use {
     Alone,
     /// Linked or served: core modules are made into components.
     Linked,
+    /// As one piece of several components, which call one another often.
+    Fused,
 }
 
 /// Native code, ready to be instantiated.
@@ -100,18 +105,27 @@ pub enum PrepareError {
     Engine(#[source] wasmtime::Error),
 }
 
+// === impl Program ===
+
+impl Program<'_> {
+    /// Tells these bytes from all others: their BLAKE3 digest.
+    pub fn digest(&self) -> [u8; 32] {
+        *self.digest.as_bytes()
+    }
+}
+
 // === impl Engines ===
 
 impl Engines {
     /// Opens the cache. Engines are made when they are needed.
     pub fn open(config: EnginesConfig) -> Result<Self, CacheError> {
         let cache = Cache::open(config.cache.clone())?;
-        Ok(Self { config, cache, serial: OnceLock::new(), concurrent: OnceLock::new() })
+        Ok(Self { config, cache, made: Default::default() })
     }
 
     /// The engine for programs with these settings.
     pub fn engine(&self, settings: Settings) -> Result<&Engine, PrepareError> {
-        let cell = if settings.has_concurrency { &self.concurrent } else { &self.serial };
+        let cell = &self.made[settings.kind()];
         if let Some(engine) = cell.get() {
             return Ok(engine);
         }
@@ -124,13 +138,17 @@ impl Engines {
 
     /// The engines that were made so far, whose epochs have to be counted.
     pub fn made(&self) -> impl Iterator<Item = &Engine> {
-        self.serial.get().into_iter().chain(self.concurrent.get())
+        self.made.iter().filter_map(OnceLock::get)
     }
 
     /// Reads what `bytes` are and decides what they are made into.
     pub fn read<'a>(&self, bytes: &'a [u8], used: Use) -> Result<Program<'a>, PrepareError> {
         let anatomy = Anatomy::scan(bytes, &self.config.scan)?;
-        let settings = Settings { compiler: self.config.compiler, has_concurrency: anatomy.is_concurrent };
+        let settings = Settings {
+            compiler: self.config.compiler,
+            has_concurrency: anatomy.is_concurrent,
+            has_inlining: used == Use::Fused && bytes.len() <= INLINED_MAX,
+        };
         let recipe = Recipe { target: target(&anatomy, used), settings };
         Ok(Program { bytes, anatomy, recipe, digest: blake3::hash(bytes) })
     }
@@ -240,7 +258,7 @@ impl Engines {
 fn target(anatomy: &Anatomy, used: Use) -> Target {
     match (anatomy.form, used) {
         (Form::Component, _) => Target::Component,
-        (Form::CoreModule, _) if anatomy.has_world || used == Use::Linked => {
+        (Form::CoreModule, _) if anatomy.has_world || used != Use::Alone => {
             let is_command = anatomy.patterns().contains(&Pattern::Command);
             if is_command { Target::CommandComponent } else { Target::ReactorComponent }
         }

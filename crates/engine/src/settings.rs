@@ -8,7 +8,7 @@
 //! 1. What changes the code is in [`Settings`]; what only changes how instances are laid out is in [`Layout`].
 //! 2. Every engine counts epochs: nothing runs without a way to stop it.
 
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+use wasmtime::{Config, Enabled, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 /// How WebAssembly becomes something that runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize)]
@@ -31,6 +31,9 @@ pub struct Settings {
     /// Whether components may use tasks, streams and futures (WASI 0.3). Without them calls between a component and the host
     /// are about twice as fast, so components that need none get an engine without.
     pub has_concurrency: bool,
+    /// Whether a call from one module of a component to another may become part of the caller: that makes calls between fused
+    /// components cheap, and compiling up to seven times as long. Only Cranelift does it.
+    pub has_inlining: bool,
 }
 
 /// How instances are laid out in memory.
@@ -73,6 +76,14 @@ impl std::str::FromStr for Compiler {
 // === impl Settings ===
 
 impl Settings {
+    /// How many settings there are for one compiler.
+    pub const KINDS: usize = 4;
+
+    /// Which of the settings for its compiler these are, below [`KINDS`](Self::KINDS).
+    pub fn kind(self) -> usize {
+        usize::from(self.has_concurrency) + 2 * usize::from(self.has_inlining)
+    }
+
     /// The configuration of an engine.
     pub fn config(self, layout: Layout) -> wasmtime::Result<Config> {
         let mut config = Config::new();
@@ -83,6 +94,9 @@ impl Settings {
         match self.compiler {
             Compiler::Cranelift => {
                 config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
+                if self.has_inlining {
+                    config.compiler_inlining(Inlining::InterModule);
+                }
             }
             Compiler::Winch => {
                 config.strategy(Strategy::Winch);

@@ -19,6 +19,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::egress::{Egress, Hooks};
 use crate::meter::{Limits, Meter};
+use crate::part::Part;
 use crate::store::Metered;
 
 /// The host's side of one instance.
@@ -38,6 +39,7 @@ pub struct State {
     /// What whoever linked the component keeps for this instance.
     pub kept: Option<Box<dyn Any + Send>>,
     hooks: Hooks,
+    acting: Part,
 }
 
 /// What a component's imports are bound to: one part for each capability, and where its HTTP requests go.
@@ -45,6 +47,8 @@ pub struct State {
 pub struct Bound {
     parts: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     egress: Arc<dyn Egress>,
+    /// What the further parts of a fused component are bound to.
+    others: Vec<Arc<Bound>>,
 }
 
 // === impl State ===
@@ -66,12 +70,20 @@ impl State {
             depth: 0,
             kept: None,
             hooks: Hooks::new(bound),
+            acting: Part::FIRST,
         }
     }
 
-    /// What the component's imports are bound to.
+    /// What the component's imports are bound to: those of the part that is acted for, where it was fused of several.
     pub fn bound(&self) -> &Arc<Bound> {
-        self.hooks.bound()
+        let bound = self.hooks.bound();
+        self.acting.number().checked_sub(1).and_then(|other| bound.others.get(other)).unwrap_or(bound)
+    }
+
+    /// The state while a function acts for the part of this number, which there is: see [`Part::acting`].
+    pub(crate) fn acting<const PART: usize>(&mut self) -> &mut Self {
+        self.acting = const { Part::new(PART).expect("there are fewer than that") };
+        self
     }
 }
 
@@ -102,7 +114,7 @@ impl WasiHttpView for State {
 impl Bound {
     /// Bound to nothing but a way out for HTTP requests.
     pub fn new(egress: Arc<dyn Egress>) -> Self {
-        Self { parts: Vec::new(), egress }
+        Self { parts: Vec::new(), egress, others: Vec::new() }
     }
 
     /// Adds the part of one capability, replacing one of the same type.
@@ -116,6 +128,11 @@ impl Bound {
     pub fn part<T: Any + Send + Sync>(&self) -> Option<&T> {
         let id = TypeId::of::<T>();
         self.parts.iter().find(|(other, _)| *other == id).and_then(|(_, part)| part.downcast_ref())
+    }
+
+    /// Adds the bounds of the parts that were fused with the component, the second part first.
+    pub fn fused_with(self, others: Vec<Arc<Bound>>) -> Self {
+        Self { others, ..self }
     }
 
     /// Where the component's HTTP requests go.

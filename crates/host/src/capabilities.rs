@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bus::{Broker, Bus};
-use capability::{Capability, OpenError, OpenLink, Opened, Place, settings};
-use engine::{Bound, Settings, State};
+use capability::{Capability, Linking, OpenError, OpenLink, Opened, Place, settings};
+use engine::{Bound, Part, Settings, State};
 use http_capability::outgoing::{AllowList, Outgoing};
 use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
@@ -90,8 +90,13 @@ impl Capabilities {
     /// A linker that meets all offers, for the engine with these settings.
     pub fn linker(&self, engine: &wasmtime::Engine, settings: Settings) -> wasmtime::Result<Linker<State>> {
         let mut linker = engine::wasi_linker(engine, settings)?;
-        self.all().try_for_each(|capability| capability.add_to_linker(&mut linker))?;
+        self.define(&mut Linking::new(&mut linker, Part::FIRST))?;
         Ok(linker)
+    }
+
+    /// Defines the functions of all capabilities.
+    pub(crate) fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+        self.all().try_for_each(|capability| capability.define(linking))
     }
 
     /// What a component with these imports is bound to where no link says otherwise. Opens what it needs.
@@ -104,18 +109,18 @@ impl Capabilities {
         for capability in self.imported_by(imports) {
             links.insert(capability.name(), vec![self.open_default(capability).await?]);
         }
-        Ok(self.bind(component, &links))
+        Ok(Arc::new(self.bind(component, &links)))
     }
 
     /// What a component is bound to by these links.
-    pub(crate) fn bind(&self, component: &ComponentName, links: &OpenLinks) -> Arc<Bound> {
+    pub(crate) fn bind(&self, component: &ComponentName, links: &OpenLinks) -> Bound {
         let mut bound = Bound::new(Arc::new(Outgoing::new(component.clone(), self.allowed.clone())));
         for capability in self.all() {
             if let Some(links) = links.get(capability.name()) {
                 capability.bind(component, links, &mut bound);
             }
         }
-        Arc::new(bound)
+        bound
     }
 
     /// The capabilities that offer any of these imports.

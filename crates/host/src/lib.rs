@@ -14,6 +14,7 @@ mod callee;
 mod capabilities;
 mod control;
 mod foreign;
+mod fusing;
 mod holder;
 pub mod linking;
 mod links;

@@ -10,8 +10,10 @@ use std::fmt::Display;
 
 use capability::settings::{self, Problems};
 use capability::{BackendInfo, OpenError, Settings};
-use model::{ComponentName, Contract, Contracts, Link, LinkDel, LinkId, LinkPut, NotAName, Target};
+use model::{ComponentName, Contract, Contracts, Link, LinkDel, LinkId, LinkPut, NotAName, Reach, Target};
 use stdx::{Code, Explain};
+
+use crate::fusing::NotFused;
 
 /// Links of one component, at most. Each is looked at whenever one of them changes.
 pub(crate) const LINKS_MAX: usize = 256;
@@ -154,6 +156,23 @@ pub enum LinkError {
         /// What went wrong.
         why: String,
     },
+    /// Components cannot be made one piece.
+    #[error("{name} cannot be fused with what it is linked to")]
+    NotFused {
+        /// The one that imports.
+        name: ComponentName,
+        /// Why.
+        #[source]
+        source: NotFused,
+    },
+    /// A link whose terms mean nothing for its target.
+    #[error("the terms of the link to {target} cannot be kept: {why}")]
+    Terms {
+        /// The target.
+        target: Target,
+        /// Why.
+        why: &'static str,
+    },
     /// A name is none.
     #[error(transparent)]
     Name(#[from] NotAName),
@@ -170,6 +189,7 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
         Target::Component(name) if !wanted.config.is_empty() => return Err(LinkError::ToldAComponent(name.clone())),
         Target::Component(name) => (component(name, facts)?.exports.as_slice(), None),
     };
+    check_terms(&wanted)?;
     let contract = contracts(&wanted, &source.imports, offered)?;
     let id = LinkId { source: wanted.source, name: wanted.name, contract };
     if !table.links.contains_key(&id) && table.of(&id.source).count() >= LINKS_MAX {
@@ -177,6 +197,19 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
     }
     let link = Link { id, target: wanted.target, config: wanted.config, terms: wanted.terms };
     Ok(Resolved { link, settings })
+}
+
+/// What is fused is called without the host: nobody could keep its time or try again.
+fn check_terms(wanted: &LinkPut) -> Result<(), LinkError> {
+    let refused = |why| Err(LinkError::Terms { target: wanted.target.clone(), why });
+    match (&wanted.target, &wanted.terms) {
+        (_, terms) if terms.reach != Reach::Fused => Ok(()),
+        (Target::Capability { .. }, _) => refused("only a component can be fused with another"),
+        (_, terms) if terms.timeout.is_some() || terms.retry > 0 => refused(
+            "a call within one component has no time of its own and is not tried again; leave timeout and retry out",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn component<'a>(name: &ComponentName, facts: &'a impl Facts) -> Result<&'a Shape, LinkError> {
@@ -301,6 +334,8 @@ impl Explain for LinkError {
             | Self::TooMany(_)
             | Self::Shape { .. }
             | Self::Other { .. }
+            | Self::NotFused { .. }
+            | Self::Terms { .. }
             | Self::Name(_) => Code::E0602,
             Self::Missing(_) | Self::WhichOne { .. } => Code::E0605,
             Self::Settings(problems) => problems.code(),

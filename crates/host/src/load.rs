@@ -45,6 +45,8 @@ pub(crate) struct Prepared {
     pub(crate) imports: Vec<String>,
     pub(crate) component: Component,
     pub(crate) settings: Settings,
+    /// Tells its bytes from all others.
+    pub(crate) digest: [u8; 32],
 }
 
 /// How far a component came by itself.
@@ -165,13 +167,20 @@ impl Loading<'_> {
         if is_component && linking::check(&linking::link(&program.anatomy.imports, offers)).is_err() {
             return Ok(Step::Waits(source, Box::new(program.anatomy)));
         }
-        let settings = program.recipe.settings;
+        let (settings, digest) = (program.recipe.settings, program.digest());
         let loaded = self.engines.prepare(&program).map_err(prepare)?;
         let Loaded::Component(component) = loaded else { unreachable!("what is linked is made into a component") };
         Engines::rest(&component);
         let shape = component.component_type();
         let imports = shape.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
-        Ok(Step::Prepared(Box::new(Prepared { source, anatomy: program.anatomy, imports, component, settings })))
+        Ok(Step::Prepared(Box::new(Prepared {
+            source,
+            anatomy: program.anatomy,
+            imports,
+            component,
+            settings,
+            digest,
+        })))
     }
 }
 

@@ -158,6 +158,7 @@ impl Running {
             reuse: config.reuse,
             cores: config.plane.cores,
             room,
+            size_max: config.size_max,
         }));
         check_names(&config.sources)?;
         let loading = Loading { engines: &engines, size_max: config.size_max };

@@ -10,6 +10,7 @@
 //! 2. Changes are made one after the other; a target is opened before, outside of that.
 //! 3. A target that cannot be opened when a host starts does not keep the host from starting: the link is tried again.
 
+mod linked;
 mod live;
 mod upkeep;
 
@@ -17,22 +18,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use capability::{BackendInfo, Capability, OpenError};
-use engine::{Account, Engines, Limits, Room, Settings, State};
-use http_capability::{Counts, NewState, Publisher, Reuse, Served, ServedParts};
+use engine::{Account, Engines, Limits, Room};
+use http_capability::{Counts, Publisher, Reuse, Served};
 use model::{ComponentName, Contract, Link, LinkDel, LinkId, LinkPut, LinkView, Target, Terms};
 use route::{RouteError, Routes};
-use stdx::Chain;
+use stdx::{ByteSize, Chain};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
-use wasmtime::component::{InstancePre, Linker};
 
-use crate::callee::{self, Callee, CalleeParts, Slot};
-use crate::capabilities::{Capabilities, OpenLinks};
-use crate::linking::{self, Import, Linked, Missing, Offer};
+use crate::callee::{self, Slot};
+use crate::capabilities::Capabilities;
+use crate::fusing::Fusions;
+use crate::linking::{self, Import, Linked, Offer};
 use crate::links::{self, Facts, LinkError, Resolved, Shape};
 use crate::load::{LoadError, LoadedComponent, Prepared};
 use crate::serving::{self, Busy, CallCounts};
-use crate::shim;
+use linked::Linkers;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
 
 /// What all components of a host have in common.
@@ -43,6 +44,8 @@ pub(crate) struct WorldConfig {
     pub(crate) reuse: Option<Reuse>,
     pub(crate) cores: usize,
     pub(crate) room: Arc<Room>,
+    /// The largest file that is taken for a component.
+    pub(crate) size_max: ByteSize,
 }
 
 /// The components of a host with their links.
@@ -51,6 +54,7 @@ pub(crate) struct World {
     capabilities: Vec<Offered>,
     host_offers: Vec<Offer>,
     linkers: Linkers,
+    fusions: Fusions,
     busy: Arc<Busy>,
     publisher: OnceLock<Publisher>,
     live: Mutex<Live>,
@@ -72,20 +76,6 @@ struct Known<'a> {
     members: &'a BTreeMap<ComponentName, Member>,
 }
 
-/// One of a component's imports that leads to another component.
-struct Lead {
-    import: String,
-    target: ComponentName,
-    terms: Terms,
-}
-
-/// The linkers of a host: one an engine, shared by all components whose imports lead to no other component.
-#[derive(Default)]
-struct Linkers {
-    serial: OnceLock<Linker<State>>,
-    concurrent: OnceLock<Linker<State>>,
-}
-
 // === impl World ===
 
 impl World {
@@ -98,9 +88,10 @@ impl World {
         };
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
-        let (linkers, publisher, live) = (Linkers::default(), OnceLock::new(), Mutex::default());
+        let (linkers, fusions) = (Linkers::default(), Fusions::default());
+        let (publisher, live) = (OnceLock::new(), Mutex::default());
         let (busy, troubled) = (Arc::default(), Notify::new());
-        Self { config, capabilities, host_offers, linkers, busy, publisher, live, troubled }
+        Self { config, capabilities, host_offers, linkers, fusions, busy, publisher, live, troubled }
     }
 
     /// What this host offers by itself.
@@ -217,13 +208,11 @@ impl World {
             _ => None,
         };
         let id = resolved.link.id.clone();
+        let _fused = self.fuse_beforehand(&id, |live| live.exchange(resolved.link.clone(), None)).await?;
         let mut live = self.live.lock().await;
         let before = live.view(&id);
         let old = live.exchange(resolved.link, target);
-        if let Err(error) = self.link(&mut live, &id.source).await {
-            live.restore(&id, old);
-            return Err(as_link_error(error, &id));
-        }
+        self.relink(&mut live, &id, old).await?;
         self.publish(&live);
         self.troubled.notify_one();
         Ok((live.view(&id).expect("it was put a moment ago"), before))
@@ -231,14 +220,14 @@ impl World {
 
     /// Takes a link out; the import leads to what the host has by itself again, where it has something.
     pub(crate) async fn delete(&self, wanted: LinkDel) -> Result<LinkView, LinkError> {
+        let id = self.live.lock().await.table.find(wanted.clone())?;
+        let _fused = self.fuse_beforehand(&id, |live| live.take(&id)).await?;
         let mut live = self.live.lock().await;
+        // Another may have deleted it meanwhile.
         let id = live.table.find(wanted)?;
         let before = live.view(&id).expect("it was found a moment ago");
         let old = live.take(&id);
-        if let Err(error) = self.link(&mut live, &id.source).await {
-            live.restore(&id, old);
-            return Err(as_link_error(error, &id));
-        }
+        self.relink(&mut live, &id, old).await?;
         self.publish(&live);
         Ok(before)
     }
@@ -275,6 +264,7 @@ impl World {
             counts: Counts::for_cores(self.config.cores),
             slot: Arc::new(Slot::new(prepared.source.name.clone())),
             functions: callee::functions(&prepared.component),
+            parts: Vec::new(),
             served: None,
             call_counts: Arc::default(),
             serving: None,
@@ -321,134 +311,10 @@ impl World {
         }
     }
 
-    /// Links one component as the table says.
-    async fn link(&self, live: &mut Live, name: &ComponentName) -> Result<(), LoadError> {
-        let member = &live.members[name];
-        let leads = self.leads(live, member)?;
-        let pre = self.instance_pre(live, member, &leads)?;
-        let open_links = self.open_links(live, member, &leads).await?;
-        let bound = self.config.capabilities.bind(name, &open_links);
-        let new_state = || -> NewState {
-            let (wasi, limits, bound) =
-                (self.config.capabilities.wasi(name), self.config.limits.clone(), bound.clone());
-            Box::new(move || State::new(&mut wasi(), &limits, bound.clone()))
-        };
-        let (account, reuse) = (&member.account, self.config.reuse);
-        let served = if member.prepared.anatomy.patterns().contains(&engine::Pattern::HttpHandler) {
-            let (name, counts) = (name.clone(), member.counts.clone());
-            let parts = ServedParts { name, reuse, new_state: new_state(), account: account.clone(), counts };
-            Some(Arc::new(parts.with(pre.clone()).map_err(|error| member.not_a_handler(Some(error)))?))
-        } else {
-            None
-        };
-        if !member.functions.is_empty() {
-            let callee = Callee::new(CalleeParts {
-                pre,
-                new_state: new_state(),
-                reuse,
-                account: account.clone(),
-                functions: member.functions.clone(),
-            });
-            member.slot.fill(Some(Arc::new(callee)));
-        }
-        let member = live.members.get_mut(name).expect("it was there a moment ago");
-        member.served = served;
-        let target = serving::Target {
-            slot: member.slot.clone(),
-            functions: member.functions.clone(),
-            account: member.account.clone(),
-            counts: member.call_counts.clone(),
-            busy: self.busy.clone(),
-        };
-        serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
-        Ok(())
-    }
-
     /// Whether a component exports what some capability calls, if a link says so.
     fn may_be_called(&self, member: &Member) -> bool {
         let mut calls = self.capabilities.iter().flat_map(|offered| &offered.calls);
         calls.any(|call| member.shape.exports.iter().any(|export| call.is_met_by(export)))
-    }
-
-    /// What of a component's imports leads to other components: where a link says so, and where nothing else can be meant.
-    fn leads(&self, live: &Live, member: &Member) -> Result<Vec<Lead>, LoadError> {
-        let mut leads = Vec::new();
-        let mut missing = Vec::new();
-        for import in linking::link(&member.prepared.imports, &self.host_offers) {
-            let contract = import.name.parse::<Contract>();
-            let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract));
-            match named.map(|link| (&link.target, &link.terms)) {
-                Some((Target::Component(target), terms)) => {
-                    leads.push(Lead { import: import.name, target: target.clone(), terms: terms.clone() });
-                    continue;
-                }
-                _ if matches!(import.linked, Linked::To { .. }) => continue,
-                _ => {}
-            }
-            let exporters = contract.map(|contract| live.exporters(member, &contract)).unwrap_or_default();
-            match exporters.as_slice() {
-                [only] => leads.push(Lead { import: import.name, target: only.clone(), terms: Terms::default() }),
-                [] => missing.push(import),
-                several => {
-                    let linked = Linked::Several { exporters: several.to_vec() };
-                    missing.push(Import { linked, ..import });
-                }
-            }
-        }
-        if missing.is_empty() {
-            return Ok(leads);
-        }
-        Err(LoadError::Missing { path: member.prepared.source.path.clone(), source: Missing(missing) })
-    }
-
-    fn instance_pre(&self, live: &Live, member: &Member, leads: &[Lead]) -> Result<InstancePre<State>, LoadError> {
-        let Prepared { component, settings, source, .. } = &member.prepared;
-        let shared = self.linkers.of(&self.config, *settings)?;
-        let shape = |error| LoadError::Shape { path: source.path.clone(), source: error };
-        if leads.is_empty() {
-            return shared.instantiate_pre(component).map_err(shape);
-        }
-        let mut linker = shared.clone();
-        linker.allow_shadowing(true);
-        for lead in leads {
-            let refused = |why| LinkError::Shape {
-                link_source: source.name.clone(),
-                target: Target::Component(lead.target.clone()),
-                why,
-            };
-            let target = live.members.get(&lead.target).ok_or_else(|| refused("it is not there".into()))?;
-            let contract = lead.import.parse::<Contract>().map_err(|error| refused(error.to_string()))?;
-            let exported = target.shape.exports.iter().find(|export| contract.is_met_by(export));
-            let exported = exported.ok_or_else(|| refused(format!("it does not export {contract}")))?;
-            let leads = shim::Leads {
-                import: &lead.import,
-                slot: &target.slot,
-                callee: &target.prepared.component,
-                export: &exported.to_string(),
-                terms: &lead.terms,
-            };
-            shim::define(&mut linker, component, &leads).map_err(refused)?;
-        }
-        linker.instantiate_pre(component).map_err(shape)
-    }
-
-    /// The open links of a component, with those to what the host has by itself where nobody put one.
-    async fn open_links(&self, live: &Live, member: &Member, leads: &[Lead]) -> Result<OpenLinks, LoadError> {
-        let is_led = |import: &&String| leads.iter().any(|lead| lead.import == **import);
-        let imports: Vec<_> = member.prepared.imports.iter().filter(|import| !is_led(import)).cloned().collect();
-        let name = member.name();
-        let mut all = OpenLinks::new();
-        for capability in self.config.capabilities.imported_by(&imports) {
-            let is_of = |link: &&Link| matches!(&link.target, Target::Capability { capability: it, .. } if it == capability.name());
-            let put = live.table.of(name).filter(is_of);
-            let mut open: Vec<_> = put.filter_map(|link| live.open_link(link)).collect();
-            if open.iter().all(|link| !link.name.is_default()) {
-                let default = self.config.capabilities.open_default(capability).await;
-                open.push(default.map_err(|source| LoadError::Open { component: name.clone(), source })?);
-            }
-            all.insert(capability.name(), open);
-        }
-        Ok(all)
     }
 
     fn publish(&self, live: &Live) {
@@ -536,23 +402,5 @@ impl Facts for Known<'_> {
 
     fn capabilities(&self) -> Vec<&str> {
         self.capabilities.iter().map(|offered| offered.name).collect()
-    }
-}
-
-// === impl Linkers ===
-
-impl Linkers {
-    fn of(&self, config: &WorldConfig, settings: Settings) -> Result<&Linker<State>, LoadError> {
-        let cell = if settings.has_concurrency { &self.concurrent } else { &self.serial };
-        if let Some(linker) = cell.get() {
-            return Ok(linker);
-        }
-        let engine = config.engines.engine(settings).map_err(|error| match error {
-            engine::PrepareError::Engine(error) => LoadError::Engine(error),
-            other => LoadError::Engine(wasmtime::Error::new(other)),
-        })?;
-        let mut linker = config.capabilities.linker(engine, settings).map_err(LoadError::Engine)?;
-        engine::drop_streams_at_once(&mut linker).map_err(LoadError::Engine)?;
-        Ok(cell.get_or_init(|| linker))
     }
 }

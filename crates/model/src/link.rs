@@ -93,6 +93,8 @@ pub struct Terms {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
+    /// One piece with the source: both are fused into one component, and a call is one within it.
+    Fused,
     /// This host only.
     Local,
     /// This host first, then others.
@@ -115,7 +117,7 @@ pub struct NotATarget(String);
 /// The text is not terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not among the terms of a link, which are local, prefer-local or remote, timeout=TIME and retry=COUNT"
+    "{0:?} is not among the terms of a link, which are fused, local, prefer-local or remote, timeout=TIME and retry=COUNT"
 )]
 pub struct NotTerms(String);
 
@@ -314,6 +316,7 @@ impl Reach {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Fused => "fused",
             Self::Local => "local",
             Self::PreferLocal => "prefer-local",
             Self::Remote => "remote",
@@ -325,7 +328,8 @@ impl FromStr for Reach {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Local, Self::PreferLocal, Self::Remote].into_iter().find(|reach| reach.as_str() == text).ok_or(())
+        let all = [Self::Fused, Self::Local, Self::PreferLocal, Self::Remote];
+        all.into_iter().find(|reach| reach.as_str() == text).ok_or(())
     }
 }
 

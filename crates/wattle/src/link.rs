@@ -56,7 +56,7 @@ struct Put {
     /// What the target is told (can be given several times)
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
-    /// How far the link may reach and how long a call may take: local, prefer-local or remote, timeout=TIME, retry=COUNT
+    /// How far the link may reach and how long a call may take: fused, local, prefer-local or remote, timeout=TIME, retry=COUNT
     #[arg(long, value_name = "TERMS", default_value_t)]
     terms: Terms,
     /// Puts the link although its target cannot be reached now: it is tried again until it can

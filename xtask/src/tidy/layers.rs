@@ -52,7 +52,7 @@ pub(crate) fn layer(owner: &Crate) -> Option<Layer> {
         "stdx" => Layer::Level(0),
         "model" => Layer::Level(1),
         "trust" | "view" => Layer::Level(2),
-        "plan" | "route" => Layer::Level(3),
+        "plan" | "route" | "fuse" => Layer::Level(3),
         "rt" => Layer::Level(4),
         "bus" | "engine" | "artifact" | "wire" => Layer::Level(5),
         "capability" => Layer::Level(6),

@@ -18,10 +18,10 @@ mod outgoing;
 
 use std::sync::Arc;
 
-use capability::OpenLink;
+use capability::{Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, LinkName};
-use wasmtime::component::{HasSelf, Linker, ResourceTableError};
+use wasmtime::component::{HasSelf, ResourceTableError};
 
 use crate::blobs::{Blob, Facts, Page, Span};
 use crate::limits::{Limits, TooMuch};
@@ -37,10 +37,12 @@ pub const CONTRACTS: [&str; 3] = [
 ];
 
 /// Defines the functions of the contract.
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    draft::wasi::blobstore::types::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    draft::wasi::blobstore::container::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    draft::wasi::blobstore::blobstore::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+    use draft::wasi::blobstore::{blobstore as stores, container, types};
+    let [of_types, of_container, of_stores] = CONTRACTS;
+    linking.define(of_types, types::add_to_linker_instance::<_, HasSelf<State>>)?;
+    linking.define(of_container, container::add_to_linker_instance::<_, HasSelf<State>>)?;
+    linking.define(of_stores, stores::add_to_linker_instance::<_, HasSelf<State>>)
 }
 
 /// What one component is bound to: its links, of which a container's name chooses one.

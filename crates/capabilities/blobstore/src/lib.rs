@@ -29,13 +29,12 @@ pub mod memory;
 pub mod s3;
 
 use async_trait::async_trait;
-use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Place, Settings};
+use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};
 use model::{ComponentName, Contract};
-use wasmtime::component::Linker;
 
 pub use backends::BACKENDS;
 pub use blobs::{Blob, Blobs, BlobsError, Facts, Page, Pieces, Span, Upload};
-pub use guest::{CONTRACTS, add_to_linker};
+pub use guest::CONTRACTS;
 pub use limits::Limits;
 pub use scope::{Container, Object};
 
@@ -81,8 +80,8 @@ impl Capability for Blobstore {
         BACKENDS.open(backend, settings, &self.place).await
     }
 
-    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
-        guest::add_to_linker(linker)
+    fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+        guest::define(linking)
     }
 
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {

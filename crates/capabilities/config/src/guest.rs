@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use engine::State;
+use capability::Linking;
+use engine::{Getter, State};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower};
 
 use crate::{Settings, Source};
 
@@ -32,21 +33,22 @@ enum Error {
 type Call<'a> = StoreContextMut<'a, State>;
 
 /// Defines the functions of all versions.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    for contract in CONTRACTS {
-        let mut instance = linker.instance(contract)?;
-        instance.func_wrap("get", |call: Call<'_>, (name,): (String,)| {
-            Ok((Ok::<_, Error>(settings(&call).and_then(|settings| settings.value(&name)).map(str::to_owned)),))
-        })?;
-        instance.func_wrap("get-all", |call: Call<'_>, (): ()| {
-            let pairs = settings(&call).into_iter().flat_map(Settings::iter);
-            Ok((Ok::<_, Error>(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()),))
-        })?;
-    }
-    Ok(())
+pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+    CONTRACTS.into_iter().try_for_each(|contract| linking.define(contract, define_functions))
+}
+
+fn define_functions(instance: &mut LinkerInstance<'_, State>, acting: Getter) -> wasmtime::Result<()> {
+    instance.func_wrap("get", move |mut call: Call<'_>, (name,): (String,)| {
+        let settings = settings(acting(call.data_mut()));
+        Ok((Ok::<_, Error>(settings.and_then(|settings| settings.value(&name)).map(str::to_owned)),))
+    })?;
+    instance.func_wrap("get-all", move |mut call: Call<'_>, (): ()| {
+        let pairs = settings(acting(call.data_mut())).into_iter().flat_map(Settings::iter);
+        Ok((Ok::<_, Error>(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()),))
+    })
 }
 
 /// A component that is bound to no settings has none.
-fn settings<'a>(call: &'a Call<'_>) -> Option<&'a Settings> {
-    call.data().bound().part::<Binding>().map(|binding| binding.0.settings())
+fn settings(state: &State) -> Option<&Settings> {
+    state.bound().part::<Binding>().map(|binding| binding.0.settings())
 }

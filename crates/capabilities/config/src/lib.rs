@@ -30,9 +30,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Place};
+use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place};
 use model::{ComponentName, Contract};
-use wasmtime::component::Linker;
 
 pub use backends::BACKENDS;
 pub use parse::{ConfigError, ENVIRONMENT_PREFIX, Format, Problem, Wrong, read, read_environment};
@@ -133,8 +132,8 @@ impl Capability for Config {
         }
     }
 
-    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
-        guest::add_to_linker(linker)
+    fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+        guest::define(linking)
     }
 
     fn bind(&self, _: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {

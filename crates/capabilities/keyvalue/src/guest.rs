@@ -14,10 +14,10 @@ mod link;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capability::OpenLink;
+use capability::{Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, LinkName};
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
+use wasmtime::component::{HasSelf, Resource, ResourceTableError};
 
 use crate::limits::{Limits, TooMuch};
 use crate::number::{Addend, Sum};
@@ -36,13 +36,17 @@ pub const CONTRACTS: [&str; 6] = [
 ];
 
 /// Defines the functions of all versions.
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    draft::wasi::keyvalue::store::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    draft::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    draft::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    draft2::wasi::keyvalue::store::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    draft2::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    draft2::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+    use draft::wasi::keyvalue as first;
+    use draft2::wasi::keyvalue as second;
+    type Own = HasSelf<State>;
+    let [store, atomics, batch, store2, atomics2, batch2] = CONTRACTS;
+    linking.define(store, first::store::add_to_linker_instance::<_, Own>)?;
+    linking.define(atomics, first::atomics::add_to_linker_instance::<_, Own>)?;
+    linking.define(batch, first::batch::add_to_linker_instance::<_, Own>)?;
+    linking.define(store2, second::store::add_to_linker_instance::<_, Own>)?;
+    linking.define(atomics2, second::atomics::add_to_linker_instance::<_, Own>)?;
+    linking.define(batch2, second::batch::add_to_linker_instance::<_, Own>)
 }
 
 /// What one component is bound to: its links, of which `open` chooses one by name.

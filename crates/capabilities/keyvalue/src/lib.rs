@@ -31,12 +31,11 @@ pub mod nats;
 pub mod redis;
 
 use async_trait::async_trait;
-use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Place, Settings};
+use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};
 use model::{ComponentName, Contract};
-use wasmtime::component::Linker;
 
 pub use backends::BACKENDS;
-pub use guest::{CONTRACTS, add_to_linker};
+pub use guest::CONTRACTS;
 pub use limits::Limits;
 pub use number::{Addend, Sum};
 pub use scope::{Key, Scope};
@@ -84,8 +83,8 @@ impl Capability for KeyValue {
         BACKENDS.open(backend, settings, &self.place).await
     }
 
-    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
-        guest::add_to_linker(linker)
+    fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+        guest::define(linking)
     }
 
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {

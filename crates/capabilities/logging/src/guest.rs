@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use engine::State;
+use capability::Linking;
+use engine::{Getter, State};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower};
 
 use crate::{Kind, Voice};
 
@@ -35,18 +36,18 @@ enum Level {
 }
 
 /// Defines the functions of all versions. A component that is bound to no sink is not heard.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    for contract in CONTRACTS {
-        linker.instance(contract)?.func_wrap("log", log)?;
-    }
-    Ok(())
+pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+    CONTRACTS.into_iter().try_for_each(|contract| linking.define(contract, define_log))
 }
 
-fn log(call: StoreContextMut<'_, State>, (level, context, message): (Level, String, String)) -> wasmtime::Result<()> {
-    if let Some(Binding(voice)) = call.data().bound().part::<Binding>() {
-        voice.say(level.into(), &context, &message);
-    }
-    Ok(())
+fn define_log(instance: &mut LinkerInstance<'_, State>, acting: Getter) -> wasmtime::Result<()> {
+    type Message = (Level, String, String);
+    instance.func_wrap("log", move |mut call: StoreContextMut<'_, State>, (level, context, message): Message| {
+        if let Some(Binding(voice)) = acting(call.data_mut()).bound().part::<Binding>() {
+            voice.say(level.into(), &context, &message);
+        }
+        Ok(())
+    })
 }
 
 impl From<Level> for Kind {

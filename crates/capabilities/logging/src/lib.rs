@@ -26,9 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use capability::{BackendInfo, Capability, OpenError, OpenLink, Opened, Settings};
+use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Settings};
 use model::{ComponentName, Contract};
-use wasmtime::component::Linker;
 
 pub use line::{Kind, Line};
 pub use rate::LINES_PER_SECOND;
@@ -98,8 +97,8 @@ impl Capability for Logging {
         Ok(Opened::new(self.sink.clone()))
     }
 
-    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
-        guest::add_to_linker(linker)
+    fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+        guest::define(linking)
     }
 
     fn bind(&self, component: &ComponentName, _: &[OpenLink], bound: &mut engine::Bound) {

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{Message, PublishError, RequestError, Subject};
-use capability::OpenLink;
+use capability::{Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, Terms};
 use stdx::Chain;
 use tracing::warn;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::HasSelf;
 
 use self::wasmcloud::messaging::{consumer, types};
 use crate::exchange::Exchange;
@@ -32,9 +32,10 @@ wasmtime::component::bindgen!({
 pub(crate) const CONTRACTS: [&str; 2] = ["wasmcloud:messaging/types@0.2.0", "wasmcloud:messaging/consumer@0.2.0"];
 
 /// Defines the functions.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    types::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    consumer::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+    let [of_types, of_consumer] = CONTRACTS;
+    linking.define(of_types, types::add_to_linker_instance::<_, HasSelf<State>>)?;
+    linking.define(of_consumer, consumer::add_to_linker_instance::<_, HasSelf<State>>)
 }
 
 /// What one component is bound to: the link that has no name.

@@ -27,9 +27,8 @@ pub mod subjects;
 
 use async_trait::async_trait;
 use bus::Bus;
-use capability::{BackendInfo, Callable, Capability, Duty, OpenError, OpenLink, Opened, Service, Settings};
+use capability::{BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Service, Settings};
 use model::{ComponentName, Contract};
-use wasmtime::component::Linker;
 
 pub use exchange::Exchange;
 
@@ -69,8 +68,8 @@ impl Capability for Messaging {
         backends::open(backend, settings, &self.bus).await.map(Opened::new)
     }
 
-    fn add_to_linker(&self, linker: &mut Linker<engine::State>) -> wasmtime::Result<()> {
-        guest::add_to_linker(linker)
+    fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+        guest::define(linking)
     }
 
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use engine::State;
+use engine::{Part, State};
 use model::Contract;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 
-use crate::Capability;
+use crate::{Capability, Linking};
 
 /// Links a component that imports all of each of these WIT packages, on an engine with concurrency support and on one
 /// without. Each folder has one world, and each contract that it imports is among those that the capability says it offers;
@@ -31,7 +31,7 @@ pub fn links(capability: &dyn Capability, folders: &[&Path]) -> BTreeSet<Contrac
             let component = Component::new(&engine, &bytes).expect("the component is well formed");
             let mut linker = Linker::<State>::new(&engine);
             wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI links");
-            capability.add_to_linker(&mut linker).expect("the capability links");
+            capability.define(&mut Linking::new(&mut linker, Part::FIRST)).expect("the capability links");
             let shape = component.component_type();
             let names = shape.imports(&engine).map(|(name, _)| name).filter(|name| !name.starts_with("wasi:io/"));
             linked.extend(names.map(|name| name.parse::<Contract>().expect("an import is a contract")));

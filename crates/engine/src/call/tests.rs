@@ -46,7 +46,7 @@ fn engine() -> Engine {
 }
 
 fn engine_with(has_concurrency: bool) -> Engine {
-    let settings = Settings { compiler: crate::Compiler::Cranelift, has_concurrency };
+    let settings = Settings { compiler: crate::Compiler::Cranelift, has_concurrency, has_inlining: false };
     settings.config(Layout::OnDemand).and_then(|config| Engine::new(&config)).expect("an engine")
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub(super) counts: Arc<[Counts]>,
     pub(super) slot: Arc<Slot>,
     pub(super) functions: Functions,
+    /// What it is linked as: itself, and those that are fused with it.
+    pub(super) parts: Vec<ComponentName>,
     pub(super) served: Option<Arc<Served>>,
     pub(super) call_counts: Arc<CallCounts>,
     pub(super) serving: Option<Serving>,

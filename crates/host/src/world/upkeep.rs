@@ -39,7 +39,7 @@ impl World {
             match opened {
                 Ok(opened) => {
                     target.state = TargetState::Open(opened);
-                    match self.link(&mut live, &id.source).await {
+                    match self.link_all_with(&mut live, &id.source).await {
                         Ok(()) => self.publish(&live),
                         Err(error) => tracing::warn!(link = %id, error = %Chain(&error), "cannot be linked"),
                     }
@@ -83,7 +83,7 @@ impl World {
                 Ok(opened) => {
                     target.state = TargetState::Open(opened);
                     target.complaint = None;
-                    match self.link(&mut live, &id.source).await {
+                    match self.link_all_with(&mut live, &id.source).await {
                         Ok(()) => self.publish(&live),
                         Err(error) => tracing::warn!(link = %id, error = %Chain(&error), "cannot be linked"),
                     }

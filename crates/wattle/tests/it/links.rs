@@ -25,7 +25,7 @@ pub(crate) fn linked(wattle: &Wattle, up: &Up, words: &str) -> Value {
 }
 
 /// Why a link is refused: the code, and what is said.
-fn refused(wattle: &Wattle, up: &Up, words: &str) -> (String, String) {
+pub(crate) fn refused(wattle: &Wattle, up: &Up, words: &str) -> (String, String) {
     let ended = link(wattle, up, words);
     assert_ne!(ended.code, Some(0), "{words}: {}", ended.stdout);
     let error: Value = serde_json::from_str(ended.stderr.lines().next().expect("a line")).expect("a value");
@@ -34,7 +34,7 @@ fn refused(wattle: &Wattle, up: &Up, words: &str) -> (String, String) {
 }
 
 /// What is sold, and the price: the answer of `till`.
-fn sell(up: &Up) -> (u64, u64) {
+pub(crate) fn sell(up: &Up) -> (u64, u64) {
     let answer = up.ask("POST", "/tea", b"");
     assert_eq!(answer.status, 200, "{}", answer.text());
     let text = answer.text();

@@ -8,6 +8,7 @@ mod cache;
 mod call;
 mod drain;
 mod engines;
+mod fused;
 mod inputs;
 mod keyvalue;
 mod limits;

@@ -1,0 +1,303 @@
+//! Links one component as a whole: by itself, or in one piece with those that its links fuse with it.
+//!
+//! # Invariants
+//!
+//! 1. What is linked follows from the table alone: linking again without a change makes the same.
+//! 2. A change of a component's links reaches every component that it is fused with.
+
+use std::sync::{Arc, OnceLock};
+
+use capability::Linking;
+use engine::{Bound, Part, Settings, State};
+use http_capability::{NewState, ServedParts};
+use model::{ComponentName, Contract, Link, LinkId, Target, Terms};
+use stdx::Chain;
+use wasmtime::component::{InstancePre, Linker};
+
+use super::live::{Live, Member, Taken};
+use super::{World, WorldConfig, as_link_error};
+use crate::callee::{Callee, CalleeParts};
+use crate::capabilities::OpenLinks;
+use crate::fusing::{self, Fusion, Lead, NotFused, Original, Plan, PlannedPart, Recipe};
+use crate::linking::{self, Import, Linked, Missing};
+use crate::links::LinkError;
+use crate::load::{LoadError, Prepared};
+use crate::serving;
+use crate::shim;
+
+/// The linkers of a host: one an engine, by the kind of its settings, shared by all components whose imports lead to no other component.
+#[derive(Default)]
+pub(super) struct Linkers {
+    made: [OnceLock<Linker<State>>; Settings::KINDS],
+}
+
+impl World {
+    /// Links the component whose links have changed, and all that it is fused with. Where that cannot be, what was before is put
+    /// back, and everything is linked as it was.
+    pub(super) async fn relink(&self, live: &mut Live, id: &LinkId, old: Taken) -> Result<(), LinkError> {
+        let Err(error) = self.link_all_with(live, &id.source).await else { return Ok(()) };
+        live.restore(id, old);
+        if let Err(error) = self.link_all_with(live, &id.source).await {
+            tracing::error!(link = %id, error = %Chain(&error), "what was linked before cannot be linked again");
+        }
+        Err(as_link_error(error, id))
+    }
+
+    /// Links a component, and all that it is a part of, now or by the table.
+    pub(super) async fn link_all_with(&self, live: &mut Live, name: &ComponentName) -> Result<(), LoadError> {
+        for whole in self.wholes_with(live, name) {
+            self.link(live, &whole).await?;
+        }
+        Ok(())
+    }
+
+    /// Fuses what a change of the table asks to be fused, while everything goes on as it is. What is answered is to be kept until
+    /// the change is made.
+    pub(super) async fn fuse_beforehand(
+        &self,
+        id: &LinkId,
+        change: impl FnOnce(&mut Live) -> Taken,
+    ) -> Result<Vec<Arc<Fusion>>, LinkError> {
+        let recipes = {
+            let mut live = self.live.lock().await;
+            let old = change(&mut live);
+            let wholes = self.wholes_with(&live, &id.source);
+            // What cannot be planned is refused when the change is made.
+            let plans = wholes.iter().filter_map(|whole| self.plan(&live, whole).ok());
+            let recipes: Vec<_> = plans.filter(Plan::is_fused).map(|plan| self.recipe(&live, &plan)).collect();
+            live.restore(id, old);
+            recipes
+        };
+        let mut fusions = Vec::new();
+        for recipe in recipes {
+            let fusion = self.fusions.get(recipe, &self.config.engines, self.config.size_max).await;
+            fusions.push(fusion.map_err(|source| LinkError::NotFused { name: id.source.clone(), source })?);
+        }
+        Ok(fusions)
+    }
+
+    /// Links one component as the table says.
+    pub(super) async fn link(&self, live: &mut Live, name: &ComponentName) -> Result<(), LoadError> {
+        let plan = self.plan(live, name)?;
+        let fusion = self.fusion(live, &plan).await?;
+        let member = &live.members[name];
+        let pre = self.instance_pre(live, &plan, fusion.as_deref())?;
+        let open_links = self.open_links(live, &plan.parts[0]).await?;
+        let bound = Arc::new(self.bound(live, &plan, &open_links).await?);
+        let new_state = || -> NewState {
+            let (wasi, limits, bound) =
+                (self.config.capabilities.wasi(name), self.config.limits.clone(), bound.clone());
+            Box::new(move || State::new(&mut wasi(), &limits, bound.clone()))
+        };
+        let (account, reuse) = (&member.account, self.config.reuse);
+        let served = if member.prepared.anatomy.patterns().contains(&engine::Pattern::HttpHandler) {
+            let (name, counts) = (name.clone(), member.counts.clone());
+            let parts = ServedParts { name, reuse, new_state: new_state(), account: account.clone(), counts };
+            Some(Arc::new(parts.with(pre.clone()).map_err(|error| member.not_a_handler(Some(error)))?))
+        } else {
+            None
+        };
+        if !member.functions.is_empty() {
+            let functions = fusion.as_ref().map_or(&member.functions, |fusion| &fusion.functions).clone();
+            let parts = CalleeParts { pre, new_state: new_state(), reuse, account: account.clone(), functions };
+            member.slot.fill(Some(Arc::new(Callee::new(parts))));
+        }
+        let member = live.members.get_mut(name).expect("it was there a moment ago");
+        member.served = served;
+        member.parts = plan.parts.iter().map(|part| part.name.clone()).collect();
+        let target = serving::Target {
+            slot: member.slot.clone(),
+            functions: member.functions.clone(),
+            account: member.account.clone(),
+            counts: member.call_counts.clone(),
+            busy: self.busy.clone(),
+        };
+        serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
+        Ok(())
+    }
+
+    /// The components that a component is a part of, itself among them: as they are linked now, and as the table says.
+    fn wholes_with(&self, live: &Live, name: &ComponentName) -> Vec<ComponentName> {
+        let is_with = |whole: &&Member| {
+            let is_planned = || self.plan(live, whole.name()).is_ok_and(|plan| plan.has(name));
+            whole.name() == name || whole.parts.contains(name) || is_planned()
+        };
+        live.members.values().filter(is_with).map(|whole| whole.name().clone()).collect()
+    }
+
+    fn plan(&self, live: &Live, name: &ComponentName) -> Result<Plan, LoadError> {
+        let not_fused = |source| LinkError::NotFused { name: name.clone(), source };
+        fusing::plan(name, &mut |part| self.leads(live, &live.members[part]).map_err(NotPlanned::Load)).map_err(
+            |error| match error {
+                NotPlanned::Load(error) => error,
+                NotPlanned::Fused(source) => LoadError::Link(not_fused(source)),
+            },
+        )
+    }
+
+    fn recipe(&self, live: &Live, plan: &Plan) -> Recipe {
+        let offered: Vec<_> = self.capabilities.iter().flat_map(|offered| &offered.contracts).cloned().collect();
+        plan.recipe(|part| {
+            let prepared = &live.members[&part.name].prepared;
+            Original {
+                name: part.name.clone(),
+                path: prepared.source.path.clone(),
+                digest: prepared.digest,
+                own: part.own(&prepared.imports, &offered),
+            }
+        })
+    }
+
+    /// What a component is linked as where it is fused with others.
+    async fn fusion(&self, live: &Live, plan: &Plan) -> Result<Option<Arc<Fusion>>, LoadError> {
+        if !plan.is_fused() {
+            return Ok(None);
+        }
+        let recipe = self.recipe(live, plan);
+        let fusion = self.fusions.get(recipe, &self.config.engines, self.config.size_max).await;
+        let name = &plan.parts[0].name;
+        fusion.map(Some).map_err(|source| LoadError::Link(LinkError::NotFused { name: name.clone(), source }))
+    }
+
+    /// What of a component's imports leads to other components: where a link says so, and where nothing else can be meant.
+    fn leads(&self, live: &Live, member: &Member) -> Result<Vec<Lead>, LoadError> {
+        let mut leads = Vec::new();
+        let mut missing = Vec::new();
+        for import in linking::link(&member.prepared.imports, &self.host_offers) {
+            let contract = import.name.parse::<Contract>();
+            let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract));
+            match named.map(|link| (&link.target, &link.terms)) {
+                Some((Target::Component(target), terms)) => {
+                    leads.push(self.lead(live, member, (import.name, target, terms))?);
+                    continue;
+                }
+                _ if matches!(import.linked, Linked::To { .. }) => continue,
+                _ => {}
+            }
+            let exporters = contract.map(|contract| live.exporters(member, &contract)).unwrap_or_default();
+            match exporters.as_slice() {
+                [only] => leads.push(self.lead(live, member, (import.name, only, &Terms::default()))?),
+                [] => missing.push(import),
+                several => {
+                    let linked = Linked::Several { exporters: several.to_vec() };
+                    missing.push(Import { linked, ..import });
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(leads);
+        }
+        Err(LoadError::Missing { path: member.prepared.source.path.clone(), source: Missing(missing) })
+    }
+
+    fn lead(
+        &self,
+        live: &Live,
+        member: &Member,
+        (import, target, terms): (String, &ComponentName, &Terms),
+    ) -> Result<Lead, LinkError> {
+        let refused = |why| shape(member.name(), target, why);
+        let contract = import.parse::<Contract>().map_err(|error| refused(error.to_string()))?;
+        let exporter = live.members.get(target).ok_or_else(|| refused("it is not there".into()))?;
+        let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
+        let exported = exported.ok_or_else(|| refused(format!("it does not export {contract}")))?;
+        Ok(Lead { import, target: target.clone(), export: exported.to_string(), terms: terms.clone() })
+    }
+
+    fn instance_pre(&self, live: &Live, plan: &Plan, fusion: Option<&Fusion>) -> Result<InstancePre<State>, LoadError> {
+        let Prepared { component, settings, source, .. } = &live.members[&plan.parts[0].name].prepared;
+        let (component, settings) =
+            fusion.map_or((component, *settings), |fusion| (&fusion.component, fusion.settings));
+        let shared = self.linkers.of(&self.config, settings)?;
+        let misfit = |error| LoadError::Shape { path: source.path.clone(), source: error };
+        if fusion.is_none() && plan.parts[0].leads.is_empty() {
+            return shared.instantiate_pre(component).map_err(misfit);
+        }
+        let mut linker = shared.clone();
+        linker.allow_shadowing(true);
+        for planned in &plan.parts {
+            if planned.part != Part::FIRST {
+                let mut linking = Linking::new(&mut linker, planned.part);
+                self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
+            }
+            for lead in &planned.leads {
+                let target = &live.members[&lead.target];
+                let leads = shim::Leads {
+                    import: &planned.part.name(&lead.import),
+                    slot: &target.slot,
+                    callee: &target.prepared.component,
+                    export: &lead.export,
+                    terms: &lead.terms,
+                };
+                let refused = |why| shape(&planned.name, &lead.target, why);
+                shim::define(&mut linker, component, &leads).map_err(refused)?;
+            }
+        }
+        linker.instantiate_pre(component).map_err(misfit)
+    }
+
+    /// What all parts are bound to; the first one by these links.
+    async fn bound(&self, live: &Live, plan: &Plan, first: &OpenLinks) -> Result<Bound, LoadError> {
+        let capabilities = &self.config.capabilities;
+        let mut others = Vec::new();
+        for part in &plan.parts[1..] {
+            others.push(Arc::new(capabilities.bind(&part.name, &self.open_links(live, part).await?)));
+        }
+        Ok(capabilities.bind(&plan.parts[0].name, first).fused_with(others))
+    }
+
+    /// The open links of a component, with those to what the host has by itself where nobody put one.
+    async fn open_links(&self, live: &Live, part: &PlannedPart) -> Result<OpenLinks, LoadError> {
+        let name = &part.name;
+        let leads_elsewhere =
+            |import: &&String| part.joined.contains(import) || part.leads.iter().any(|lead| lead.import == **import);
+        let imports = &live.members[name].prepared.imports;
+        let imports: Vec<_> = imports.iter().filter(|import| !leads_elsewhere(import)).cloned().collect();
+        let mut all = OpenLinks::new();
+        for capability in self.config.capabilities.imported_by(&imports) {
+            let is_of = |link: &&Link| matches!(&link.target, Target::Capability { capability: it, .. } if it == capability.name());
+            let put = live.table.of(name).filter(is_of);
+            let mut open: Vec<_> = put.filter_map(|link| live.open_link(link)).collect();
+            if open.iter().all(|link| !link.name.is_default()) {
+                let default = self.config.capabilities.open_default(capability).await;
+                open.push(default.map_err(|source| LoadError::Open { component: name.clone(), source })?);
+            }
+            all.insert(capability.name(), open);
+        }
+        Ok(all)
+    }
+}
+
+/// Why there is no plan.
+enum NotPlanned {
+    Load(LoadError),
+    Fused(NotFused),
+}
+
+impl From<NotFused> for NotPlanned {
+    fn from(error: NotFused) -> Self {
+        Self::Fused(error)
+    }
+}
+
+fn shape(source: &ComponentName, target: &ComponentName, why: String) -> LinkError {
+    LinkError::Shape { link_source: source.clone(), target: Target::Component(target.clone()), why }
+}
+
+// === impl Linkers ===
+
+impl Linkers {
+    fn of(&self, config: &WorldConfig, settings: Settings) -> Result<&Linker<State>, LoadError> {
+        let cell = &self.made[settings.kind()];
+        if let Some(linker) = cell.get() {
+            return Ok(linker);
+        }
+        let engine = config.engines.engine(settings).map_err(|error| match error {
+            engine::PrepareError::Engine(error) => LoadError::Engine(error),
+            other => LoadError::Engine(wasmtime::Error::new(other)),
+        })?;
+        let mut linker = config.capabilities.linker(engine, settings).map_err(LoadError::Engine)?;
+        engine::drop_streams_at_once(&mut linker).map_err(LoadError::Engine)?;
+        Ok(cell.get_or_init(|| linker))
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::{Bus, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
-use http_capability::{Counts, Plane, PlaneConfig, PlaneCounts, Reuse};
+use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use model::LinkPut;
 use route::RouteError;
 use rt::{Activity, Task, Ticker};
@@ -25,7 +25,9 @@ pub struct HostConfig {
     /// What it runs.
     pub sources: Vec<Source>,
     /// Where it listens for HTTP.
-    pub http: SocketAddr,
+    pub http: Option<SocketAddr>,
+    /// The address to listen on for encrypted connections, if any.
+    pub https: Option<HttpsConfig>,
     /// Where it listens for NATS clients, such as commands in a second terminal; nowhere without.
     pub bus: Option<BusConfig>,
     /// How programs are compiled and instances laid out.
@@ -44,6 +46,15 @@ pub struct HostConfig {
     pub size_max: ByteSize,
 }
 
+/// Where a host listens for encrypted connections, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpsConfig {
+    /// The address.
+    pub address: SocketAddr,
+    /// The certificate and its key.
+    pub files: TlsFiles,
+}
+
 /// Where a host listens for NATS clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BusConfig {
@@ -56,6 +67,7 @@ pub struct BusConfig {
 /// A host that is serving.
 pub struct Running {
     plane: Plane,
+    schemes: Vec<&'static str>,
     world: Arc<World>,
     _control: Control,
     loopback: Option<Loopback>,
@@ -103,6 +115,9 @@ pub enum HostError {
     /// Two components at one path.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// It cannot be shown who it is.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address is taken.
     #[error("cannot listen on {address}: {}", holder.as_ref().map_or("it is in use".to_owned(), |holder| format!("{holder} listens there")))]
     AddressInUse {
@@ -135,6 +150,7 @@ impl Explain for HostError {
             Self::Load(errors) => errors.first().map_or(Code::E0203, Explain::code),
             Self::SameName { .. } => Code::E0302,
             Self::Route(error) => error.code(),
+            Self::Tls(error) => error.code(),
             Self::AddressInUse { .. } | Self::Listen { .. } => Code::E0301,
             Self::Bus(error) => error.code(),
             Self::Threads(_) => Code::E0209,
@@ -148,7 +164,8 @@ impl Running {
     /// Loads all components, links them and begins to serve them. Called within the control plane's runtime.
     pub async fn start(config: HostConfig) -> Result<Self, HostError> {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
-        let listener = listen(config.http)?;
+        let doors = doors(config.http, config.https)?;
+        let schemes = doors.iter().map(|door| if door.tls.is_some() { "https" } else { "http" }).collect();
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
@@ -164,7 +181,7 @@ impl Running {
         let loading = Loading { engines: &engines, size_max: config.size_max };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
-        let plane = Plane::start(&config.plane, listener, world.routes().await?).map_err(HostError::Threads)?;
+        let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
         world.publish_to(plane.publisher());
         let (control, loopback) = listen_on_bus(&world, config.bus).await?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
@@ -174,12 +191,12 @@ impl Running {
                 tokio::join!(world.keep_opening(), world.keep_fresh());
             }
         });
-        Ok(Self { plane, world, _control: control, loopback, _upkeep: upkeep, _ticker: ticker })
+        Ok(Self { plane, schemes, world, _control: control, loopback, _upkeep: upkeep, _ticker: ticker })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.plane.address()
+    /// Where it listens for clients: each address with its scheme, `http` or `https`.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.schemes.iter().copied().zip(self.plane.addresses().iter().copied())
     }
 
     /// Where its bus listens.
@@ -258,6 +275,18 @@ fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
         std::io::ErrorKind::AddrInUse => HostError::AddressInUse { address, holder: holder_of(address) },
         _ => HostError::Listen { address, source },
     })
+}
+
+/// The sockets for clients.
+fn doors(http: Option<SocketAddr>, https: Option<HttpsConfig>) -> Result<Vec<Door>, HostError> {
+    let mut doors = Vec::new();
+    if let Some(address) = http {
+        doors.push(Door { listener: listen(address)?, tls: None });
+    }
+    if let Some(HttpsConfig { address, files }) = https {
+        doors.push(Door { listener: listen(address)?, tls: Some(Arc::new(Tls::open(files)?)) });
+    }
+    Ok(doors)
 }
 
 /// Loads all components: first those that need no other, then those that import what others export.

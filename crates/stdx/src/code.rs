@@ -77,6 +77,7 @@ codes! {
     E0301 World "Stop the program that listens there, or choose another address with --http."
     E0302 You "Give each component a name and a path of its own, as in --route /shop=shop.wasm."
     E0303 You "Give a component that exports wasi:http/incoming-handler or wasi:http/handler; `wattle run` starts a command, `wattle call` calls a function."
+    E0304 You "Name a certificate and its key as PEM files that this process can read: --tls-cert cert.pem --tls-key key.pem."
     E0401 World "Check that the folder named with --data is writable, has room and is not damaged; a copy of an older state can be put in its place."
     E0402 World "Another process uses these data: stop it, or name another folder with --data."
     E0403 You "Correct the setting: --config takes NAME=VALUE, and a configuration file is TOML, JSON or lines of NAME=VALUE."

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::{Layout, Limits};
-use host::{BusConfig, HostConfig, HostError, Running, Source};
-use http_capability::{PlaneConfig, Reuse};
+use host::{BusConfig, HostConfig, HostError, HttpsConfig, Running, Source};
+use http_capability::{PlaneConfig, Reuse, TlsFiles};
 use model::{ComponentName, LinkPut};
 use route::Prefix;
 use serde_json::json;
@@ -29,13 +29,22 @@ pub(crate) struct Up {
     /// Serves FILE at PATH and below (can be given several times)
     #[arg(long, value_name = "PATH=FILE")]
     route: Vec<String>,
-    /// The address to listen on
+    /// The address to listen on; `off` for none, where there is --https
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
-    http: SocketAddr,
+    http: ListenAddress,
+    /// The address to listen on for encrypted connections, of HTTP/1.1 and HTTP/2
+    #[arg(long, value_name = "ADDR", requires = "tls_cert", requires = "tls_key")]
+    https: Option<SocketAddr>,
+    /// The certificate to show there, and those that lead to its authority: a PEM file, read again when it changes
+    #[arg(long, value_name = "FILE", requires = "https")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key: a PEM file, read again when it changes
+    #[arg(long, value_name = "FILE", requires = "https")]
+    tls_key: Option<PathBuf>,
     /// The address at which NATS clients reach this host's bus, such as `wattle link` in a second terminal; `off` for none
     /// [default: 127.0.0.1:4222, and none where that is in use]
     #[arg(long, value_name = "ADDR")]
-    bus: Option<BusAddress>,
+    bus: Option<ListenAddress>,
     /// Links a component otherwise than by default, as `wattle link put` does: SOURCE=TARGET[,SETTING=VALUE]..., where contract=,
     /// name= and terms= say more of the link (can be given several times)
     #[arg(long, value_name = "LINK")]
@@ -55,9 +64,9 @@ pub(crate) struct Up {
     drain: u64,
 }
 
-/// Where the bus listens, if it does.
+/// Where something listens, if it does.
 #[derive(Debug, Clone, Copy)]
-enum BusAddress {
+enum ListenAddress {
     At(SocketAddr),
     Off,
 }
@@ -119,11 +128,21 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         request_body: up.limits.max_body,
         ..Limits::default()
     };
+    let https = match (up.https, up.tls_cert, up.tls_key) {
+        (Some(address), Some(certificate), Some(key)) => {
+            Some(HttpsConfig { address, files: TlsFiles { certificate, key } })
+        }
+        _ => None,
+    };
+    if up.http.address().is_none() && https.is_none() {
+        return Err(Failure::new(Code::E0301, "nothing would be listened on: with --http off there has to be --https"));
+    }
     let layout = Layout::Pooled { instances: up.limits.instances_total };
     let cores = up.threads.map_or_else(rt::cores_available, usize::from);
     Ok(HostConfig {
         sources,
-        http: up.http,
+        http: up.http.address(),
+        https,
         engines: common.engines(layout),
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
@@ -136,11 +155,11 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
 }
 
 /// Where the bus listens.
-fn bus(address: Option<BusAddress>) -> Option<BusConfig> {
+fn bus(address: Option<ListenAddress>) -> Option<BusConfig> {
     match address {
         None => Some(BusConfig { address: ([127, 0, 0, 1], 4222).into(), may_be_missing: true }),
-        Some(BusAddress::At(address)) => Some(BusConfig { address, may_be_missing: false }),
-        Some(BusAddress::Off) => None,
+        Some(ListenAddress::At(address)) => Some(BusConfig { address, may_be_missing: false }),
+        Some(ListenAddress::Off) => None,
     }
 }
 
@@ -180,7 +199,8 @@ fn name_of(path: &Path) -> ComponentName {
 
 /// Prints what is served, each import with what it is linked to, and the address.
 async fn show(running: &Running, output: Output) {
-    let url = format!("http://{}", running.address());
+    let urls: Vec<_> = running.addresses().map(|(scheme, address)| format!("{scheme}://{address}")).collect();
+    let url = urls.first().map_or("", String::as_str);
     for component in running.components().await {
         let anatomy = &component.anatomy;
         let patterns: Vec<_> = anatomy.patterns().iter().map(|pattern| pattern.as_str()).collect();
@@ -210,6 +230,9 @@ async fn show(running: &Running, output: Output) {
     if let Some(address) = running.bus_address() {
         let url = format!("nats://{address}");
         output.print(&format!("bus on {url}"), &json!({ "bus": url }));
+    }
+    for further in urls.iter().skip(1) {
+        output.print(&format!("listening on {further}"), &json!({ "listening_too": further }));
     }
     output.print(&format!("listening on {url} (Ctrl-C stops)"), &json!({ "listening": url }));
 }
@@ -262,9 +285,18 @@ async fn stop(running: Running, patience: Duration, output: Output) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-// === impl BusAddress ===
+// === impl ListenAddress ===
 
-impl FromStr for BusAddress {
+impl ListenAddress {
+    fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::At(address) => Some(address),
+            Self::Off => None,
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
     type Err = std::net::AddrParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

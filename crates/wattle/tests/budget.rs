@@ -93,7 +93,8 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             path: guest("hello"),
             prefix: route::Prefix::root(),
         }],
-        http: SocketAddr::from(([127, 0, 0, 1], 0)),
+        http: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        https: None,
         engines: EnginesConfig {
             compiler: Compiler::Cranelift,
             layout: Layout::Pooled { instances: 50 },
@@ -125,7 +126,8 @@ fn allocations_per_request(reuse: Option<Reuse>) -> f64 {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let _entered = runtime.enter();
     let running = host(&runtime, reuse);
-    let mut client = Client::connect(running.address());
+    let (_, address) = running.addresses().next().expect("it listens");
+    let mut client = Client::connect(address);
     client.get(200);
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     client.get(REQUESTS);

@@ -30,6 +30,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Kit {
             "stream" => stream(out, target.number("n", 3), pause(&target, 100)),
             "status" => answer(out, target.number("code", 200), ""),
             "headers" => answer(out, 200, headers(&request)),
+            "scheme" => answer(out, 200, format!("{:?}\n", request.scheme())),
             "env" => answer(out, 200, environment()),
             "files" => answer(out, 200, files()),
             "count" => answer(out, 200, format!("{}\n", count())),

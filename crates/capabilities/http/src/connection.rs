@@ -1,4 +1,4 @@
-//! This is one connection: HTTP/1.1 on it, and the time that a client may take.
+//! This is one connection: HTTP/1.1 or, where it is encrypted, HTTP/2 on it, and the time that a client may take.
 //!
 //! Timers for each request would cost more than the request. A connection notes ticks instead, and the core looks at all of
 //! its connections every [`CARE`](crate::core::CARE).
@@ -9,16 +9,20 @@
 //! 2. While a component works on a request, only the component's deadline counts.
 //! 3. Draining lets the running request end and takes no further one.
 
+mod http2;
+
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::header::HOST;
+use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -26,14 +30,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rt::{Tick, Ticker};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::answer::{AnswerBody, Refusal};
 use crate::core::{Core, Share};
-use crate::exchange::Exchange;
+use crate::exchange::{Asked, Exchange};
 use crate::pool::Place;
 use crate::request::limited;
 use crate::served::Outcome;
+use crate::tls::HTTP_2;
 
 /// A client has so long for the head of a request, from its first byte.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -43,6 +51,12 @@ const BUFFER_MIN: usize = 8 << 10;
 
 /// A head and a body of together so many bytes are copied into one piece: the kernel takes that more quickly than two.
 const TOGETHER_MAX: usize = 1024;
+
+/// Requests that one connection of HTTP/2 may have at once.
+const STREAMS_MAX: u32 = 128;
+
+/// Bytes of a request's body that wait for the component, of one request of HTTP/2, and of all on its connection.
+const WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
 
 /// A connection on which nothing moves is closed after so long.
 const IDLE_TIME: Duration = Duration::from_secs(75);
@@ -54,6 +68,8 @@ pub(crate) struct Link {
     since: Cell<Tick>,
     is_closing: Cell<bool>,
     is_cut: Cell<bool>,
+    /// Whether it is one request among others: then it has to end soon after its deadline, read or not.
+    is_one_of_many: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -61,16 +77,32 @@ pub(crate) struct Link {
 enum Phase {
     /// Between requests, or sending what is left of an answer.
     Open,
-    /// A head has begun to arrive.
+    /// A head has begun to arrive, or an answer whose time is over is taken: that has to end soon.
     Head,
     /// A component works, until this deadline.
     Working(Tick),
 }
 
+/// A client that has connected.
+pub(crate) struct Arrival {
+    pub(crate) stream: std::net::TcpStream,
+    /// What the connection is encrypted with.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
 /// A socket that notes when something moved on it.
-struct Socket {
-    stream: TokioIo<TcpStream>,
+struct Socket<S> {
+    stream: TokioIo<S>,
     link: Rc<Link>,
+    /// Whether what arrives is the head of one request, which has to be complete in time.
+    is_serial: bool,
+}
+
+/// A connection among those of its core, until it is dropped.
+struct Listed {
+    core: Rc<Core>,
+    link: Rc<Link>,
+    key: usize,
 }
 
 /// The answer to one request: the component's, or a refusal.
@@ -80,13 +112,38 @@ struct Answering {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, head_max: usize) {
-    let link = Rc::new(Link::new());
-    let key = core.connections.borrow_mut().insert(link.clone());
-    let socket = Socket { stream: TokioIo::new(stream), link: link.clone() };
+pub(crate) async fn serve(core: Rc<Core>, arrival: Arrival, head_max: usize) {
+    let listed = Listed::new(&core);
+    match (TcpStream::from_std(arrival.stream), arrival.tls) {
+        (Ok(stream), None) => speak_http1(&listed, stream, (head_max, Scheme::HTTP)).await,
+        (Ok(stream), Some(tls)) => speak_encrypted(&listed, stream, (head_max, tls)).await,
+        (Err(error), _) => tracing::warn!(%error, "a connection was lost on its way to its core"),
+    }
+    core.share().connections.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Agrees with the client on keys and on a version of HTTP. That has as long as the head of a request.
+async fn speak_encrypted(listed: &Listed, stream: TcpStream, (head_max, tls): (usize, Arc<ServerConfig>)) {
+    listed.link.received();
+    let mut handshake = pin!(TlsAcceptor::from(tls).accept(stream));
+    let Some(Ok(stream)) = listed.link.until_cut(|cx| handshake.as_mut().poll(cx)).await else { return };
+    listed.link.open();
+    match stream.get_ref().1.alpn_protocol() {
+        Some(HTTP_2) => http2::speak(listed, stream, head_max).await,
+        _ => speak_http1(listed, stream, (head_max, Scheme::HTTPS)).await,
+    }
+}
+
+async fn speak_http1<S: AsyncRead + AsyncWrite + Unpin>(
+    listed: &Listed,
+    stream: S,
+    (head_max, scheme): (usize, Scheme),
+) {
+    let Listed { core, link, .. } = listed;
+    let socket = Socket { stream: TokioIo::new(stream), link: link.clone(), is_serial: true };
     let service = {
         let (core, link) = (core.clone(), link.clone());
-        service_fn(move |request| answer(&core, &link, request))
+        service_fn(move |request| answer(&core, &link, (request, scheme.clone())))
     };
     let http = http1::Builder::new()
         .max_header_size(head_max)
@@ -95,27 +152,20 @@ pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, head_max: usize) {
         .serve_connection(socket, service);
     let mut http = pin!(http);
     let mut is_closing = false;
-    let ended = std::future::poll_fn(|cx| {
-        link.remember(cx);
-        if link.is_cut.get() {
-            return Poll::Ready(Ok(()));
-        }
+    let ended = link.until_cut(|cx| {
         if link.is_closing.get() && !is_closing {
             is_closing = true;
             http.as_mut().graceful_shutdown();
         }
         http.as_mut().poll(cx)
-    })
-    .await;
-    if ended.is_err_and(|error| error.is_parse_too_large()) {
+    });
+    if ended.await.is_some_and(|ended| ended.is_err_and(|error| error.is_parse_too_large())) {
         Share::add(&core.share().head_too_large);
     }
-    core.connections.borrow_mut().remove(key);
-    core.share().connections.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Begins to answer one request. What is awaited holds nothing of the request: hyper moves it about.
-fn answer(core: &Rc<Core>, link: &Rc<Link>, request: Request<Incoming>) -> Answering {
+fn answer(core: &Rc<Core>, link: &Rc<Link>, request: (Request<Incoming>, Scheme)) -> Answering {
     Ticker::wake();
     let begun = begin(core, request);
     if let Ok(exchange) = &begun {
@@ -125,7 +175,7 @@ fn answer(core: &Rc<Core>, link: &Rc<Link>, request: Request<Incoming>) -> Answe
 }
 
 /// Everything that is decided before a component runs.
-fn begin(core: &Rc<Core>, request: Request<Incoming>) -> Result<Exchange, Refusal> {
+fn begin(core: &Rc<Core>, (request, scheme): (Request<Incoming>, Scheme)) -> Result<Exchange, Refusal> {
     if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
         return Err(Refusal::NoHost);
     }
@@ -145,7 +195,8 @@ fn begin(core: &Rc<Core>, request: Request<Incoming>) -> Result<Exchange, Refusa
     if let Some(keeper) = pool.keeper() {
         core.spawn(keeper);
     }
-    Ok(Exchange::start(core.clone(), pool, place, (Request::from_parts(parts, body), overflow)))
+    let asked = Asked { request: Request::from_parts(parts, body), overflow, scheme };
+    Ok(Exchange::start(core.clone(), pool, place, asked))
 }
 
 /// The slices as one, where they fit into `room`.
@@ -167,8 +218,18 @@ impl Link {
             since: Cell::new(Tick::now()),
             is_closing: Cell::new(false),
             is_cut: Cell::new(false),
+            is_one_of_many: Cell::new(false),
             waker: RefCell::default(),
         }
+    }
+
+    /// Lets `poll` run until it is ready or the connection is cut.
+    async fn until_cut<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        std::future::poll_fn(|cx| {
+            self.remember(cx);
+            if self.is_cut.get() { Poll::Ready(None) } else { poll(cx).map(Some) }
+        })
+        .await
     }
 
     /// Ends the connection after the request that runs on it.
@@ -185,6 +246,9 @@ impl Link {
             Phase::Working(deadline) if now >= deadline => {
                 // Once a streamed answer is cut off the connection is an open one again.
                 self.open();
+                if self.is_one_of_many.get() {
+                    self.phase.set(Phase::Head);
+                }
                 self.wake();
             }
             Phase::Head if quiet >= HEAD_TIME => self.cut(),
@@ -223,6 +287,22 @@ impl Link {
     }
 }
 
+// === impl Listed ===
+
+impl Listed {
+    fn new(core: &Rc<Core>) -> Self {
+        let link = Rc::new(Link::new());
+        let key = core.connections.borrow_mut().insert(link.clone());
+        Self { core: core.clone(), link, key }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.core.connections.borrow_mut().remove(self.key);
+    }
+}
+
 // === impl Answering ===
 
 impl Future for Answering {
@@ -247,17 +327,19 @@ impl Future for Answering {
 
 // === impl Socket ===
 
-impl Read for Socket {
+impl<S: AsyncRead + Unpin> Read for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.link.received();
+        match self.is_serial {
+            true if read.is_ready() => self.link.received(),
+            false if read.is_ready() => self.link.since.set(Tick::now()),
+            _ => {}
         }
         read
     }
 }
 
-impl Write for Socket {
+impl<S: AsyncWrite + Unpin> Write for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.noted(written)
@@ -289,7 +371,7 @@ impl Write for Socket {
     }
 }
 
-impl Socket {
+impl<S> Socket<S> {
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.link.since.set(Tick::now());

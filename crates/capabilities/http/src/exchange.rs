@@ -19,6 +19,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use engine::Failure;
+use http::uri::Scheme;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use rt::{TICK, Tick};
@@ -44,8 +45,17 @@ pub(crate) type Run = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 /// What a component is given for one request.
 pub(crate) struct Call {
     pub(crate) request: Request<LimitedBody>,
+    /// Whether it came encrypted.
+    pub(crate) scheme: Scheme,
     pub(crate) deadline: Tick,
     pub(crate) answer: oneshot::Sender<Answered>,
+}
+
+/// A request that was taken.
+pub(crate) struct Asked {
+    pub(crate) request: Request<LimitedBody>,
+    pub(crate) overflow: Overflow,
+    pub(crate) scheme: Scheme,
 }
 
 /// A request that a component is working on.
@@ -82,16 +92,11 @@ enum Collected {
 
 impl Exchange {
     /// Hands the request to the component. Nothing runs until the exchange is polled.
-    pub(crate) fn start(
-        core: Rc<Core>,
-        pool: Rc<Pool>,
-        place: Place,
-        request: (Request<LimitedBody>, Overflow),
-    ) -> Self {
-        let (request, overflow) = request;
+    pub(crate) fn start(core: Rc<Core>, pool: Rc<Pool>, place: Place, asked: Asked) -> Self {
+        let Asked { request, overflow, scheme } = asked;
         let deadline = Tick::now().after(pool.served.limits.timeout);
         let (answer, answered) = oneshot::channel();
-        let call = Call { request, deadline, answer };
+        let call = Call { request, scheme, deadline, answer };
         let (run, body_taken): (Run, _) = match &pool.served.handler {
             Handler::P2(_) => (Box::pin(p2::run(pool.clone(), call)), None),
             Handler::P3(_) => {

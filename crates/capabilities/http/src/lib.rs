@@ -24,6 +24,8 @@ mod plane;
 mod pool;
 mod request;
 mod served;
+mod tls;
 
-pub use plane::{Plane, PlaneActivity, PlaneConfig, PlaneCounts, Publisher};
+pub use plane::{Door, Plane, PlaneActivity, PlaneConfig, PlaneCounts, Publisher};
 pub use served::{Counts, Handler, NewState, NotAHandler, Outcome, Reuse, Served, ServedParts};
+pub use tls::{Tls, TlsError, TlsFiles};

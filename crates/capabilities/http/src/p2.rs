@@ -23,10 +23,11 @@ pub(crate) async fn run(pool: Rc<Pool>, call: Call) -> Result<(), Failure> {
 
 async fn handle(instance: &mut Instance<wasmtime_wasi_http::p2::bindings::Proxy>, call: Call) -> wasmtime::Result<()> {
     let Instance { store, handler, .. } = instance;
-    let mut http = store.data_mut().http();
-    let request = http.new_incoming_request(Scheme::Http, call.request)?;
+    let mut context = store.data_mut().http();
+    let scheme = if call.scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http };
+    let request = context.new_incoming_request(scheme, call.request)?;
     let answer = call.answer;
-    let outparam = http.new_response_outparam_from_callback(move |answered| {
+    let outparam = context.new_response_outparam_from_callback(move |answered| {
         // Whoever waited for the answer may be gone.
         drop(answer.send(answered.map_err(|error| format!("{error:?}"))));
     })?;

@@ -24,9 +24,18 @@ use stdx::ByteSize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use crate::connection;
+use crate::connection::{self, Arrival};
 use crate::core::{CARE, Core, Share};
 use crate::served::Served;
+use crate::tls::Tls;
+
+/// Where clients connect.
+pub struct Door {
+    /// The socket.
+    pub listener: std::net::TcpListener,
+    /// Where connections are encrypted: with what.
+    pub tls: Option<Arc<Tls>>,
+}
 
 /// How the data plane is set up.
 #[derive(Debug, Clone)]
@@ -45,8 +54,8 @@ pub struct Plane {
     shares: Arc<[Share]>,
     routes: Arc<ArcSwap<Routes<Arc<Served>>>>,
     phase: watch::Sender<Phase>,
-    acceptor: Task,
-    address: SocketAddr,
+    acceptors: Vec<Task>,
+    addresses: Vec<SocketAddr>,
 }
 
 /// What happened on the data plane beside the requests of components.
@@ -66,6 +75,13 @@ pub struct PlaneActivity(Arc<[Share]>);
 #[derive(Clone)]
 pub struct Publisher(Arc<ArcSwap<Routes<Arc<Served>>>>);
 
+/// Where connections are given to cores.
+struct Reception {
+    cores: Vec<mpsc::Sender<Arrival>>,
+    shares: Arc<[Share]>,
+    connections_max: usize,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
@@ -84,15 +100,8 @@ impl Default for PlaneConfig {
 // === impl Plane ===
 
 impl Plane {
-    /// Starts serving `routes` on `listener`. Called within the control plane's runtime.
-    pub fn start(
-        config: &PlaneConfig,
-        listener: std::net::TcpListener,
-        routes: Routes<Arc<Served>>,
-    ) -> std::io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let listener = TcpListener::from_std(listener)?;
+    /// Starts serving `routes` at these doors. Called within the control plane's runtime.
+    pub fn start(config: &PlaneConfig, doors: Vec<Door>, routes: Routes<Arc<Served>>) -> std::io::Result<Self> {
         let shares: Arc<[Share]> = (0..config.cores).map(|_| Share::default()).collect();
         let routes = Arc::new(ArcSwap::from_pointee(routes));
         let (phase, phases) = watch::channel(Phase::Serving);
@@ -101,18 +110,26 @@ impl Plane {
         let head_max = config.request_head.as_usize();
         let cores = {
             let (shares, routes, phases) = (shares.clone(), routes.clone(), phases.clone());
-            Cores::spawn("data", receivers, move |index, streams| {
+            Cores::spawn("data", receivers, move |index, arrivals| {
                 let core = Rc::new(Core::new(index, shares.clone(), routes.clone()));
-                run(core, streams, phases.clone(), head_max)
+                run(core, arrivals, phases.clone(), head_max)
             })?
         };
-        let acceptor = Task::spawn(accept(listener, senders, shares.clone(), config.connections_max));
-        Ok(Self { cores, shares, routes, phase, acceptor, address })
+        let addresses = doors.iter().map(|door| door.listener.local_addr()).collect::<Result<_, _>>()?;
+        let reception = Reception { cores: senders, shares: shares.clone(), connections_max: config.connections_max };
+        let reception = Arc::new(reception);
+        let open = |door: Door| {
+            door.listener.set_nonblocking(true)?;
+            let listener = TcpListener::from_std(door.listener)?;
+            Ok(Task::spawn(reception.clone().accept(listener, door.tls)))
+        };
+        let acceptors = doors.into_iter().map(open).collect::<std::io::Result<_>>()?;
+        Ok(Self { cores, shares, routes, phase, acceptors, addresses })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it listens: the address of each door.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Where other routes are published.
@@ -133,7 +150,7 @@ impl Plane {
     /// Stops accepting, lets running requests end for at most `patience`, and ends. Says whether all of them ended,
     /// and what happened beside the requests of components.
     pub async fn drain(self, patience: Duration) -> (bool, PlaneCounts) {
-        drop(self.acceptor);
+        drop(self.acceptors);
         self.phase.send_replace(Phase::Draining);
         let mut cores = tokio::task::spawn_blocking(|| self.cores.join());
         let in_time = tokio::time::timeout(patience, &mut cores).await;
@@ -171,31 +188,42 @@ impl PlaneActivity {
     }
 }
 
-/// Gives each connection to the core that has the fewest.
-async fn accept(
-    listener: TcpListener,
-    cores: Vec<mpsc::Sender<std::net::TcpStream>>,
-    shares: Arc<[Share]>,
-    connections_max: usize,
-) {
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Most often there is no descriptor left: waiting lets others be closed.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(CARE).await;
-                continue;
+// === impl Reception ===
+
+impl Reception {
+    /// Gives each connection to the core that has the fewest.
+    async fn accept(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
+        let renewing = async {
+            match &tls {
+                Some(tls) => tls.keep_fresh().await,
+                None => std::future::pending().await,
             }
         };
+        let accepting = async {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => self.receive(stream, tls.as_deref()),
+                    Err(error) => {
+                        // Most often there is no descriptor left: waiting lets others be closed.
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(CARE).await;
+                    }
+                }
+            }
+        };
+        tokio::join!(accepting, renewing);
+    }
+
+    fn receive(&self, stream: TcpStream, tls: Option<&Tls>) {
+        let Self { cores, shares, connections_max } = self;
         let open: usize = shares.iter().map(|share| share.connections.load(Ordering::Relaxed)).sum();
-        if open >= connections_max {
-            continue;
+        if open >= *connections_max {
+            return;
         }
         let fewest = (0..cores.len()).min_by_key(|core| shares[*core].connections.load(Ordering::Relaxed));
-        let (Some(core), Ok(stream)) = (fewest, unhook(stream)) else { continue };
+        let (Some(core), Ok(stream)) = (fewest, unhook(stream)) else { return };
         shares[core].connections.fetch_add(1, Ordering::Relaxed);
-        if cores[core].try_send(stream).is_err() {
+        if cores[core].try_send(Arrival { stream, tls: tls.map(Tls::current) }).is_err() {
             // The core is a thousand connections behind: closing this one is the kindest that is left.
             shares[core].connections.fetch_sub(1, Ordering::Relaxed);
         }
@@ -211,7 +239,7 @@ fn unhook(stream: TcpStream) -> std::io::Result<std::net::TcpStream> {
 /// The life of a core.
 async fn run(
     core: Rc<Core>,
-    mut streams: mpsc::Receiver<std::net::TcpStream>,
+    mut arrivals: mpsc::Receiver<Arrival>,
     mut phases: watch::Receiver<Phase>,
     head_max: usize,
 ) {
@@ -219,13 +247,7 @@ async fn run(
     care.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            Some(stream) = streams.recv() => match TcpStream::from_std(stream) {
-                Ok(stream) => core.spawn(connection::serve(core.clone(), stream, head_max)),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was lost on its way to its core");
-                    core.share().connections.fetch_sub(1, Ordering::Relaxed);
-                }
-            },
+            Some(arrival) = arrivals.recv() => core.spawn(connection::serve(core.clone(), arrival, head_max)),
             _ = care.tick() => core.tick(),
             _ = phases.changed() => {}
         }

@@ -21,6 +21,7 @@ mod run;
 mod serve;
 mod settings;
 mod swap;
+mod tls;
 
 use testkit::{Connection, Up, Wattle, eventually, request};
 

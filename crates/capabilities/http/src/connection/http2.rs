@@ -1,0 +1,119 @@
+//! HTTP/2 on one connection: several requests at once, each a task of the core.
+//!
+//! # Invariants
+//!
+//! 1. A request has a [`Link`] of its own among those that the core looks at. What does not end by its deadline, since nobody
+//!    takes the answer, is cut off soon after.
+//! 2. The connection itself is idle only while it has no request.
+//! 3. What a client may have going on is bounded: requests, their heads, bodies that wait, requests that it takes back.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+
+use http::Request;
+use http::uri::Scheme;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rt::Tick;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::{Answering, Link, Listed, Phase, STREAMS_MAX, Socket, WINDOWS, answer};
+use crate::core::Core;
+
+/// Bytes of an answer that wait for one client to take them.
+const SEND_MAX: usize = 128 << 10;
+
+/// The requests of one connection.
+#[derive(Clone)]
+struct Requests(Rc<Inner>);
+
+struct Inner {
+    core: Rc<Core>,
+    connection: Rc<Link>,
+    running: Cell<usize>,
+    /// Of the request that was taken last: the library lets its task begin right after.
+    begun: RefCell<Option<Running>>,
+}
+
+/// One request, until it is dropped.
+struct Running {
+    listed: Listed,
+    requests: Rc<Inner>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn speak(listed: &Listed, stream: TlsStream<TcpStream>, head_max: usize) {
+    let Listed { core, link, .. } = listed;
+    let socket = Socket { stream: TokioIo::new(stream), link: link.clone(), is_serial: false };
+    let requests = Requests(Rc::new(Inner {
+        core: core.clone(),
+        connection: link.clone(),
+        running: Cell::new(0),
+        begun: RefCell::default(),
+    }));
+    let service = {
+        let requests = requests.clone();
+        service_fn(move |request| requests.begin(request))
+    };
+    let http = http2::Builder::new(requests)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(u32::try_from(head_max).unwrap_or(u32::MAX))
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_MAX)
+        .serve_connection(socket, service);
+    let mut http = pin!(http);
+    let mut is_closing = false;
+    let ended = link.until_cut(|cx| {
+        if link.is_closing.get() && !is_closing {
+            is_closing = true;
+            http.as_mut().graceful_shutdown();
+        }
+        http.as_mut().poll(cx)
+    });
+    if let Some(Err(error)) = ended.await {
+        tracing::debug!(%error, "a connection of HTTP/2 ended");
+    }
+}
+
+// === impl Requests ===
+
+impl Requests {
+    fn begin(&self, request: Request<Incoming>) -> Answering {
+        let Inner { core, connection, running, begun } = &*self.0;
+        let listed = Listed::new(core);
+        listed.link.is_one_of_many.set(true);
+        running.set(running.get() + 1);
+        connection.phase.set(Phase::Working(Tick::NEVER));
+        let answering = answer(core, &listed.link, (request, Scheme::HTTPS));
+        begun.replace(Some(Running { listed, requests: self.0.clone() }));
+        answering
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Requests {
+    fn execute(&self, task: F) {
+        let running = self.0.begun.take();
+        self.0.core.spawn(async move {
+            let Some(running) = running else { return task.await };
+            let mut task = pin!(task);
+            running.listed.link.until_cut(|cx| task.as_mut().poll(cx)).await;
+        });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Inner { running, connection, .. } = &*self.requests;
+        running.set(running.get() - 1);
+        if running.get() == 0 {
+            connection.open();
+        }
+    }
+}

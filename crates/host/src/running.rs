@@ -56,12 +56,14 @@ pub struct HttpsConfig {
 }
 
 /// Where a host listens for NATS clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BusConfig {
     /// The address.
     pub address: SocketAddr,
     /// Whether the host does without where somebody else has the address.
     pub may_be_missing: bool,
+    /// What a client has to show, if anything.
+    pub token: Option<String>,
 }
 
 /// A host that is serving.
@@ -238,7 +240,7 @@ async fn listen_on_bus(
 ) -> Result<(Control, Option<Loopback>), HostError> {
     let broker = world.broker().clone();
     let control = Control::start(world.clone(), Bus::in_process(broker.clone())).await.map_err(HostError::Bus)?;
-    let Some(BusConfig { address, may_be_missing }) = config else { return Ok((control, None)) };
+    let Some(BusConfig { address, may_be_missing, token }) = config else { return Ok((control, None)) };
     let listener = match listen(address) {
         Ok(listener) => listener,
         Err(error @ HostError::AddressInUse { .. }) if may_be_missing => {
@@ -247,7 +249,7 @@ async fn listen_on_bus(
         }
         Err(error) => return Err(error),
     };
-    let loopback = Loopback::start(listener, broker, LoopbackConfig::default());
+    let loopback = Loopback::start(listener, broker, LoopbackConfig { token, ..LoopbackConfig::default() });
     Ok((control, Some(loopback.map_err(|source| HostError::Listen { address, source })?)))
 }
 

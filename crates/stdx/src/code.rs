@@ -92,7 +92,7 @@ codes! {
     E0702 World "Try again: what was asked may still be done. `wattle link query` shows what is."
     E0703 You "Send less at once, or keep the bytes in a store and send where they are."
     E0704 You "Write a subject as words with dots between, as in orders.new: no spaces, no empty words, wildcards only to listen."
-    E0705 You "Give the address as nats://HOST:PORT, with what its server asks for: nats://USER:PASSWORD@HOST:PORT."
+    E0705 You "Give the address as nats://HOST:PORT, with what its server asks for: nats://USER:PASSWORD@HOST:PORT, or a host's token with --bus-token FILE."
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod call;
 mod inspect;
 mod link;
 mod run;
+mod token;
 mod up;
 
 #[global_allocator]

@@ -19,6 +19,7 @@ use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
 use crate::output::Output;
+use crate::token::{self, Published, TokenFlag};
 
 /// Serves components that handle HTTP, linked to what they import
 #[derive(Debug, Args)]
@@ -45,6 +46,10 @@ pub(crate) struct Up {
     /// [default: 127.0.0.1:4222, and none where that is in use]
     #[arg(long, value_name = "ADDR")]
     bus: Option<ListenAddress>,
+    /// The file of the token that clients of the bus have to show; `none` lets everybody in who can connect [default: a new
+    /// token, which `wattle link` of this user finds by itself]
+    #[arg(long, value_name = "FILE")]
+    bus_token: Option<TokenFlag>,
     /// Links a component otherwise than by default, as `wattle link put` does: SOURCE=TARGET[,SETTING=VALUE]..., where contract=,
     /// name= and terms= say more of the link (can be given several times)
     #[arg(long, value_name = "LINK")]
@@ -100,7 +105,9 @@ struct LimitFlags {
 pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
     let sources = sources(&up.files, &up.route)?;
     let patience = Duration::from_secs(up.drain);
+    let is_to_be_found = up.bus_token.is_none();
     let config = host_config(up, common, sources)?;
+    let token = config.bus.as_ref().and_then(|bus| bus.token.clone()).filter(|_| is_to_be_found);
     let cannot_start =
         |error: std::io::Error| Failure::new(Code::E0209, format!("the host cannot start its threads: {error}"));
     let runtime =
@@ -110,8 +117,10 @@ pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, F
             HostError::Load(errors) => Failure::all(&errors),
             error => error.into(),
         })?;
-        show(&running, output).await;
+        let published = leave_token(&running, token);
+        show(&running, published.as_ref(), output).await;
         stop_signal().await;
+        drop(published);
         stop(running, patience, output).await
     });
     // After a second Ctrl-C the data plane still runs; it ends with the process.
@@ -147,19 +156,37 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
         reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
-        bus: bus(up.bus),
+        bus: bus(up.bus, up.bus_token)?,
         capabilities: up.imports.capabilities()?,
         links: up.link,
         size_max: common.size_max(),
     })
 }
 
-/// Where the bus listens.
-fn bus(address: Option<ListenAddress>) -> Option<BusConfig> {
-    match address {
-        None => Some(BusConfig { address: ([127, 0, 0, 1], 4222).into(), may_be_missing: true }),
-        Some(ListenAddress::At(address)) => Some(BusConfig { address, may_be_missing: false }),
-        Some(ListenAddress::Off) => None,
+/// Where the bus listens, and what its clients have to show.
+fn bus(address: Option<ListenAddress>, token: Option<TokenFlag>) -> Result<Option<BusConfig>, Failure> {
+    let (address, may_be_missing) = match address {
+        None => (([127, 0, 0, 1], 4222).into(), true),
+        Some(ListenAddress::At(address)) => (address, false),
+        Some(ListenAddress::Off) => return Ok(None),
+    };
+    let token = match token {
+        None => Some(token::new()?),
+        Some(TokenFlag::None) => None,
+        Some(TokenFlag::File(path)) => Some(token::read(&path)?),
+    };
+    Ok(Some(BusConfig { address, may_be_missing, token }))
+}
+
+/// Leaves the token of the host's bus where `wattle link` finds it.
+fn leave_token(running: &Running, token: Option<String>) -> Option<Published> {
+    let (address, token) = (running.bus_address()?, token?);
+    match token::publish(address, token) {
+        Ok(published) => Some(published),
+        Err(error) => {
+            tracing::warn!(%error, "nobody can use the bus: its token cannot be written (--bus-token FILE names one)");
+            None
+        }
     }
 }
 
@@ -198,7 +225,7 @@ fn name_of(path: &Path) -> ComponentName {
 }
 
 /// Prints what is served, each import with what it is linked to, and the address.
-async fn show(running: &Running, output: Output) {
+async fn show(running: &Running, token: Option<&Published>, output: Output) {
     let urls: Vec<_> = running.addresses().map(|(scheme, address)| format!("{scheme}://{address}")).collect();
     let url = urls.first().map_or("", String::as_str);
     for component in running.components().await {
@@ -229,7 +256,9 @@ async fn show(running: &Running, output: Output) {
     }
     if let Some(address) = running.bus_address() {
         let url = format!("nats://{address}");
-        output.print(&format!("bus on {url}"), &json!({ "bus": url }));
+        let file = token.map(Published::path);
+        let text = file.map_or_else(String::new, |file| format!(" (its token is in {})", file.display()));
+        output.print(&format!("bus on {url}{text}"), &json!({ "bus": url, "token_file": file }));
     }
     for further in urls.iter().skip(1) {
         output.print(&format!("listening on {further}"), &json!({ "listening_too": further }));

@@ -354,3 +354,61 @@ fn a_host_starts_without_its_targets_and_links_them_when_they_are_there() {
     assert_eq!(links["links"][1]["trouble"], Value::Null);
     assert_eq!(up.stop().code, Some(0));
 }
+
+/// Another user of this machine can reach the bus, and nothing more.
+#[test]
+fn who_has_no_token_changes_nothing() {
+    let (owner, other) = (wattle(), wattle());
+    let up = till(&owner, &[]);
+    let refused = |wattle: &Wattle, more: &[&str]| {
+        let bus = up.bus();
+        let words = ["link", "put", "till", "price-2", "--nats", &bus].into_iter().chain(more.iter().copied());
+        let ended = wattle.run(words);
+        assert_eq!(ended.code, Some(65), "{}", ended.stderr);
+        ended.stderr
+    };
+    assert!(refused(&other, &[]).contains("refuses the login"));
+    let wrong = other.write("wrong", "0000\n").display().to_string();
+    let said = refused(&other, &["--bus-token", &wrong]);
+    assert!(said.contains("refuses the login") && said.contains("--bus-token") && !said.contains("0000"), "{said}");
+    assert!(refused(&other, &["--bus-token", "nothing"]).contains("cannot be read from nothing"));
+    let empty = other.write("empty", "\n").display().to_string();
+    assert!(refused(&other, &["--bus-token", &empty]).contains("it is empty"));
+    assert_eq!(sell(&up), (1, 1), "nothing has changed");
+
+    let folder = owner.home().join(".local/share/wattle/bus");
+    let files: Vec<_> =
+        std::fs::read_dir(&folder).expect("a folder").map(|file| file.expect("a file").path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    for (path, mode) in [(&folder, 0o700), (file, 0o600)] {
+        let facts = std::fs::metadata(path).expect("it is there");
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&facts.permissions()) & 0o777, mode);
+    }
+    let token = std::fs::read_to_string(file).expect("it is readable");
+    let given = other.write("given", &token).display().to_string();
+    let bus = up.bus();
+    let ended = other.run(["link", "put", "till", "price-2", "--nats", &bus, "--bus-token", &given]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(sell(&up), (2, 2));
+    let ended = up.stop();
+    assert!(!ended.stderr.contains(token.trim()) && !ended.stdout.contains(token.trim()));
+    assert!(!file.exists(), "it is gone with the host");
+}
+
+#[test]
+fn a_token_can_be_named_or_left_out() {
+    let wattle = wattle();
+    let named = wattle.write("token", "open sesame\n").display().to_string();
+    for (flag, token) in [(named.as_str(), Some(named.as_str())), ("none", None)] {
+        let up = till(&wattle, &["--bus-token".into(), flag.into()]);
+        let bus = up.bus();
+        let words = ["link", "query", "--nats", &bus].into_iter();
+        let ended = wattle.run(words.clone());
+        assert_eq!(ended.code, Some(if token.is_some() { 65 } else { 0 }), "{}", ended.stderr);
+        let ended = wattle.run(words.chain(token.into_iter().flat_map(|token| ["--bus-token", token])));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(up.stop().code, Some(0));
+    }
+    let ended = wattle.try_up([guest("till"), "--bus-token=nothing".into()]).expect_err("there is no such file");
+    assert!(ended.stderr.contains("the token of the bus cannot be read from nothing"), "{}", ended.stderr);
+}

@@ -196,6 +196,17 @@ fn a_request_whose_answer_nobody_takes_ends() {
     assert_eq!(up.stop().code, Some(0));
 }
 
+/// Lets a request go on its way, and gives it up.
+async fn ask_and_take_back<T>(request: impl Future<Output = T>) {
+    let mut request = pin!(request);
+    for _ in 0..4 {
+        if std::future::poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx).is_ready())).await {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Requests that are taken back as soon as they are made: whoever makes many of them is shown the door.
 #[test]
 fn a_flood_of_requests_that_are_taken_back_is_survived() {
@@ -212,14 +223,7 @@ fn a_flood_of_requests_that_are_taken_back_is_survived() {
                     closed += 1;
                     break;
                 }
-                let mut asked = pin!(send.send_request(asking(Method::GET, "/slow?ms=5000", b"")));
-                // So that it is on its way before it is taken back.
-                for _ in 0..4 {
-                    if std::future::poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx).is_ready())).await {
-                        break;
-                    }
-                    tokio::task::yield_now().await;
-                }
+                ask_and_take_back(send.send_request(asking(Method::GET, "/slow?ms=5000", b""))).await;
             }
             assert_eq!(up.get("/scheme").status, 200);
         }

@@ -18,6 +18,7 @@ mod p3;
 mod reuse;
 mod routes;
 mod run;
+mod secrets;
 mod serve;
 mod settings;
 mod swap;

@@ -148,10 +148,17 @@ mod tests {
     use crate::tools::{Guests, Tools};
 
     fn line(arm: Arm, links: Links) -> Option<String> {
-        let guests = Guests { hello: None, hello_p2: None, hello_p3: None, kit: None };
+        let guests = Guests { hello: None, hello_p2: None, hello_p3: None, kit: None, folder: PathBuf::new() };
         let wasmtime = Some(PathBuf::from("wasmtime"));
-        let tools =
-            Tools { wrk: None, wasmtime, wattle: Some("wattle".into()), floor: None, guests, scratch: PathBuf::new() };
+        let tools = Tools {
+            wrk: None,
+            wasmtime,
+            wattle: Some("wattle".into()),
+            floor: None,
+            redis: None,
+            guests,
+            scratch: PathBuf::new(),
+        };
         let subject = Subject { name: "hello", file: "a.wasm".into(), links };
         let launch = arm.launch(&tools, &subject, ([127, 0, 0, 1], 80).into())?;
         let arguments: Vec<_> = launch.arguments.iter().map(|argument| argument.to_string_lossy()).collect();

@@ -193,7 +193,7 @@ impl Sample {
             Figure::Rate => self.rate,
             Figure::Cores => self.cores,
             // Not of a load; a gap is printed for it.
-            Figure::Start | Figure::Memory => f64::NAN,
+            Figure::Start | Figure::Memory | Figure::Call => f64::NAN,
         }
     }
 }

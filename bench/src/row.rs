@@ -39,6 +39,8 @@ pub(crate) enum Figure {
     Memory,
     /// CPU time of the server for each second that went by.
     Cores,
+    /// Time of one call that a component makes, in nanoseconds.
+    Call,
 }
 
 /// The row of an arm, where it was measured.
@@ -85,6 +87,7 @@ impl Figure {
             Self::Start => "time",
             Self::Memory => "memory",
             Self::Cores => "CPU of the server",
+            Self::Call => "time per call",
         }
     }
 
@@ -96,6 +99,7 @@ impl Figure {
             Self::Start => "ms",
             Self::Memory => "KB",
             Self::Cores => "cores",
+            Self::Call => "ns",
         }
     }
 }

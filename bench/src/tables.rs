@@ -1,6 +1,7 @@
 //! Lists the tables: each measures one thing and gives rows.
 
 mod bodies;
+pub(crate) mod calls;
 pub(crate) mod hello;
 pub(crate) mod memory;
 pub(crate) mod neighbour;
@@ -24,13 +25,16 @@ pub(crate) enum Table {
     Memory,
     /// What a request suffers beside an endless neighbour.
     Neighbour,
+    /// One call of another component, and of a key-value store.
+    Calls,
 }
 
 // === impl Table ===
 
 impl Table {
     /// All of them, in the order in which they are measured.
-    pub(crate) const ALL: [Self; 5] = [Self::Hello, Self::Bodies, Self::Start, Self::Memory, Self::Neighbour];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Hello, Self::Bodies, Self::Start, Self::Memory, Self::Neighbour, Self::Calls];
 
     /// What `--only` calls it.
     pub(crate) const fn name(self) -> &'static str {
@@ -40,6 +44,7 @@ impl Table {
             Self::Start => "start",
             Self::Memory => "memory",
             Self::Neighbour => "neighbour",
+            Self::Calls => "calls",
         }
     }
 
@@ -51,6 +56,7 @@ impl Table {
             Self::Start => "Process start to first answer",
             Self::Memory => "Memory of idle components",
             Self::Neighbour => "Beside an endless neighbour",
+            Self::Calls => "Calls from a component",
         }
     }
 
@@ -69,6 +75,7 @@ impl Table {
             Self::Start => start::measure(bench),
             Self::Memory => memory::measure(bench),
             Self::Neighbour => neighbour::measure(bench),
+            Self::Calls => calls::measure(bench),
         }
     }
 }

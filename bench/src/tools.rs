@@ -15,6 +15,7 @@ pub(crate) struct Tools {
     pub(crate) wasmtime: Option<PathBuf>,
     pub(crate) wattle: Option<PathBuf>,
     pub(crate) floor: Option<PathBuf>,
+    pub(crate) redis: Option<PathBuf>,
     pub(crate) guests: Guests,
     /// A folder of the harness's own, emptied when it starts and gone when it ends well.
     pub(crate) scratch: PathBuf,
@@ -31,6 +32,8 @@ pub(crate) struct Guests {
     pub(crate) hello_p3: Option<PathBuf>,
     /// Rust, WASI 0.2: a body of any size, an echo, an endless loop.
     pub(crate) kit: Option<PathBuf>,
+    /// Where they and all others are.
+    pub(crate) folder: PathBuf,
 }
 
 // === impl Tools ===
@@ -49,11 +52,13 @@ impl Tools {
             wasmtime: wasmtime.or(file(target.join("bench-tools/bin/wasmtime"))).or(on_path("wasmtime")),
             wattle: file(release.join("wattle")),
             floor: file(release.join("hyper-floor")),
+            redis: file(target.join("tools/bin/redis-server")).or(on_path("redis-server")),
             guests: Guests {
                 hello: guest("hello"),
                 hello_p2: guest("hello-p2"),
                 hello_p3: guest("hello-p3"),
                 kit: guest("http-kit"),
+                folder: guests.clone(),
             },
             scratch: target.join("bench-scratch"),
         })
@@ -69,6 +74,7 @@ impl Tools {
             ("wasmtime 48", self.wasmtime.is_some(), "`tools/setup bench`, or name one in WASMTIME"),
             ("target/release/wattle", self.wattle.is_some(), build),
             ("target/release/hyper-floor", self.floor.is_some(), "`cargo build --release -p bench`"),
+            ("redis-server", self.redis.is_some(), "`tools/setup test`"),
             ("target/guests/hello.wasm", self.guests.hello.is_some(), guests),
             ("target/guests/hello-p2.wasm", self.guests.hello_p2.is_some(), guests),
             ("target/guests/hello-p3.wasm", self.guests.hello_p3.is_some(), guests),

@@ -3,7 +3,7 @@
 //! | request | does |
 //! | --- | --- |
 //! | `GET /` | lists the keys, a line each |
-//! | `GET /NAME` | the value, 404 without one; `HEAD` only asks whether it exists |
+//! | `GET /NAME?times=N` | the value, 404 without one, asked for so often; `HEAD` only asks whether it exists |
 //! | `POST /NAME?by=N` | adds to a counter (1 without `by`) and answers the sum |
 //! | `PUT /NAME`, `DELETE /NAME` | sets the value to the body, removes it |
 //! | `GET`, `PUT`, `DELETE /?many=A,B` | the same for many keys in one call |
@@ -42,7 +42,10 @@ fn respond(target: &Target, request: &IncomingRequest) -> Result<Reply, Error> {
     match (target.method.as_str(), name) {
         ("GET", "") => Ok((200, lines(&keys(&bucket)?))),
         (_, "") => Ok((405, b"give a name\n".to_vec())),
-        ("GET", _) => Ok(bucket.get(name)?.map_or((404, Vec::new()), |value| (200, value))),
+        ("GET", _) => {
+            (1..target.number("times", 1)).try_for_each(|_| bucket.get(name).map(drop))?;
+            Ok(bucket.get(name)?.map_or((404, Vec::new()), |value| (200, value)))
+        }
         ("HEAD", _) => Ok((if bucket.exists(name)? { 200 } else { 404 }, Vec::new())),
         ("POST", _) => {
             let sum = atomics::increment(&bucket, name, target.number("by", 1))?;

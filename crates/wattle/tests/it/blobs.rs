@@ -1,5 +1,7 @@
 //! The embedded blob store: what is written is read back, in pieces and after a crash, and its link is changed under load.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use testkit::Up;
@@ -68,5 +70,59 @@ fn a_blob_store_is_swapped_while_objects_are_written_and_read() {
     });
     assert_eq!(listed.iter().sum::<usize>(), written, "every object that was acknowledged is in one of the folders");
     assert!(listed.iter().all(|count| *count > 0), "both were used: {listed:?}");
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// The most memory that the host ever had, in KiB.
+fn peak(up: &Up) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", up.id())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
+    line.split_whitespace().next().and_then(|text| text.parse().ok()).expect("a number")
+}
+
+/// Sends so many blocks as one object and gets them back; each block differs from the ones around it.
+fn there_and_back(up: &Up, name: &str, blocks: usize) {
+    let mut block = noise(1 << 20);
+    let mut stream = TcpStream::connect(up.address()).expect("it listens");
+    let length = blocks * block.len();
+    let head = format!("PUT /{name} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("it is taken");
+    for number in 0..blocks {
+        block[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        if stream.write_all(&block).is_err() {
+            // The answer says why.
+            break;
+        }
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}{}", up.stderr());
+
+    let mut stream = TcpStream::connect(up.address()).expect("it listens");
+    write!(stream, "GET /{name} HTTP/1.0\r\nhost: a\r\n\r\n").expect("it is taken");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head");
+        head.push(byte[0]);
+    }
+    let mut got = vec![0; block.len()];
+    for number in 0..blocks {
+        block[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        stream.read_exact(&mut got).expect("it comes");
+        assert!(got == block, "block {number} differs");
+    }
+    assert_eq!(stream.read(&mut got).expect("an end"), 0);
+}
+
+#[test]
+fn a_large_object_takes_no_more_memory_than_a_small_one() {
+    let wattle = wattle();
+    let up = wattle.up([&*guest("blobs"), "--max-body=1GiB", "--timeout=600"]);
+    there_and_back(&up, "small", 32);
+    let before = peak(&up);
+    there_and_back(&up, "large", 512);
+    let grown = peak(&up) - before;
+    assert!(grown < 64 << 10, "{grown} KiB more for sixteen times as much");
     assert_eq!(up.stop().code, Some(0));
 }

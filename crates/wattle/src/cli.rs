@@ -126,6 +126,11 @@ pub(crate) fn data_folder() -> PathBuf {
     user_folder("XDG_DATA_HOME", ".local/share")
 }
 
+/// Where what is true of running hosts is kept.
+pub(crate) fn state_folder() -> PathBuf {
+    user_folder("XDG_STATE_HOME", ".local/state")
+}
+
 fn user_folder(variable: &str, below_home: &str) -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set(variable).or_else(|| set("HOME").map(|home| home.join(below_home)));

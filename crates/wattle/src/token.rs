@@ -1,7 +1,7 @@
 //! The token of a host's bus: who can read it can change what the host's components are linked to.
 //!
 //! ```text
-//! wattle up   ─▶ new token ─▶ DATA/bus/127.0.0.1-4222.token (for this user only) ─▶ wattle link
+//! wattle up   ─▶ new token ─▶ STATE/bus/127.0.0.1-4222.token (for this user only) ─▶ wattle link
 //! ```
 //!
 //! # Invariants
@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use stdx::Code;
 
-use crate::cli::data_folder;
+use crate::cli::state_folder;
 use crate::failure::Failure;
 
 /// Bytes of a token that nobody can guess.
@@ -96,7 +96,7 @@ pub(crate) fn publish(address: SocketAddr, token: String) -> io::Result<Publishe
 }
 
 fn path_for(address: SocketAddr) -> PathBuf {
-    data_folder().join("bus").join(format!("{}-{}.token", address.ip(), address.port()))
+    state_folder().join("bus").join(format!("{}-{}.token", address.ip(), address.port()))
 }
 
 // === impl Published ===

@@ -112,7 +112,7 @@ fn nothing_is_kept_for_a_component_that_keeps_nothing() {
     let wattle = wattle();
     let (one, two) = (wattle.up([guest("hello")]), wattle.up([guest("hello")]));
     assert_eq!((one.get("/").status, two.get("/").status), (200, 200));
-    assert!(!wattle.home().join(".local").exists());
+    assert!(!wattle.home().join(".local/share").exists());
 }
 
 /// Four clients write until the process is killed. After each restart every increment that was answered is counted, and of the

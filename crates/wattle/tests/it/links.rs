@@ -376,7 +376,7 @@ fn who_has_no_token_changes_nothing() {
     assert!(refused(&other, &["--bus-token", &empty]).contains("it is empty"));
     assert_eq!(sell(&up), (1, 1), "nothing has changed");
 
-    let folder = owner.home().join(".local/share/wattle/bus");
+    let folder = owner.home().join(".local/state/wattle/bus");
     let files: Vec<_> =
         std::fs::read_dir(&folder).expect("a folder").map(|file| file.expect("a file").path()).collect();
     let [file] = files.as_slice() else { panic!("{files:?}") };

@@ -150,16 +150,8 @@ async fn speak_http1<S: AsyncRead + AsyncWrite + Unpin>(
         .max_buf_size(head_max.max(BUFFER_MIN))
         .half_close(false)
         .serve_connection(socket, service);
-    let mut http = pin!(http);
-    let mut is_closing = false;
-    let ended = link.until_cut(|cx| {
-        if link.is_closing.get() && !is_closing {
-            is_closing = true;
-            http.as_mut().graceful_shutdown();
-        }
-        http.as_mut().poll(cx)
-    });
-    if ended.await.is_some_and(|ended| ended.is_err_and(|error| error.is_parse_too_large())) {
+    let ended = link.drive(http, |http| http.graceful_shutdown()).await;
+    if ended.is_some_and(|ended| ended.is_err_and(|error| error.is_parse_too_large())) {
         Share::add(&core.share().head_too_large);
     }
 }
@@ -228,6 +220,20 @@ impl Link {
         std::future::poll_fn(|cx| {
             self.remember(cx);
             if self.is_cut.get() { Poll::Ready(None) } else { poll(cx).map(Some) }
+        })
+        .await
+    }
+
+    /// Drives a connection to its end, or until it is cut. `wind_down` tells it once that nothing further shall begin on it.
+    async fn drive<C: Future>(&self, connection: C, wind_down: impl Fn(Pin<&mut C>)) -> Option<C::Output> {
+        let mut connection = pin!(connection);
+        let mut is_closing = false;
+        self.until_cut(|cx| {
+            if self.is_closing.get() && !is_closing {
+                is_closing = true;
+                wind_down(connection.as_mut());
+            }
+            connection.as_mut().poll(cx)
         })
         .await
     }

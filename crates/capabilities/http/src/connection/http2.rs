@@ -68,16 +68,7 @@ pub(super) async fn speak(listed: &Listed, stream: TlsStream<TcpStream>, head_ma
         .initial_connection_window_size(WINDOWS.1)
         .max_send_buf_size(SEND_MAX)
         .serve_connection(socket, service);
-    let mut http = pin!(http);
-    let mut is_closing = false;
-    let ended = link.until_cut(|cx| {
-        if link.is_closing.get() && !is_closing {
-            is_closing = true;
-            http.as_mut().graceful_shutdown();
-        }
-        http.as_mut().poll(cx)
-    });
-    if let Some(Err(error)) = ended.await {
+    if let Some(Err(error)) = link.drive(http, |http| http.graceful_shutdown()).await {
         tracing::debug!(%error, "a connection of HTTP/2 ended");
     }
 }

@@ -133,6 +133,17 @@ fn requests_of_both_versions_are_answered_on_encrypted_connections() {
         let body = crate::noise(3_000_000);
         let answer = client.send.clone().send_request(asking(Method::POST, "/echo", &body)).await.expect("an answer");
         assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), body);
+        for (method, path, expected) in [
+            (Method::HEAD, "/scheme", (200, Some("20"))),
+            (Method::HEAD, "/stream?n=2&ms=1", (200, None)),
+            (Method::GET, "/status?code=204", (204, None)),
+            (Method::GET, "/status?code=304", (304, None)),
+        ] {
+            let answer = client.send.clone().send_request(asking(method, path, b"")).await.expect("an answer");
+            let length = answer.headers().get("content-length").map(|length| length.to_str().expect("a number"));
+            assert_eq!((answer.status().as_u16(), length), expected, "{path}");
+            assert!(answer.into_body().collect().await.expect("it ends with its head").to_bytes().is_empty());
+        }
         // What fails is an answer, as it is without encryption.
         assert_eq!(get(&client, "/trap").await.expect("an answer").0, 500);
         assert_eq!(get(&client, "/nowhere").await.expect("an answer").0, 404);

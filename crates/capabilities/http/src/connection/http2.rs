@@ -12,8 +12,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
-use http::Request;
+use http::header::CONTENT_LENGTH;
 use http::uri::Scheme;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
@@ -24,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::{Answering, Link, Listed, Phase, STREAMS_MAX, Socket, WINDOWS, answer};
+use crate::answer::{AnswerBody, Chunks};
 use crate::core::Core;
 
 /// Bytes of an answer that wait for one client to take them.
@@ -59,7 +62,11 @@ pub(super) async fn speak(listed: &Listed, stream: TlsStream<TcpStream>, head_ma
     }));
     let service = {
         let requests = requests.clone();
-        service_fn(move |request| requests.begin(request))
+        service_fn(move |request| {
+            let is_head = request.method() == Method::HEAD;
+            let answering = requests.begin(request);
+            async move { answering.await.map(|response| without_body_where_none_may_be(response, is_head)) }
+        })
     };
     let http = http2::Builder::new(requests)
         .max_concurrent_streams(STREAMS_MAX)
@@ -71,6 +78,18 @@ pub(super) async fn speak(listed: &Listed, stream: TlsStream<TcpStream>, head_ma
     if let Some(Err(error)) = link.drive(http, |http| http.graceful_shutdown()).await {
         tracing::debug!(%error, "a connection of HTTP/2 ended");
     }
+}
+
+/// An answer to `HEAD`, and one that says itself that it has no content, ends with its head. For HTTP/1.1 the library sees to that.
+fn without_body_where_none_may_be(mut response: Response<AnswerBody>, is_head: bool) -> Response<AnswerBody> {
+    let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !is_head && !has_none {
+        return response;
+    }
+    if let Some(length) = response.body().size_hint().exact().filter(|_| !has_none) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response.map(|_| AnswerBody::Whole(Chunks::default()))
 }
 
 // === impl Requests ===

@@ -152,6 +152,24 @@ fn requests_of_both_versions_are_answered_on_encrypted_connections() {
 }
 
 #[test]
+fn a_body_that_is_too_large_is_refused_and_the_connection_is_used_again() {
+    let wattle = wattle();
+    let certificate = Certificate::new(&wattle);
+    let flags = ["--max-body=1MiB".to_owned()];
+    let up = wattle.up([guest("http-kit")].into_iter().chain(certificate.flags()).chain(flags));
+    block_on(async {
+        let client = connect(&up, &certificate).await;
+        let body = crate::noise(3_000_000);
+        for path in ["/echo", "/read", "/early"] {
+            let answer = client.send.clone().send_request(asking(Method::POST, path, &body)).await;
+            assert_eq!(answer.expect("an answer").status().as_u16(), 413, "{path}");
+        }
+        assert_eq!(get(&client, "/scheme").await.expect("an answer").0, 200);
+    });
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
 fn many_requests_run_at_once_on_one_connection() {
     let wattle = wattle();
     let certificate = Certificate::new(&wattle);

@@ -13,6 +13,7 @@
 //! 2. A program that is not installed fails the test with the command that installs it. Nothing is skipped.
 
 mod nats;
+mod postgres;
 mod redis;
 
 use std::ffi::OsString;
@@ -30,10 +31,13 @@ use tempfile::TempDir;
 use crate::wait::eventually;
 
 pub use nats::Nats;
+pub use postgres::Postgres;
 pub use redis::Redis;
 
 /// How often another port is tried where somebody was faster.
 const TRIES: usize = 10;
+/// The number of the user and of the group that own nothing.
+const NOBODY: u32 = 65534;
 
 /// A server, on its port and with its data until it is dropped.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ struct Setup {
     extra: Vec<String>,
     /// What a client says first, if anything, and how an answer begins when the server is ready.
     greeting: (&'static [u8], &'static [u8]),
+    /// Whether it refuses to be root's.
+    refuses_root: bool,
 }
 
 /// A process, and the thread that started it: the system ends the one with the other.
@@ -94,8 +100,13 @@ impl Server {
         self.folder.path()
     }
 
-    /// Kills it, as a crash would.
+    /// Kills it, with all of its processes, as a crash of their machine would.
     pub fn kill(&mut self) {
+        if let Some(running) = &self.running {
+            // Held, it starts no other while they are counted.
+            kill_process(Pid::from_child(&running.child), Signal::STOP).ok();
+            self.signal(Signal::KILL);
+        }
         self.running = None;
     }
 
@@ -112,9 +123,11 @@ impl Server {
 
     /// Holds all of it, as a debugger or a machine that is moved would. Connections stay open and get no answer.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
-        // A thread that runs at this moment is stopped a little later.
-        eventually("all of its threads stand still", || self.thread_states().all(|state| state == 'T'));
+        // A thread that runs at this moment is stopped a little later, and a process that it started just now is not stopped yet.
+        eventually("all of its threads stand still", || {
+            self.signal(Signal::STOP);
+            self.thread_states().all(|state| matches!(state, 'T' | 'Z'))
+        });
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -128,18 +141,33 @@ impl Server {
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    fn signal(&self, signal: Signal) {
-        let running = self.running.as_ref().expect("it was not killed");
-        kill_process(Pid::from_child(&running.child), signal).expect("it runs, or waits to be reaped");
+    /// Its processes: the one that was started, and those that it started, which a server may have for each connection.
+    fn processes(&self) -> Vec<u32> {
+        let first = self.running.as_ref().expect("it was not killed").child.id();
+        let all = std::fs::read_dir("/proc").expect("the system tells");
+        let started = all.filter_map(|entry| {
+            let process: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let (_, parent) = state_and_parent(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)?;
+            (parent == first).then_some(process)
+        });
+        std::iter::once(first).chain(started).collect()
     }
 
-    /// What the system says of each of its threads: `R` runs, `S` sleeps, `T` was stopped.
+    fn signal(&self, signal: Signal) {
+        for process in self.processes() {
+            let process = i32::try_from(process).ok().and_then(Pid::from_raw).expect("the system counted it");
+            // One for a connection may be gone in this moment.
+            kill_process(process, signal).ok();
+        }
+    }
+
+    /// What the system says of each of its threads: `R` runs, `S` sleeps, `T` was stopped, `Z` has ended.
     fn thread_states(&self) -> impl Iterator<Item = char> {
-        let running = self.running.as_ref().expect("it was not killed");
-        let threads = std::fs::read_dir(format!("/proc/{}/task", running.child.id())).expect("the system tells");
-        let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
-        // The name in front of the state may have any characters but for its closing bracket.
-        stats.filter_map(|stat| stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()))
+        let threads =
+            self.processes().into_iter().filter_map(|process| std::fs::read_dir(format!("/proc/{process}/task")).ok());
+        let stats =
+            threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        stats.filter_map(|stat| state_and_parent(&stat).map(|(state, _)| state))
     }
 
     fn log_path(&self) -> PathBuf {
@@ -160,9 +188,12 @@ impl Server {
 
     fn command(&self) -> Command {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the folder is ours");
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(find_program(self.setup.program));
-        command.args((self.setup.arguments)(self.address, self.folder.path(), &self.setup.extra));
+        let mut command = supervised(self.setup.refuses_root.then(|| self.folder.path()));
+        command.arg(find_program(self.setup.program)).args((self.setup.arguments)(
+            self.address,
+            self.folder.path(),
+            &self.setup.extra,
+        ));
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a file has copies")).stderr(log);
         command
@@ -207,6 +238,30 @@ impl Drop for Running {
     }
 }
 
+/// A command to which a program and its arguments are still to be added, and that ends with the thread that starts it. One that
+/// refuses to be root's is nobody's where a test is run by root, and so is its folder.
+fn supervised(of_nobody: Option<&Path>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if let Some(folder) = of_nobody.filter(|_| rustix::process::geteuid().is_root()) {
+        command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]);
+        let contents =
+            std::fs::read_dir(folder).expect("the folder is ours").filter_map(|entry| Some(entry.ok()?.path()));
+        for path in contents.chain([folder.to_owned()]) {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
+        }
+    }
+    command.arg("--");
+    command
+}
+
+/// The state of a thread or process and what started its process, from what the system says of it in `stat`.
+fn state_and_parent(stat: &str) -> Option<(char, u32)> {
+    // The name in front may have any characters but for its closing bracket.
+    let mut rest = stat.rsplit_once(") ")?.1.split(' ');
+    Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
+}
+
 /// An address that nobody listens on at this moment.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("the machine has a loopback interface");
@@ -220,7 +275,7 @@ fn free_address() -> SocketAddr {
 /// Where there is none.
 fn find_program(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the workspace");
-    let ours = [root.join("target/tools/bin"), root.join("target/tools/nats/bin")];
+    let ours = ["bin", "nats/bin", "postgres/server/bin"].map(|folder| root.join("target/tools").join(folder));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = ours.into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
     let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());

@@ -24,7 +24,10 @@ impl Nats {
     /// Starts one with more lines in its configuration: `["authorization { token: secret }"]`.
     pub fn start_with<const N: usize>(lines: [&str; N]) -> Self {
         let extra = lines.map(ToOwned::to_owned).into();
-        Self(Server::start("nats", Setup { program: "nats-server", arguments, extra, greeting: (b"", b"INFO {") }))
+        Self(Server::start(
+            "nats",
+            Setup { program: "nats-server", arguments, extra, greeting: (b"", b"INFO {"), refuses_root: false },
+        ))
     }
 }
 

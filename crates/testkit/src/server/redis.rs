@@ -25,14 +25,20 @@ impl Redis {
     pub fn start_with<const N: usize>(arguments: [&str; N]) -> Self {
         let extra = arguments.map(ToOwned::to_owned).into();
         let greeting: (&[u8], &[u8]) = (b"*1\r\n$4\r\nPING\r\n", b"+PONG");
-        Self(Server::start("redis", Setup { program: "redis-server", arguments: self::arguments, extra, greeting }))
+        Self(Server::start(
+            "redis",
+            Setup { program: "redis-server", arguments: self::arguments, extra, greeting, refuses_root: false },
+        ))
     }
 
     /// Starts one that asks for this password.
     pub fn start_with_password(password: &str) -> Self {
         let extra = vec!["--requirepass".to_owned(), password.to_owned()];
         let greeting: (&[u8], &[u8]) = (b"*1\r\n$4\r\nPING\r\n", b"-NOAUTH");
-        Self(Server::start("redis", Setup { program: "redis-server", arguments: self::arguments, extra, greeting }))
+        Self(Server::start(
+            "redis",
+            Setup { program: "redis-server", arguments: self::arguments, extra, greeting, refuses_root: false },
+        ))
     }
 }
 

@@ -47,6 +47,18 @@ fn a_nats_server_has_jetstream_and_comes_back() {
 }
 
 #[test]
+fn a_postgres_comes_back_and_stands_still() {
+    let mut postgres = Postgres::start();
+    for _ in 0..2 {
+        postgres.pause();
+        assert!(!postgres.is_ready());
+        postgres.resume();
+        eventually("it goes on", || postgres.is_ready());
+        postgres.restart();
+    }
+}
+
+#[test]
 fn a_server_ends_with_its_value() {
     let address = Redis::start().address();
     assert_eq!(ask(address, b"PING\r\n"), None);

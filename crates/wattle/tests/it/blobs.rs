@@ -74,7 +74,7 @@ fn a_blob_store_is_swapped_while_objects_are_written_and_read() {
 }
 
 /// The most memory that the host ever had, in KiB.
-fn peak(up: &Up) -> u64 {
+pub(crate) fn peak(up: &Up) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", up.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
     line.split_whitespace().next().and_then(|text| text.parse().ok()).expect("a number")

@@ -21,6 +21,7 @@ mod run;
 mod secrets;
 mod serve;
 mod settings;
+mod sql;
 mod swap;
 mod tls;
 

@@ -40,6 +40,14 @@ pub struct State {
     pub kept: Option<Box<dyn Any + Send>>,
     hooks: Hooks,
     acting: Part,
+    chosen: Vec<Chosen>,
+}
+
+/// The link that a part has chosen for an interface of which it has several.
+struct Chosen {
+    part: Part,
+    interface: Box<str>,
+    name: Box<str>,
 }
 
 /// What a component's imports are bound to: one part for each capability, and where its HTTP requests go.
@@ -54,6 +62,9 @@ pub struct Bound {
 // === impl State ===
 
 impl State {
+    /// What the link is called that is followed where none was chosen.
+    pub const DEFAULT_NAME: &str = "default";
+
     /// An instance's state with what its component is bound to.
     pub fn new(wasi: &mut WasiCtxBuilder, limits: &Arc<Limits>, bound: Arc<Bound>) -> Self {
         let wasi = wasi.max_random_size(limits.random_bytes.as_u64()).build();
@@ -71,6 +82,7 @@ impl State {
             kept: None,
             hooks: Hooks::new(bound),
             acting: Part::FIRST,
+            chosen: Vec::new(),
         }
     }
 
@@ -78,6 +90,27 @@ impl State {
     pub fn bound(&self) -> &Arc<Bound> {
         let bound = self.hooks.bound();
         self.acting.number().checked_sub(1).and_then(|other| bound.others.get(other)).unwrap_or(bound)
+    }
+
+    /// Lets later calls of an interface, such as `wasi:keyvalue/store`, follow the link of this name: for the part that is acted
+    /// for, as long as the instance lives. The caller sees to it that there is such a link.
+    pub fn choose(&mut self, interface: &str, name: &str) {
+        let part = self.acting;
+        self.chosen.retain(|chosen| (chosen.part, &*chosen.interface) != (part, interface));
+        if name != State::DEFAULT_NAME {
+            self.chosen.push(Chosen { part, interface: interface.into(), name: name.into() });
+        }
+    }
+
+    /// The name of the link that calls of an interface follow, for the part that is acted for.
+    pub fn chosen(&self, interface: &str) -> &str {
+        self.chosen_by(self.acting, interface)
+    }
+
+    /// The name of the link that a part's calls of an interface follow.
+    pub fn chosen_by(&self, part: Part, interface: &str) -> &str {
+        let chosen = self.chosen.iter().find(|chosen| (chosen.part, &*chosen.interface) == (part, interface));
+        chosen.map_or(State::DEFAULT_NAME, |chosen| &chosen.name)
     }
 
     /// The state while a function acts for the part of this number, which there is: see [`Part::acting`].

@@ -86,7 +86,9 @@ impl Capabilities {
             let by = format!("{} on {}", capability.name(), capability.by_default());
             capability.contracts().into_iter().map(move |contract| Offer { contract, by: by.clone() })
         });
-        wasi.chain(others).collect()
+        let choice = capability::contracts(&choice::CONTRACTS);
+        let choice = choice.into_iter().map(|contract| Offer { contract, by: "this host".into() });
+        wasi.chain(choice).chain(others).collect()
     }
 
     /// A linker that meets all offers, for the engine with these settings.
@@ -98,6 +100,7 @@ impl Capabilities {
 
     /// Defines the functions of all capabilities.
     pub(crate) fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
+        choice::define(linking)?;
         self.all().try_for_each(|capability| capability.define(linking))
     }
 

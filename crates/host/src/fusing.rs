@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use engine::{Engines, Loaded, Part, PrepareError, Settings, Use};
 use fuse::{FuseError, Join};
-use model::{ComponentName, Contract, Reach, Terms};
+use model::{ComponentName, Contract, LinkName, Reach, Terms};
 use stdx::{BoxError, ByteSize};
 use wasmtime::component::Component;
 
@@ -30,6 +30,8 @@ pub(crate) struct Lead {
     /// The interface, as the target exports it.
     pub(crate) export: String,
     pub(crate) terms: Terms,
+    /// Where it leads by links that are chosen by name.
+    pub(crate) named: Vec<(LinkName, Lead)>,
 }
 
 /// What a component is linked as: by itself, or in one piece with others.
@@ -123,6 +125,15 @@ pub(crate) fn plan<E: From<NotFused>>(
     Ok(plan)
 }
 
+// === impl Lead ===
+
+impl Lead {
+    /// Whether it is met within one piece. What is chosen by name, time and again, cannot be.
+    fn is_fused(&self) -> bool {
+        self.terms.reach == Reach::Fused && self.named.is_empty()
+    }
+}
+
 // === impl Plan ===
 
 impl Plan {
@@ -159,7 +170,7 @@ impl Plan {
         self.parts.push(PlannedPart { name: name.clone(), part, leads: Vec::new(), joined: Vec::new() });
         above.push(name.clone());
         for lead in leads_of(name)? {
-            if lead.terms.reach == Reach::Fused {
+            if lead.is_fused() {
                 let to = self.add(&lead.target, leads_of, above)?;
                 self.parts[number].joined.push(lead.import.clone());
                 self.joins.push(Join { from: number, import: lead.import, to, export: lead.export });
@@ -248,6 +259,7 @@ mod tests {
             target: target.parse().expect("a name"),
             export: format!("demo:{target}/api"),
             terms: terms.parse().expect("terms"),
+            named: Vec::new(),
         }
     }
 

@@ -205,6 +205,9 @@ fn check_terms(wanted: &LinkPut) -> Result<(), LinkError> {
     match (&wanted.target, &wanted.terms) {
         (_, terms) if terms.reach != Reach::Fused => Ok(()),
         (Target::Capability { .. }, _) => refused("only a component can be fused with another"),
+        _ if !wanted.name.is_default() => {
+            refused("what a component chooses by name while it runs cannot be fused with it; leave `fused` out")
+        }
         (_, terms) if terms.timeout.is_some() || terms.retry > 0 => refused(
             "a call within one component has no time of its own and is not tried again; leave timeout and retry out",
         ),

@@ -9,19 +9,20 @@
 
 mod typed;
 mod values;
+mod ways;
 
 use std::sync::Arc;
 
-use engine::State;
-use model::Terms;
-use wasmtime::StoreContextMut;
+use engine::{Part, State};
+use model::{LinkName, Terms};
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Val};
+use wasmtime::{Engine, StoreContextMut};
 
-use crate::callee::{Call, Caller, FunctionName, Slot, Values};
+use crate::callee::{FunctionName, Slot, Values};
 use crate::session::{self, Passed};
-use typed::Leading;
 use values::Resources;
+use ways::{Chosen, Way, Ways};
 
 pub(crate) use values::pass_handles;
 
@@ -29,6 +30,18 @@ pub(crate) use values::pass_handles;
 pub(crate) struct Leads<'a> {
     /// The import, as the caller names it.
     pub(crate) import: &'a str,
+    /// Who of the caller imports it.
+    pub(crate) part: Part,
+    /// The interface, as the caller chooses for it: `acme:shop/stock`.
+    pub(crate) interface: String,
+    /// By the link without a name.
+    pub(crate) first: To<'a>,
+    /// By the others.
+    pub(crate) named: Vec<(&'a LinkName, To<'a>)>,
+}
+
+/// The target of one link.
+pub(crate) struct To<'a> {
     /// The component that is called.
     pub(crate) slot: &'a Arc<Slot>,
     /// What it is.
@@ -39,27 +52,57 @@ pub(crate) struct Leads<'a> {
     pub(crate) terms: &'a Terms,
 }
 
-/// Defines what `caller` imports as functions that call another component; says why that cannot be.
+/// Defines what `caller` imports as functions that call other components; says why that cannot be.
 pub(crate) fn define(linker: &mut Linker<State>, caller: &Component, leads: &Leads<'_>) -> Result<(), String> {
     let wanted = import_of(caller, leads.import).ok_or("it is no interface that it imports")?;
-    let given = export_of(leads.callee, leads.export).ok_or("it is not exported")?;
-    let (here, there) = (caller.engine(), leads.callee.engine());
-    let resources = Resources::of((&wanted, here), (&given, there))?;
+    let here = caller.engine();
+    let resources = leads.first.fit((&wanted, here))?;
+    for (name, to) in &leads.named {
+        if !to.fit((&wanted, here))?.is_empty() {
+            return Err(format!("it is chosen by the name {name}, and its handles would not lead back to it"));
+        }
+    }
     let mut instance = linker.instance(leads.import).map_err(|error| error.to_string())?;
     for name in resources.names() {
-        define_resource(&mut instance, name, leads).map_err(|error| error.to_string())?;
+        define_resource(&mut instance, name, leads.first.slot).map_err(|error| error.to_string())?;
     }
     for (name, item) in wanted.exports(here) {
         // Types are what the functions are compared by.
         let ComponentItem::ComponentFunc(wanted) = item.ty else { continue };
-        let Some(ComponentItem::ComponentFunc(given)) = given.get_export(there, name).map(|item| item.ty) else {
-            return Err(format!("{} has no function {name}", leads.export));
-        };
-        resources.fits(name, &wanted, &given)?;
         let is_in_session = !resources.is_empty();
-        define_function(&mut instance, name, (&wanted, is_in_session), leads).map_err(|error| error.to_string())?;
+        let ways = leads.ways(name);
+        define_function(&mut instance, (&wanted, is_in_session), ways).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+impl To<'_> {
+    /// The resources of the interface, where all of its functions are as the caller wants them.
+    fn fit(&self, (wanted, here): (&ComponentInstance, &Engine)) -> Result<Resources, String> {
+        let given = export_of(self.callee, self.export).ok_or("it is not exported")?;
+        let there = self.callee.engine();
+        let resources = Resources::of((wanted, here), (&given, there))?;
+        for (name, item) in wanted.exports(here) {
+            let ComponentItem::ComponentFunc(wanted) = item.ty else { continue };
+            let Some(ComponentItem::ComponentFunc(given)) = given.get_export(there, name).map(|item| item.ty) else {
+                return Err(format!("{} has no function {name}", self.export));
+            };
+            resources.fits(name, &wanted, &given)?;
+        }
+        Ok(resources)
+    }
+
+    fn way(&self, function: &str) -> Way {
+        let function = Arc::new(FunctionName { interface: self.export.into(), function: function.into() });
+        Way { slot: self.slot.clone(), function, timeout: self.terms.timeout }
+    }
+}
+
+impl Leads<'_> {
+    fn ways(&self, function: &str) -> Ways {
+        let named = self.named.iter().map(|(name, to)| (name.as_str().to_owned(), to.way(function))).collect();
+        Ways { part: self.part, interface: self.interface.clone(), first: self.first.way(function), named }
+    }
 }
 
 fn import_of(component: &Component, name: &str) -> Option<ComponentInstance> {
@@ -78,8 +121,8 @@ fn export_of(component: &Component, name: &str) -> Option<ComponentInstance> {
     }
 }
 
-fn define_resource(instance: &mut LinkerInstance<'_, State>, name: &str, leads: &Leads<'_>) -> wasmtime::Result<()> {
-    let slot = leads.slot.clone();
+fn define_resource(instance: &mut LinkerInstance<'_, State>, name: &str, slot: &Arc<Slot>) -> wasmtime::Result<()> {
+    let slot = slot.clone();
     instance.resource_async(name, ResourceType::host::<Passed>(), move |store, number| {
         let slot = slot.clone();
         Box::new(async move { session::drop_handle(&slot, store, number).await })
@@ -88,42 +131,43 @@ fn define_resource(instance: &mut LinkerInstance<'_, State>, name: &str, leads: 
 
 fn define_function(
     instance: &mut LinkerInstance<'_, State>,
-    name: &str,
     (wanted, is_in_session): (&ComponentFunc, bool),
-    leads: &Leads<'_>,
+    ways: Ways,
 ) -> wasmtime::Result<()> {
-    let function = Arc::new(FunctionName { interface: leads.export.into(), function: name.into() });
-    let (slot, timeout) = (leads.slot.clone(), leads.terms.timeout);
+    let name = ways.name().to_owned();
+    let ways = Arc::new(ways);
     if is_in_session {
         return instance.func_new_async(
-            name,
+            &name,
             move |store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
-                let (slot, function) = (slot.clone(), function.clone());
-                let caller = Caller::of(store.data(), timeout);
+                let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
                 Box::new(async move {
-                    session::call(&slot, store, Call { function: &function, caller }, Values { params, results }).await
+                    let Chosen { slot, call } = ways.call(chosen);
+                    session::call(slot, store, call, Values { params, results }).await
                 })
             },
         );
     }
     if wanted.async_() {
-        return instance.func_new_concurrent(name, move |accessor, _, params, results| {
-            let (slot, function) = (slot.clone(), function.clone());
-            let caller = accessor.with(|mut store| Caller::of(store.data_mut(), timeout));
-            Box::pin(async move { slot.call(Call { function: &function, caller }, Values { params, results }).await })
+        return instance.func_new_concurrent(&name, move |accessor, _, params, results| {
+            let (ways, chosen) = (ways.clone(), accessor.with(|mut store| ways.choose(store.data_mut())));
+            Box::pin(async move {
+                let Chosen { slot, call } = ways.call(chosen);
+                slot.call(call, Values { params, results }).await
+            })
         });
     }
-    let leading = Leading { slot, function, timeout };
-    if typed::define_if_known(instance, wanted, &leading)? {
+    if typed::define_if_known(instance, wanted, &ways)? {
         return Ok(());
     }
-    let Leading { slot, function, .. } = leading;
     instance.func_new_async(
-        name,
+        &name,
         move |store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
-            let (slot, function) = (slot.clone(), function.clone());
-            let caller = Caller::of(store.data(), timeout);
-            Box::new(async move { slot.call(Call { function: &function, caller }, Values { params, results }).await })
+            let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
+            Box::new(async move {
+                let Chosen { slot, call } = ways.call(chosen);
+                slot.call(call, Values { params, results }).await
+            })
         },
     )
 }

@@ -83,11 +83,11 @@ impl Binding {
         Self { component: component.clone(), limits, links: links.iter().map(link).collect() }
     }
 
-    /// The container of that name, whether it is there or not: by the link of that name, else by the one without a name.
-    fn container(&self, name: &str) -> Result<Container, Failure> {
+    /// The container of that name, whether it is there or not: by the link of that name, else by the one that was chosen.
+    fn container(&self, name: &str, chosen: &str) -> Result<Container, Failure> {
         self.limits.check_container(name)?;
         let named = self.links.iter().find(|(link, _)| link.as_str() == name);
-        let of_default = || self.links.iter().find(|(link, _)| link.is_default());
+        let of_default = || self.links.iter().find(|(link, _)| link.as_str() == chosen);
         let (_, link) = named.or_else(of_default).ok_or_else(not_bound)?;
         Ok(Container { link: link.clone(), place: scope::Container::new(&self.component, name) })
     }
@@ -95,7 +95,8 @@ impl Binding {
 
 /// The container of that name, for the component whose state this is.
 fn container(state: &State, name: &str) -> Result<Container, Failure> {
-    state.bound().part::<Binding>().ok_or_else(not_bound)?.container(name)
+    let chosen = state.chosen("wasi:blobstore/blobstore");
+    state.bound().part::<Binding>().ok_or_else(not_bound)?.container(name, chosen)
 }
 
 fn not_bound() -> Failure {

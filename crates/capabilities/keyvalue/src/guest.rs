@@ -95,13 +95,13 @@ impl Binding {
     }
 
     /// The bucket of that name, which is there from the moment that someone asks for it. A link of that name is the whole
-    /// store that it leads to; any other name is a bucket of the link without a name.
-    fn bucket(&self, name: &str) -> Result<Bucket, Failure> {
+    /// store that it leads to; any other name is a bucket of the link that was chosen.
+    fn bucket(&self, name: &str, chosen: &str) -> Result<Bucket, Failure> {
         if name.chars().count() > self.limits.bucket_name {
             return Err(Failure::NoSuchStore);
         }
         let named = self.links.iter().find(|(link, _)| link.as_str() == name).map(|(_, link)| (link, ""));
-        let of_default = || self.links.iter().find(|(link, _)| link.is_default()).map(|(_, link)| (link, name));
+        let of_default = || self.links.iter().find(|(link, _)| link.as_str() == chosen).map(|(_, link)| (link, name));
         let (link, name) = named.or_else(of_default).ok_or(Failure::AccessDenied)?;
         let scope = Scope::new(&self.component, name);
         Ok(Bucket { link: link.clone(), scope, page_end: None })
@@ -111,7 +111,7 @@ impl Binding {
 /// Opens a bucket for the component whose state this is.
 fn open(state: &mut State, name: &str) -> Result<Resource<Bucket>, Failure> {
     let binding = state.bound().part::<Binding>().ok_or(Failure::AccessDenied)?;
-    let bucket = binding.bucket(name)?;
+    let bucket = binding.bucket(name, state.chosen("wasi:keyvalue/store"))?;
     Ok(state.table.push(bucket)?)
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bus::{Message, PublishError, RequestError, Subject};
 use capability::{Linking, OpenLink};
-use engine::State;
-use model::{ComponentName, Terms};
+use engine::{Bound, State};
+use model::{ComponentName, LinkName, Terms};
 use stdx::Chain;
 use tracing::warn;
 use wasmtime::component::HasSelf;
@@ -31,6 +31,9 @@ wasmtime::component::bindgen!({
 /// What is offered, each in its exact version.
 pub(crate) const CONTRACTS: [&str; 2] = ["wasmcloud:messaging/types@0.2.0", "wasmcloud:messaging/consumer@0.2.0"];
 
+/// What a link is chosen for.
+const INTERFACE: &str = "wasmcloud:messaging/consumer";
+
 /// Defines the functions.
 pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
     let [of_types, of_consumer] = CONTRACTS;
@@ -38,10 +41,16 @@ pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
     linking.define(of_consumer, consumer::add_to_linker_instance::<_, HasSelf<State>>)
 }
 
-/// What one component is bound to: the link that has no name.
+/// What one component is bound to: its links, of which one was chosen by name.
 pub(crate) struct Binding {
     component: ComponentName,
-    link: Option<Link>,
+    links: Vec<(LinkName, Link)>,
+}
+
+/// A component's way to one of its brokers.
+pub(crate) struct Way<'a> {
+    component: &'a ComponentName,
+    link: &'a Link,
 }
 
 /// Where messages go, and on what terms.
@@ -71,30 +80,45 @@ impl types::Host for State {}
 impl consumer::Host for State {
     async fn request(&mut self, subject: String, body: Vec<u8>, timeout_ms: u32) -> Result<BrokerMessage, String> {
         let bound = self.bound().clone();
-        let binding = bound.part::<Binding>().ok_or_else(|| Failure::NotLinked.to_string())?;
         let timeout = Duration::from_millis(timeout_ms.into());
-        binding.request(&subject, body, timeout).await.map_err(|failure| failure.to_string())
+        let way = way(&bound, self.chosen(INTERFACE)).map_err(|failure| failure.to_string())?;
+        way.request(&subject, body, timeout).await.map_err(|failure| failure.to_string())
     }
 
     async fn publish(&mut self, msg: BrokerMessage) -> Result<(), String> {
         let bound = self.bound().clone();
-        let binding = bound.part::<Binding>().ok_or_else(|| Failure::NotLinked.to_string())?;
-        binding.publish(msg).await.map_err(|failure| failure.to_string())
+        let way = way(&bound, self.chosen(INTERFACE)).map_err(|failure| failure.to_string())?;
+        way.publish(msg).await.map_err(|failure| failure.to_string())
     }
+}
+
+/// The way that calls of a component with this bound go, by the link of that name.
+fn way<'a>(bound: &'a Bound, chosen: &str) -> Result<Way<'a>, Failure> {
+    bound.part::<Binding>().and_then(|binding| binding.way(chosen)).ok_or(Failure::NotLinked)
 }
 
 // === impl Binding ===
 
 impl Binding {
     pub(crate) fn new(component: &ComponentName, links: &[OpenLink]) -> Self {
-        let link = links.iter().find(|link| link.name.is_default()).map(|link| Link {
+        let link = |link: &OpenLink| Link {
             exchange: link.target.as_ref().and_then(|target| target.target()).cloned(),
             terms: link.terms.clone(),
             is_failing: AtomicBool::new(false),
-        });
-        Self { component: component.clone(), link }
+        };
+        Self { component: component.clone(), links: links.iter().map(|it| (it.name.clone(), link(it))).collect() }
     }
 
+    /// The way by the link of that name.
+    pub(crate) fn way(&self, name: &str) -> Option<Way<'_>> {
+        let (_, link) = self.links.iter().find(|(link, _)| link.as_str() == name)?;
+        Some(Way { component: &self.component, link })
+    }
+}
+
+// === impl Way ===
+
+impl Way<'_> {
     pub(crate) async fn publish(&self, message: BrokerMessage) -> Result<(), Failure> {
         let (link, exchange) = self.exchange()?;
         let subject = self.subject(exchange, &message.subject)?;
@@ -135,16 +159,15 @@ impl Binding {
     }
 
     fn exchange(&self) -> Result<(&Link, &Exchange), Failure> {
-        let link = self.link.as_ref().ok_or(Failure::NotLinked)?;
-        let exchange = link.exchange.as_deref().ok_or(Failure::Unavailable)?;
-        Ok((link, exchange))
+        let exchange = self.link.exchange.as_deref().ok_or(Failure::Unavailable)?;
+        Ok((self.link, exchange))
     }
 
     /// A subject that the component may use: one that is nobody's, or the inbox of somebody whose message it handles.
     fn subject(&self, exchange: &Exchange, text: &str) -> Result<Subject, Failure> {
         let inbox = text.parse().ok().filter(subjects::is_inbox);
         match inbox {
-            Some(inbox) if exchange.may_answer(&self.component, &inbox) => Ok(inbox),
+            Some(inbox) if exchange.may_answer(self.component, &inbox) => Ok(inbox),
             Some(_) => Err(Refused::NotAsked(text.into()).into()),
             None => Ok(subjects::subject(text)?),
         }

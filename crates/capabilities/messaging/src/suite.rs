@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::backends;
 use crate::exchange::Exchange;
-use crate::guest::{Binding, BrokerMessage};
+use crate::guest::{Binding, BrokerMessage, Way};
 
 /// Where connections live while the threads of the tests come and go.
 static HOME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -48,6 +48,10 @@ impl Fresh {
         Self { exchange, binding, _server: server }
     }
 
+    fn way(&self) -> Way<'_> {
+        self.binding.way("default").expect("the link has no name")
+    }
+
     async fn heard_on(&self, pattern: &str) -> bus::Subscription {
         let heard = self.exchange.bus.subscribe(pattern.parse().expect("a pattern"), None).await.expect("it is taken");
         self.exchange.bus.flush().await.expect("the server answers");
@@ -78,8 +82,8 @@ mod promises {
         let mut heard = fresh.heard_on("orders.*").await;
         let body: Vec<u8> = (0..=255).collect();
         let sent = BrokerMessage { reply_to: Some("answers.here".into()), ..message("orders.new", body.clone()) };
-        fresh.binding.publish(sent).await.expect("it is sent");
-        fresh.binding.publish(message("orders.none", "")).await.expect("it is sent");
+        fresh.way().publish(sent).await.expect("it is sent");
+        fresh.way().publish(message("orders.none", "")).await.expect("it is sent");
         let first = heard.next().await.expect("a message");
         let reply = first.reply.as_ref().map(|reply| reply.as_str());
         assert_eq!(
@@ -96,34 +100,35 @@ mod promises {
             let answer = question.answer("yes".into()).expect("somebody waits");
             fresh.exchange.bus.publish(answer).await.expect("it is sent");
         };
-        let (answer, ()) = tokio::join!(fresh.binding.request("ask", b"?".to_vec(), TIME), answering);
+        let way = fresh.way();
+        let (answer, ()) = tokio::join!(way.request("ask", b"?".to_vec(), TIME), answering);
         assert_eq!(answer.expect("an answer").body, b"yes");
-        let late = fresh.binding.request("ask", Vec::new(), Duration::from_millis(50)).await;
+        let late = fresh.way().request("ask", Vec::new(), Duration::from_millis(50)).await;
         assert_eq!(late.map(|_| ()).map_err(|error| error.to_string()), Err("nobody answered about ask".into()));
-        let nobody = fresh.binding.request("else", Vec::new(), TIME).await;
+        let nobody = fresh.way().request("else", Vec::new(), TIME).await;
         assert_eq!(nobody.map(|_| ()).map_err(|error| error.to_string()), Err("nobody listens to else".into()));
     }
 
     pub(super) async fn an_inbox_is_answered_only_while_its_message_is_handled(fresh: Fresh) {
         let mut heard = fresh.heard_on("_INBOX.a.b").await;
         let inbox = "_INBOX.a.b".parse().expect("a subject");
-        assert!(fresh.binding.publish(message("_INBOX.a.b", "early")).await.is_err());
+        assert!(fresh.way().publish(message("_INBOX.a.b", "early")).await.is_err());
         let once = fresh.exchange.let_answer(&component(), Some(&inbox));
         let twice = fresh.exchange.let_answer(&component(), Some(&inbox));
         drop(once);
-        fresh.binding.publish(message("_INBOX.a.b", "now")).await.expect("it may answer");
-        assert!(fresh.binding.publish(message("_INBOX.a.c", "another")).await.is_err());
+        fresh.way().publish(message("_INBOX.a.b", "now")).await.expect("it may answer");
+        assert!(fresh.way().publish(message("_INBOX.a.c", "another")).await.is_err());
         drop(twice);
-        assert!(fresh.binding.publish(message("_INBOX.a.b", "late")).await.is_err());
+        assert!(fresh.way().publish(message("_INBOX.a.b", "late")).await.is_err());
         assert_eq!(heard.next().await.expect("a message").payload, "now");
     }
 
     pub(super) async fn a_message_that_is_too_large_is_refused(fresh: Fresh) {
         let size = fresh.exchange.bus.payload_max().as_usize();
         let mut heard = fresh.heard_on("big").await;
-        let refused = fresh.binding.publish(message("big", vec![0; size + 1])).await.expect_err("it is too large");
+        let refused = fresh.way().publish(message("big", vec![0; size + 1])).await.expect_err("it is too large");
         assert!(refused.to_string().contains("is the most that the bus takes"), "{refused}");
-        fresh.binding.publish(message("big", vec![0; size])).await.expect("it is as large as it may be");
+        fresh.way().publish(message("big", vec![0; size])).await.expect("it is as large as it may be");
         assert_eq!(heard.next().await.expect("a message").payload.len(), size);
     }
 }

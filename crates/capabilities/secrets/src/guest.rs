@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use capability::{Linking, OpenLink};
 use engine::State;
-use model::{ComponentName, Terms};
+use model::{ComponentName, LinkName, Terms};
 use stdx::Chain;
 use tracing::warn;
 use wasmtime::component::{HasSelf, Resource};
@@ -43,6 +43,7 @@ pub(crate) struct Binding {
 
 /// Where secrets come from, and on what terms.
 struct Link {
+    name: LinkName,
     keep: Option<Arc<dyn Keep>>,
     terms: Terms,
 }
@@ -51,7 +52,7 @@ impl store::Host for State {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Resource<Secret>, SecretsError>> {
         let bound = self.bound().clone();
         let found = match bound.part::<Binding>() {
-            Some(binding) => binding.get(&key).await,
+            Some(binding) => binding.get(&key, self.chosen("wasmcloud:secrets/store")).await,
             None => Err(SecretsError::NotFound),
         };
         match found {
@@ -86,15 +87,18 @@ impl Binding {
         let mut links: Vec<_> = links.iter().collect();
         links.sort_by_key(|link| (!link.name.is_default(), link.name.as_str()));
         let link = |link: &OpenLink| Link {
+            name: link.name.clone(),
             keep: link.target.as_ref().and_then(|target| target.target()).cloned(),
             terms: link.terms.clone(),
         };
         Self { component: component.clone(), links: links.into_iter().map(link).collect() }
     }
 
-    async fn get(&self, key: &str) -> Result<Secret, SecretsError> {
+    /// Asks the link that was chosen first.
+    async fn get(&self, key: &str, chosen: &str) -> Result<Secret, SecretsError> {
         let name: Name = key.parse().map_err(|error| SecretsError::Upstream(format!("{error}")))?;
-        for link in &self.links {
+        let (first, others): (Vec<_>, Vec<_>) = self.links.iter().partition(|link| link.name.as_str() == chosen);
+        for link in first.into_iter().chain(others) {
             let Some(keep) = &link.keep else {
                 return Err(SecretsError::Upstream("where secrets come from is not available".into()));
             };

@@ -106,10 +106,9 @@ impl Binding {
         Self { links: links.iter().map(link).collect() }
     }
 
-    /// The database that the link of this name leads to; of an empty name, the one without a name.
+    /// The database that the link of this name leads to.
     pub(crate) fn connection(&self, name: &str) -> Result<Connection, Failure> {
-        let is_meant = |link: &LinkName| if name.is_empty() { link.is_default() } else { link.as_str() == name };
-        match self.links.iter().find(|(link, _)| is_meant(link)) {
+        match self.links.iter().find(|(link, _)| link.as_str() == name) {
             Some((_, link)) => Ok(Connection { link: link.clone() }),
             None => Err(Failure::NoSuchDatabase),
         }
@@ -118,6 +117,7 @@ impl Binding {
 
 /// Opens a database for the component whose state this is.
 fn open(state: &State, name: &str) -> Result<Connection, Failure> {
+    let name = if name.is_empty() { state.chosen("wattle:sql/database") } else { name };
     state.bound().part::<Binding>().ok_or(Failure::NoSuchDatabase)?.connection(name)
 }
 

@@ -57,7 +57,7 @@ impl Fresh {
 
     pub(crate) fn linked_on(&self, component: &str, terms: Terms) -> Connection {
         let link = OpenLink { terms, ..link(self.database.clone()) };
-        connection(component, &[link], "").unwrap_or_else(|failure| panic!("{}", text(failure)))
+        connection(component, &[link], "default").unwrap_or_else(|failure| panic!("{}", text(failure)))
     }
 }
 

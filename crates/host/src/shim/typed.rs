@@ -5,22 +5,13 @@
 //! numbers, text and bytes, and a result of one of them, perhaps an `option` or a `result` with a text for the error.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use engine::State;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
 
-use crate::callee::{Call, Caller, FunctionName, Slot};
-
-/// A function that leads to another component.
-#[derive(Clone)]
-pub(super) struct Leading {
-    pub(super) slot: Arc<Slot>,
-    pub(super) function: Arc<FunctionName>,
-    pub(super) timeout: Option<Duration>,
-}
+use super::ways::{Chosen, Ways};
 
 /// A type by what it is called in an interface.
 trait Named {
@@ -64,16 +55,16 @@ impl<A: Named, B: Named> AllNamed for (A, B) {
 
 /// Tries each combination of parameters with each result; the first that is the signature defines the function.
 macro_rules! each {
-    ($instance:ident, $leading:ident, $params:ident, $result:ident; $($param:ty),*; $results:tt) => {
-        $(each!(@results $instance, $leading, $params, $result, $param; $results);)*
+    ($instance:ident, $ways:ident, $params:ident, $result:ident; $($param:ty),*; $results:tt) => {
+        $(each!(@results $instance, $ways, $params, $result, $param; $results);)*
     };
-    (@results $instance:ident, $leading:ident, $params:ident, $result:ident, $param:ty; [$($out:ty),*]) => {
+    (@results $instance:ident, $ways:ident, $params:ident, $result:ident, $param:ty; [$($out:ty),*]) => {
         if $params == <$param as AllNamed>::NAMES {
             $(if $result == <$out as Named>::NAME {
-                return define::<$param, ($out,)>($instance, $leading).map(|()| true);
+                return define::<$param, ($out,)>($instance, $ways).map(|()| true);
             })*
             if $result.is_empty() {
-                return define::<$param, ()>($instance, $leading).map(|()| true);
+                return define::<$param, ()>($instance, $ways).map(|()| true);
             }
         }
     };
@@ -83,7 +74,7 @@ macro_rules! each {
 pub(super) fn define_if_known(
     instance: &mut LinkerInstance<'_, State>,
     wanted: &ComponentFunc,
-    leading: &Leading,
+    ways: &Arc<Ways>,
 ) -> wasmtime::Result<bool> {
     let params: Option<Vec<_>> = wanted.params().map(|(_, ty)| name_of(&ty)).collect();
     let result = match wanted.results().next() {
@@ -92,7 +83,7 @@ pub(super) fn define_if_known(
     };
     let (Some(params), Some(result)) = (params, result) else { return Ok(false) };
     each! {
-        instance, leading, params, result;
+        instance, ways, params, result;
         (), (u32,), (u64,), (String,), (Vec<u8>,), (u32, u32), (String, String), (String, Vec<u8>);
         [
             bool, u32, u64, String, Vec<u8>, Option<String>, Option<Vec<u8>>, Result<(), String>,
@@ -102,19 +93,17 @@ pub(super) fn define_if_known(
     Ok(false)
 }
 
-fn define<P, R>(instance: &mut LinkerInstance<'_, State>, leading: &Leading) -> wasmtime::Result<()>
+fn define<P, R>(instance: &mut LinkerInstance<'_, State>, ways: &Arc<Ways>) -> wasmtime::Result<()>
 where
     P: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
     R: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
 {
-    let name = &leading.function.function;
-    let leading = Arc::new(leading.clone());
-    instance.func_wrap_async(name, move |store: StoreContextMut<'_, State>, params: P| {
-        let leading = leading.clone();
-        let caller = Caller::of(store.data(), leading.timeout);
+    let led = ways.clone();
+    instance.func_wrap_async(ways.name(), move |store: StoreContextMut<'_, State>, params: P| {
+        let (ways, chosen) = (led.clone(), led.choose(store.data()));
         Box::new(async move {
-            let call = Call { function: &leading.function, caller };
-            leading.slot.call_typed::<P, R>(call, params).await
+            let Chosen { slot, call } = ways.call(chosen);
+            slot.call_typed::<P, R>(call, params).await
         })
     })
 }

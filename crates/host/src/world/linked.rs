@@ -168,15 +168,18 @@ impl World {
             let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract));
             match named.map(|link| (&link.target, &link.terms)) {
                 Some((Target::Component(target), terms)) => {
-                    leads.push(self.lead(live, member, (import.name, target, terms))?);
+                    leads.push(self.leads_of(live, member, (import.name, target, terms))?);
                     continue;
                 }
-                _ if matches!(import.linked, Linked::To { .. }) => continue,
+                _ if matches!(import.linked, Linked::To { .. }) => {
+                    self.check_names(live, member, &import.name)?;
+                    continue;
+                }
                 _ => {}
             }
             let exporters = contract.map(|contract| live.exporters(member, &contract)).unwrap_or_default();
             match exporters.as_slice() {
-                [only] => leads.push(self.lead(live, member, (import.name, only, &Terms::default()))?),
+                [only] => leads.push(self.leads_of(live, member, (import.name, only, &Terms::default()))?),
                 [] => missing.push(import),
                 several => {
                     let linked = Linked::Several { exporters: several.to_vec() };
@@ -190,6 +193,30 @@ impl World {
         Err(LoadError::Missing { path: member.prepared.source.path.clone(), source: Missing(missing) })
     }
 
+    /// Where an import leads: to this component by itself, and to others by links that are chosen by name.
+    fn leads_of(
+        &self,
+        live: &Live,
+        member: &Member,
+        (import, target, terms): (String, &ComponentName, &Terms),
+    ) -> Result<Lead, LinkError> {
+        let mut lead = self.lead(live, member, (import, target, terms))?;
+        let Ok(contract) = lead.import.parse::<Contract>() else { return Ok(lead) };
+        for link in live.named_links_for(member, &contract) {
+            let Target::Component(target) = &link.target else { return Err(mixed(link)) };
+            let named = self.lead(live, member, (lead.import.clone(), target, &link.terms))?;
+            lead.named.push((link.id.name.clone(), named));
+        }
+        Ok(lead)
+    }
+
+    /// Sees to it that no link for an import that the host meets leads to a component by another name.
+    fn check_names(&self, live: &Live, member: &Member, import: &str) -> Result<(), LinkError> {
+        let Ok(contract) = import.parse::<Contract>() else { return Ok(()) };
+        let is_elsewhere = |link: &&Link| matches!(link.target, Target::Component(_));
+        live.named_links_for(member, &contract).find(is_elsewhere).map_or(Ok(()), |link| Err(mixed(link)))
+    }
+
     fn lead(
         &self,
         live: &Live,
@@ -201,7 +228,13 @@ impl World {
         let exporter = live.members.get(target).ok_or_else(|| refused("it is not there".into()))?;
         let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
         let exported = exported.ok_or_else(|| refused(format!("it does not export {contract}")))?;
-        Ok(Lead { import, target: target.clone(), export: exported.to_string(), terms: terms.clone() })
+        Ok(Lead {
+            import,
+            target: target.clone(),
+            export: exported.to_string(),
+            terms: terms.clone(),
+            named: Vec::new(),
+        })
     }
 
     fn instance_pre(&self, live: &Live, plan: &Plan, fusion: Option<&Fusion>) -> Result<InstancePre<State>, LoadError> {
@@ -221,13 +254,12 @@ impl World {
                 self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
             }
             for lead in &planned.leads {
-                let target = &live.members[&lead.target];
                 let leads = shim::Leads {
                     import: &planned.part.name(&lead.import),
-                    slot: &target.slot,
-                    callee: &target.prepared.component,
-                    export: &lead.export,
-                    terms: &lead.terms,
+                    part: planned.part,
+                    interface: without_version(&lead.import),
+                    first: live.to(lead),
+                    named: lead.named.iter().map(|(name, lead)| (name, live.to(lead))).collect(),
                 };
                 let refused = |why| shape(&planned.name, &lead.target, why);
                 shim::define(&mut linker, component, &leads).map_err(refused)?;
@@ -241,9 +273,14 @@ impl World {
         let capabilities = &self.config.capabilities;
         let mut others = Vec::new();
         for part in &plan.parts[1..] {
-            others.push(Arc::new(capabilities.bind(&part.name, &self.open_links(live, part).await?)));
+            let mut bound = capabilities.bind(&part.name, &self.open_links(live, part).await?);
+            bound.insert(live.names(&part.name));
+            others.push(Arc::new(bound));
         }
-        Ok(capabilities.bind(&plan.parts[0].name, first).fused_with(others))
+        let name = &plan.parts[0].name;
+        let mut bound = capabilities.bind(name, first);
+        bound.insert(live.names(name));
+        Ok(bound.fused_with(others))
     }
 
     /// The open links of a component, with those to what the host has by itself where nobody put one.
@@ -278,6 +315,19 @@ impl From<NotFused> for NotPlanned {
     fn from(error: NotFused) -> Self {
         Self::Fused(error)
     }
+}
+
+/// A link of a name that leads elsewhere than the link without a name: to a component where that leads to a capability, or the
+/// other way round.
+fn mixed(link: &Link) -> LinkError {
+    let why = "links for one interface lead to components or to a capability, whatever their names: \
+               the one without a name is of the other kind";
+    LinkError::Other { link: Box::new(link.id.clone()), why: why.into() }
+}
+
+/// An interface as a component chooses a link for it: `acme:shop/stock`.
+fn without_version(import: &str) -> String {
+    import.split_once('@').map_or(import, |(interface, _)| interface).to_owned()
 }
 
 fn shape(source: &ComponentName, target: &ComponentName, why: String) -> LinkError {

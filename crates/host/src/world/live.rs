@@ -13,9 +13,11 @@ use stdx::Chain;
 use tokio::time::Instant;
 
 use crate::callee::{Functions, Slot};
+use crate::fusing::Lead;
 use crate::links::{LinkTable, Shape};
 use crate::load::{LoadError, Prepared, describe};
 use crate::serving::{CallCounts, Serving};
+use crate::shim;
 
 /// A link whose target could not be opened is tried again after so long, and then after twice as long each time.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -97,6 +99,32 @@ impl Live {
     pub(super) fn link_for<'a>(&'a self, member: &'a Member, contract: &Contract) -> Option<&'a Link> {
         let covers = |link: &&Link| link.id.name.is_default() && link.id.contract.covers(contract);
         self.table.of(member.name()).filter(covers).max_by_key(|link| link.id.contract.interface.is_some())
+    }
+
+    /// The links that an import follows where they are chosen by name: one for each, as [`link_for`](Self::link_for) finds it.
+    pub(super) fn named_links_for<'a>(
+        &'a self,
+        member: &'a Member,
+        contract: &'a Contract,
+    ) -> impl Iterator<Item = &'a Link> {
+        let covering = move || self.table.of(member.name()).filter(|link| link.id.contract.covers(contract));
+        covering().filter(move |link| {
+            let is_nearer =
+                |other: &Link| other.id.contract.interface.is_some() && link.id.contract.interface.is_none();
+            let is_hidden = covering().any(|other| other.id.name == link.id.name && is_nearer(other));
+            !link.id.name.is_default() && !is_hidden
+        })
+    }
+
+    /// The names that a component can choose by.
+    pub(super) fn names(&self, name: &ComponentName) -> choice::Names {
+        choice::Names::new(self.table.of(name).map(|link| (link.id.contract.clone(), link.id.name.clone())))
+    }
+
+    /// The target of a lead.
+    pub(super) fn to<'a>(&'a self, lead: &'a Lead) -> shim::To<'a> {
+        let target = &self.members[&lead.target];
+        shim::To { slot: &target.slot, callee: &target.prepared.component, export: &lead.export, terms: &lead.terms }
     }
 
     /// The other components that export what meets `contract`.

@@ -16,7 +16,7 @@ fn linked(server: &Server, connections: usize) -> Connection {
     let options = Options { connections, timeout: Duration::from_secs(2), ..postgres_options(&server.url()) };
     let database: Arc<dyn Database> =
         Arc::new(HOME.block_on(Postgres::connect(&options)).unwrap_or_else(|error| panic!("{}", stdx::Chain(&error))));
-    connection("shop", &[link(database)], "").unwrap_or_else(|_| panic!("the link is there"))
+    connection("shop", &[link(database)], "default").unwrap_or_else(|_| panic!("the link is there"))
 }
 
 fn connect_error(options: &Options) -> String {

@@ -17,7 +17,7 @@ fn sqlite(options: Options) -> Arc<Sqlite> {
 
 fn linked(database: &Arc<Sqlite>, component: &str) -> crate::guest::Connection {
     let database: Arc<dyn Database> = database.clone();
-    connection(component, &[link(database)], "").unwrap_or_else(|_| panic!("the link is there"))
+    connection(component, &[link(database)], "default").unwrap_or_else(|_| panic!("the link is there"))
 }
 
 fn shop(folder: &Path) -> crate::guest::Connection {

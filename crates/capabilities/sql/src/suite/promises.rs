@@ -319,9 +319,9 @@ pub(super) async fn names_choose_links(fresh: Fresh) {
     let named = OpenLink { name: "books".parse().expect("a name"), ..link(fresh.database.clone()) };
     assert!(connection("shop", std::slice::from_ref(&named), "books").is_ok());
     let class_of = |links: &[OpenLink], name: &str| connection("shop", links, name).map(|_| ()).map_err(class);
-    assert_eq!(class_of(std::slice::from_ref(&named), ""), Err("no such database".into()));
+    assert_eq!(class_of(std::slice::from_ref(&named), "default"), Err("no such database".into()));
     assert_eq!(class_of(&[named, link(fresh.database.clone())], "other"), Err("no such database".into()));
     let closed = OpenLink { target: None, ..link(fresh.database.clone()) };
-    let closed = connection("shop", &[closed], "").unwrap_or_else(|failure| panic!("{}", text(failure)));
+    let closed = connection("shop", &[closed], "default").unwrap_or_else(|failure| panic!("{}", text(failure)));
     assert_eq!(refused(&closed, "select 1", &[]).await, "unavailable");
 }

@@ -1,0 +1,64 @@
+//! This is where a function leads that other components export: one way for each link of its import, of which the calling
+//! instance chooses by name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Part, State};
+
+use crate::callee::{Call, Caller, FunctionName, Slot};
+
+/// The ways of one function.
+pub(super) struct Ways {
+    /// Who imports it.
+    pub(super) part: Part,
+    /// What is chosen for: `acme:shop/stock`.
+    pub(super) interface: String,
+    /// By the link without a name.
+    pub(super) first: Way,
+    /// By the others.
+    pub(super) named: Vec<(String, Way)>,
+}
+
+/// A way to one component.
+pub(super) struct Way {
+    pub(super) slot: Arc<Slot>,
+    pub(super) function: Arc<FunctionName>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// A call that is about to be made.
+pub(super) struct Chosen<'a> {
+    pub(super) slot: &'a Arc<Slot>,
+    pub(super) call: Call<'a>,
+}
+
+// === impl Ways ===
+
+impl Ways {
+    /// What the function is called.
+    pub(super) fn name(&self) -> &str {
+        &self.first.function.function
+    }
+
+    /// The way that an instance has chosen, and who calls.
+    pub(super) fn choose(&self, state: &State) -> (usize, Caller) {
+        let number = if self.named.is_empty() { 0 } else { self.number(state.chosen_by(self.part, &self.interface)) };
+        (number, Caller::of(state, self.way(number).timeout))
+    }
+
+    /// What was chosen, as a call.
+    pub(super) fn call(&self, (number, caller): (usize, Caller)) -> Chosen<'_> {
+        let way = self.way(number);
+        Chosen { slot: &way.slot, call: Call { function: &way.function, caller } }
+    }
+
+    /// A name that is chosen has a link: see `choice::Names`. So any other is that of the first.
+    fn number(&self, name: &str) -> usize {
+        self.named.iter().position(|(known, _)| known == name).map_or(0, |place| place + 1)
+    }
+
+    fn way(&self, number: usize) -> &Way {
+        number.checked_sub(1).map_or(&self.first, |place| &self.named[place].1)
+    }
+}

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use model::ComponentName;
 use stdx::BoxError;
 
+use crate::postgres::Postgres;
 use crate::value::{Column, Row, Value};
 
 /// Where sessions come from.
@@ -14,6 +15,11 @@ pub trait Database: Send + Sync {
 
     /// A session that nobody else has, as soon as there is one.
     async fn session(&self, component: &ComponentName) -> Result<Box<dyn Session>, SqlError>;
+
+    /// The server, for who speaks to PostgreSQL and to nothing else.
+    fn as_postgres(&self) -> Option<&Postgres> {
+        None
+    }
 }
 
 /// One user of a database. Its functions are called one after the other.

@@ -6,6 +6,7 @@
 //! 2. A transaction in which a statement has failed comes to nothing, on each database alike.
 
 mod link;
+mod postgres;
 mod wattle;
 
 use std::sync::Arc;
@@ -24,12 +25,22 @@ use crate::value::{Column, Row, Value};
 use link::Link;
 
 /// What is offered, each in its exact version.
-pub(crate) const CONTRACTS: [&str; 1] = ["wattle:sql/database@0.1.0"];
+pub(crate) const CONTRACTS: [&str; 4] = [
+    "wattle:sql/database@0.1.0",
+    "wasmcloud:postgres/types@0.1.1-draft",
+    "wasmcloud:postgres/query@0.1.1-draft",
+    "wasmcloud:postgres/prepared@0.1.1-draft",
+];
 
 /// Defines the functions of all contracts.
 pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
-    let [database] = CONTRACTS;
-    linking.define(database, wattle::wattle::sql::database::add_to_linker_instance::<_, HasSelf<State>>)
+    use postgres::wasmcloud::postgres as second;
+    type Own = HasSelf<State>;
+    let [database, types, query, prepared] = CONTRACTS;
+    linking.define(database, wattle::wattle::sql::database::add_to_linker_instance::<_, Own>)?;
+    linking.define(types, second::types::add_to_linker_instance::<_, Own>)?;
+    linking.define(query, second::query::add_to_linker_instance::<_, Own>)?;
+    linking.define(prepared, second::prepared::add_to_linker_instance::<_, Own>)
 }
 
 /// What one component is bound to: its links, of which one is chosen by name.

@@ -40,9 +40,11 @@ use crate::limits::Limits;
 use connect::Server;
 use connection::Connection;
 use failure::ConnectError;
-use session::PostgresSession;
 
 pub use backend::PostgresBackend;
+pub(crate) use convert::{Unfit, uuid as uuid_text};
+pub(crate) use numeric::text as numeric_text;
+pub(crate) use session::PostgresSession;
 
 /// Where a server is and how to use it.
 #[derive(Clone)]
@@ -93,6 +95,18 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// A session that nobody else has, as soon as there is one.
+    pub(crate) async fn begin(&self) -> Result<PostgresSession, SqlError> {
+        let failure = match self.pool.get().await {
+            Ok(connection) => return Ok(PostgresSession::new(connection, self.described.clone())),
+            Err(PoolError::Backend(error)) => BoxError::from(error),
+            Err(error) => Box::new(error),
+        };
+        Err(SqlError::Unavailable { database: self.described.clone(), source: failure })
+    }
+}
+
 #[async_trait]
 impl Database for Postgres {
     fn describe(&self) -> String {
@@ -100,12 +114,11 @@ impl Database for Postgres {
     }
 
     async fn session(&self, _: &ComponentName) -> Result<Box<dyn Session>, SqlError> {
-        let failure = match self.pool.get().await {
-            Ok(connection) => return Ok(Box::new(PostgresSession::new(connection, self.described.clone()))),
-            Err(PoolError::Backend(error)) => BoxError::from(error),
-            Err(error) => Box::new(error),
-        };
-        Err(SqlError::Unavailable { database: self.describe(), source: failure })
+        Ok(Box::new(self.begin().await?))
+    }
+
+    fn as_postgres(&self) -> Option<&Postgres> {
+        Some(self)
     }
 }
 

@@ -166,6 +166,29 @@ fn a_server_that_was_killed_is_used_again() {
     assert_eq!(up.stop().code, Some(0));
 }
 
+/// A component that was made for wasmCloud's contract.
+#[test]
+fn a_component_asks_postgres_by_its_own_contract() {
+    let (wattle, postgres) = (wattle(), Postgres::start());
+    let up = wattle.up([guest("asker")]);
+    let unlinked = up.ask("POST", "/", b"select 1");
+    assert_eq!(unlinked.status, 400);
+    assert!(unlinked.text().contains("wattle link put asker sql/postgres --set url="), "{}", unlinked.text());
+    let url = format!("url={}", postgres.url());
+    let ended = wattle.run(["link", "put", "asker", "sql/postgres", "--set", &url, "--nats", &up.bus()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let made =
+        up.ask("POST", "/?batch", b"create table pair (name text, value int8); insert into pair values ('a', 1)");
+    assert_eq!(made.text(), "done\n");
+    assert_eq!(up.ask("POST", "/?exec&p=b'", b"insert into pair values ($1, 2)").text(), "1\n");
+    let rows = up.ask("POST", "/?p=a", b"select * from pair where name >= $1 order by name").text();
+    assert_eq!(
+        rows,
+        "name=PgValue::Text(\"a\") value=PgValue::Int8(1)\nname=PgValue::Text(\"b'\") value=PgValue::Int8(2)\n"
+    );
+    assert_eq!(up.stop().code, Some(0));
+}
+
 /// A million rows pass through, and few of them are ever in memory.
 #[test]
 fn a_long_result_takes_no_more_memory_than_a_short_one() {

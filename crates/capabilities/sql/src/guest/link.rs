@@ -19,6 +19,7 @@ use tracing::warn;
 
 use super::Failure;
 use crate::database::{Database, Session, SqlError};
+use crate::postgres::PostgresSession;
 
 /// Before the first repetition so long is waited; before each further one, twice as long.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -47,13 +48,18 @@ impl Link {
 
     /// A session, as soon as there is one.
     pub(super) async fn session(&self) -> Result<Box<dyn Session>, Failure> {
-        for attempt in 0..u32::from(self.terms.retry) {
-            match self.take().await {
-                Err(SqlError::Unavailable { .. }) => tokio::time::sleep(PAUSE * 2_u32.pow(attempt.min(8))).await,
-                outcome => return self.check(outcome),
+        self.take(|database| database.session(&self.component)).await
+    }
+
+    /// A session with a PostgreSQL server, which the link has to lead to.
+    pub(super) async fn postgres_session(&self) -> Result<PostgresSession, Failure> {
+        self.take(|database| async move {
+            match database.as_postgres() {
+                Some(postgres) => postgres.begin().await,
+                None => Err(self.not_postgres(database)),
             }
-        }
-        self.check(self.take().await)
+        })
+        .await
     }
 
     /// What the database comes to within the time of the link.
@@ -62,14 +68,39 @@ impl Link {
         self.check(outcome.unwrap_or_else(|late| Err(self.late(late))))
     }
 
-    async fn take(&self) -> Result<Box<dyn Session>, SqlError> {
+    /// Takes a session, and again where the terms say so.
+    async fn take<'a, T, F>(&'a self, begin: impl Fn(&'a dyn Database) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SqlError>>,
+    {
+        for attempt in 0..u32::from(self.terms.retry) {
+            match self.take_once(&begin).await {
+                Err(SqlError::Unavailable { .. }) => tokio::time::sleep(PAUSE * 2_u32.pow(attempt.min(8))).await,
+                outcome => return self.check(outcome),
+            }
+        }
+        self.check(self.take_once(&begin).await)
+    }
+
+    async fn take_once<'a, T, F>(&'a self, begin: impl FnOnce(&'a dyn Database) -> F) -> Result<T, SqlError>
+    where
+        F: Future<Output = Result<T, SqlError>>,
+    {
         let Some(database) = &self.database else {
             return Err(SqlError::Unavailable {
                 database: self.describe(),
                 source: "its target could not be opened yet".into(),
             });
         };
-        within(self.terms.timeout, database.session(&self.component)).await.map_err(|late| self.late(late))?
+        within(self.terms.timeout, begin(database.as_ref())).await.map_err(|late| self.late(late))?
+    }
+
+    fn not_postgres(&self, database: &dyn Database) -> SqlError {
+        SqlError::Unsupported(format!(
+            "the link leads to {}, and only PostgreSQL speaks this contract: `wattle link put {} sql/postgres --set url=…`",
+            database.describe(),
+            self.component
+        ))
     }
 
     fn late(&self, late: Late) -> SqlError {

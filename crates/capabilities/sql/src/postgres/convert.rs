@@ -27,7 +27,7 @@ const TIME: &[BorrowedFormatItem<'_>] = format_description!("[hour]:[minute]:[se
 
 /// A value that does not go, or does not come.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     /// Bytes where the statement has none.
     #[error("bytes are given where the statement takes {0}")]
     NotBytes(String),
@@ -172,7 +172,7 @@ fn time(micros: i64) -> Option<Value> {
     time.format(TIME).ok().map(Value::Text)
 }
 
-fn uuid(bytes: [u8; 16]) -> String {
+pub(crate) fn uuid(bytes: [u8; 16]) -> String {
     let digits = format!("{:032x}", u128::from_be_bytes(bytes));
     let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
     parts.join("-")

@@ -12,7 +12,7 @@
 use std::fmt::Write as _;
 
 /// The number in digits; nothing where the bytes are none.
-pub(super) fn text(bytes: &[u8]) -> Option<String> {
+pub(crate) fn text(bytes: &[u8]) -> Option<String> {
     let mut words = bytes.chunks(2).map(|word| word.try_into().map(u16::from_be_bytes).ok());
     let mut word = || words.next().flatten();
     let (count, weight, sign, places) = (usize::from(word()?), word()?.cast_signed(), word()?, usize::from(word()?));

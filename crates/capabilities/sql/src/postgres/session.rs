@@ -17,7 +17,7 @@ use super::convert;
 use super::failure;
 
 /// A session: a connection that is given back when the session ends, or closed where it is in the middle of something.
-pub(super) struct PostgresSession {
+pub(crate) struct PostgresSession {
     /// There until the session ends.
     connection: Option<Object<Dialer>>,
     named: String,
@@ -76,13 +76,15 @@ impl From<Error> for Failed {
     }
 }
 
-#[async_trait]
-impl Session for PostgresSession {
-    async fn prepare(&mut self, statement: &str) -> Result<usize, SqlError> {
+/// What a session does, for who speaks to PostgreSQL alone, too.
+impl PostgresSession {
+    /// Checks a statement, and answers with the number of its parameters.
+    pub(crate) async fn check_statement(&mut self, statement: &str) -> Result<usize, SqlError> {
         self.call(async |connection| Ok(connection.statement(statement).await?.params().len())).await
     }
 
-    async fn execute(&mut self, statement: &str, parameters: Vec<Value>) -> Result<u64, SqlError> {
+    /// Runs a statement, and answers with how many rows it changed, or gave.
+    pub(crate) async fn run(&mut self, statement: &str, parameters: Vec<Value>) -> Result<u64, SqlError> {
         let may_repeat = !self.in_transaction;
         let work = async |connection: &mut Connection| {
             let prepared = ready(connection, statement, &parameters).await?;
@@ -101,7 +103,8 @@ impl Session for PostgresSession {
         self.call(work).await
     }
 
-    async fn query(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Vec<Column>, SqlError> {
+    /// Runs a statement that gives rows, and answers with their columns.
+    pub(crate) async fn ask(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Vec<Column>, SqlError> {
         let may_repeat = !self.in_transaction;
         let work = async |connection: &mut Connection| {
             let prepared = ready(connection, statement, &parameters).await?;
@@ -122,7 +125,11 @@ impl Session for PostgresSession {
         Ok(prepared.columns().iter().map(convert::column).collect())
     }
 
-    async fn rows(&mut self) -> Result<Vec<Row>, SqlError> {
+    /// The next rows of the open result, each as `convert` makes it; none at its end.
+    pub(crate) async fn rows_as<T>(
+        &mut self,
+        convert: fn(&tokio_postgres::Row) -> Result<T, SqlError>,
+    ) -> Result<Vec<T>, SqlError> {
         // Taken, and put back where there may be more: a session that is dropped meanwhile is in the middle of something.
         let Some(mut stream) = self.result.take() else { return Ok(Vec::new()) };
         self.is_busy = true;
@@ -134,7 +141,7 @@ impl Session for PostgresSession {
                 let row = row?;
                 limits.check_row(row.raw_size_bytes()).map_err(Failed::Sql)?;
                 size += row.raw_size_bytes();
-                batch.push(convert::row(&row).map_err(Failed::Sql)?);
+                batch.push(convert(&row).map_err(Failed::Sql)?);
             }
             Ok((batch, false))
         };
@@ -145,6 +152,42 @@ impl Session for PostgresSession {
             self.result = Some(stream);
         }
         self.checked(outcome).map(|(batch, _)| batch)
+    }
+
+    /// Runs statements without parameters. Whatever they leave begun is rolled back when the session ends.
+    pub(crate) async fn batch(&mut self, statements: &str) -> Result<(), SqlError> {
+        self.in_transaction = true;
+        self.call(async |connection| Ok(connection.client.batch_execute(statements).await?)).await
+    }
+
+    /// Refuses a whole result of so many bytes where that is too much.
+    pub(crate) fn check_result(&mut self, size: usize) -> Result<(), SqlError> {
+        let max = self.connection().limits.row;
+        if size <= max.as_usize() {
+            return Ok(());
+        }
+        Err(SqlError::TooLarge(format!(
+            "a result that is gathered whole is above the limit of {max}: ask for fewer rows (limit), or by wattle:sql"
+        )))
+    }
+}
+
+#[async_trait]
+impl Session for PostgresSession {
+    async fn prepare(&mut self, statement: &str) -> Result<usize, SqlError> {
+        self.check_statement(statement).await
+    }
+
+    async fn execute(&mut self, statement: &str, parameters: Vec<Value>) -> Result<u64, SqlError> {
+        self.run(statement, parameters).await
+    }
+
+    async fn query(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Vec<Column>, SqlError> {
+        self.ask(statement, parameters).await
+    }
+
+    async fn rows(&mut self) -> Result<Vec<Row>, SqlError> {
+        self.rows_as(convert::row).await
     }
 
     async fn begin(&mut self, access: Access) -> Result<(), SqlError> {

@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -188,12 +189,12 @@ impl Server {
 
     fn command(&self) -> Command {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the folder is ours");
-        let mut command = supervised(self.setup.refuses_root.then(|| self.folder.path()));
-        command.arg(find_program(self.setup.program)).args((self.setup.arguments)(
-            self.address,
-            self.folder.path(),
-            &self.setup.extra,
-        ));
+        let program = find_program(self.setup.program);
+        let mut command = match self.setup.refuses_root {
+            true => supervised_unprivileged(&program, self.folder.path()),
+            false => supervised(&program),
+        };
+        command.args((self.setup.arguments)(self.address, self.folder.path(), &self.setup.extra));
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a file has copies")).stderr(log);
         command
@@ -238,20 +239,34 @@ impl Drop for Running {
     }
 }
 
-/// A command to which a program and its arguments are still to be added, and that ends with the thread that starts it. One that
-/// refuses to be root's is nobody's where a test is run by root, and so is its folder.
-fn supervised(of_nobody: Option<&Path>) -> Command {
+/// A command that runs a program, to which its arguments are still to be added, and that ends with the thread that starts it.
+fn supervised(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]);
-    if let Some(folder) = of_nobody.filter(|_| rustix::process::geteuid().is_root()) {
-        command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]);
-        let contents =
-            std::fs::read_dir(folder).expect("the folder is ours").filter_map(|entry| Some(entry.ok()?.path()));
-        for path in contents.chain([folder.to_owned()]) {
-            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
-        }
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// The same for a program that refuses to be root's. Where a test is run by root it is nobody's, and so is its folder; where nobody
+/// can reach the program, it takes root for nobody.
+fn supervised_unprivileged(program: &Path, folder: &Path) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return supervised(program);
     }
-    command.arg("--");
+    let is_open = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
+    if !program.canonicalize().is_ok_and(|program| program.ancestors().all(is_open)) {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-user=65534", "--map-group=65534", "--"]);
+        command.args(["setpriv", "--pdeathsig", "KILL", "--"]).arg(program);
+        return command;
+    }
+    let contents = std::fs::read_dir(folder).expect("the folder is ours").filter_map(|entry| Some(entry.ok()?.path()));
+    for path in contents.chain([folder.to_owned()]) {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"])
+        .arg(program);
     command
 }
 

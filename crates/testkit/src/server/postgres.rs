@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::Stdio;
 
-use super::{Server, Setup, find_program, supervised};
+use super::{Server, Setup, find_program, supervised_unprivileged};
 
 /// A PostgreSQL server. What it acknowledged survives a kill of its processes; it does not flush, so not one of the machine.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ fn arguments(address: SocketAddr, folder: &Path, extra: &[String]) -> Vec<OsStri
 fn initialise(folder: &Path) {
     let secret = folder.join("password");
     fs::write(&secret, Postgres::PASSWORD).expect("the folder is ours");
-    let mut command = supervised(Some(folder));
-    command.arg(find_program("initdb")).arg("--pgdata").arg(folder.join("data")).arg("--pwfile").arg(secret);
+    let mut command = supervised_unprivileged(&find_program("initdb"), folder);
+    command.arg("--pgdata").arg(folder.join("data")).arg("--pwfile").arg(secret);
     command.args(["--username=postgres", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C"]);
     command.current_dir(folder).env_clear().stdin(Stdio::null());
     let output = command.output().expect("setpriv, of util-linux, starts programs");

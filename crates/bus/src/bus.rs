@@ -103,6 +103,12 @@ impl Bus {
         Self { limits, ..self }
     }
 
+    /// The connection of now, where a NATS server carries the bus: for what such servers have beside messages. Another may take its
+    /// place, so it is asked for again whenever something goes wrong.
+    pub fn client(&self) -> Option<async_nats::Client> {
+        self.shared.carrier.client()
+    }
+
     /// Says something. That it returned means that it was taken, not that anybody heard it.
     ///
     /// In process it never waits. Over NATS it waits for room in the connection, and refuses at once where there is none.

@@ -35,6 +35,11 @@ pub(crate) trait Carrier: Send + Sync {
     /// Gives messages to `sink` until the hold is dropped.
     fn subscribe(&self, interest: Interest, sink: Box<dyn Sink>) -> Answer<'_, Result<Hold, SubscribeError>>;
 
+    /// The client of now, where the carrier is a NATS server.
+    fn client(&self) -> Option<async_nats::Client> {
+        None
+    }
+
     /// Waits until what was said and subscribed to before has reached the bus.
     fn flush(&self) -> Answer<'_, Result<(), FlushError>>;
 }

@@ -120,6 +120,10 @@ impl Carrier for Nats {
         self.keeper.current().connection_state() == State::Connected
     }
 
+    fn client(&self) -> Option<Client> {
+        Some(Client::clone(&self.keeper.current()))
+    }
+
     fn payload_max(&self) -> ByteSize {
         self.payload_max.min(ByteSize::bytes(self.keeper.current().max_payload() as u64))
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use bus::{Bus, ConnectError, ConnectOptions, FirstTry, Limits, Login};
 use capability::settings::{Default as Unsaid, Kind};
 use capability::{BackendInfo, OpenError, Setting, Settings};
-use stdx::ByteSize;
+use stdx::{BoxError, ByteSize};
 
 use crate::exchange::{Exchange, Sharing};
+use crate::stream::{Stream, StreamError};
 use crate::subjects;
 
 /// What may wait for one subscription: a component that does not keep up loses what comes after that.
@@ -48,6 +49,41 @@ const TOKEN: Setting = Setting { name: "token", about: "to log in with", kind: K
 const TIMEOUT: Setting =
     Setting { name: "timeout", about: "for the server", kind: Kind::Time, default: Unsaid::Is("2s") };
 
+const STREAM: Setting = Setting {
+    name: "stream",
+    about: "what the stream of the server is called",
+    kind: Kind::Text,
+    default: Unsaid::Required,
+};
+
+const CREATE: Setting = Setting {
+    name: "create",
+    about: "whether a stream that is not there is made, for `subjects`",
+    kind: Kind::Switch,
+    default: Unsaid::Is("false"),
+};
+
+const SUBJECTS: Setting = Setting {
+    name: "subjects",
+    about: "what a stream that is made keeps; the subscriptions where nothing is said",
+    kind: Kind::Text,
+    default: Unsaid::Absent,
+};
+
+const ACK_WAIT: Setting = Setting {
+    name: "ack-wait",
+    about: "a message that nobody has said anything of for so long is brought again",
+    kind: Kind::Time,
+    default: Unsaid::Is("30s"),
+};
+
+const TRIES: Setting = Setting {
+    name: "tries",
+    about: "how often a message is brought at most; until it was handled well where nothing is said",
+    kind: Kind::Count(1, 1_000_000),
+    default: Unsaid::Absent,
+};
+
 /// All backends, as they are listed.
 pub(crate) const ALL: &[BackendInfo] = &[
     BackendInfo {
@@ -60,6 +96,24 @@ pub(crate) const ALL: &[BackendInfo] = &[
         about: "by a NATS server, to whoever is connected to it; at most once",
         settings: &[URL, SUBSCRIPTIONS, QUEUE_GROUP, SHARED, USER, PASSWORD, TOKEN, TIMEOUT],
     },
+    BackendInfo {
+        name: "jetstream",
+        about: "kept by a stream of a NATS server until it was handled; at least once",
+        settings: &[
+            URL,
+            STREAM,
+            SUBSCRIPTIONS,
+            QUEUE_GROUP,
+            CREATE,
+            SUBJECTS,
+            ACK_WAIT,
+            TRIES,
+            USER,
+            PASSWORD,
+            TOKEN,
+            TIMEOUT,
+        ],
+    },
 ];
 
 /// Opens the backend of that name; `bus` is that of this host.
@@ -69,12 +123,41 @@ pub(crate) async fn open(name: &str, settings: &Settings, bus: &Bus) -> Result<A
     let sharing = sharing(settings).map_err(|error| OpenError::refused(name, error))?;
     let bus = match name {
         "bus" => bus.clone(),
-        "nats" => connect(settings).await?,
+        "nats" | "jetstream" => connect(settings).await?,
         _ => return Err(OpenError::refused(name, "there is no such backend")),
     };
     let (queued_messages_max, queued_bytes_max) = QUEUE;
     let bus = bus.with_queue_limits(Limits { queued_messages_max, queued_bytes_max, ..Limits::default() });
-    Ok(Arc::new(Exchange::new(bus, subscriptions, sharing)))
+    let exchange = Exchange::new(bus, subscriptions, sharing);
+    if name != "jetstream" {
+        return Ok(Arc::new(exchange));
+    }
+    let stream = stream(settings, &exchange).map_err(|error| OpenError::refused(name, error))?;
+    stream.settle(&exchange.bus).await.map_err(|error| match error {
+        StreamError::Unknown(_) | StreamError::NoConnection => OpenError::unavailable(name, error),
+        error => OpenError::refused(name, error),
+    })?;
+    Ok(Arc::new(exchange.kept_by(stream)))
+}
+
+fn stream(settings: &Settings, exchange: &Exchange) -> Result<Stream, BoxError> {
+    let make_for = match (settings.is_on("create"), settings.text("subjects")) {
+        (true, Some(subjects)) => Some(patterns(subjects)?),
+        (true, None) if exchange.subscriptions.is_empty() => {
+            return Err("a stream that is made has to keep something: say subjects=…".into());
+        }
+        (true, None) => Some(exchange.subscriptions.clone()),
+        (false, Some(_)) => return Err("subjects are for a stream that is made: say create=true, too".into()),
+        (false, None) => None,
+    };
+    let time = |name| settings.time(name).expect("it has a default");
+    Ok(Stream {
+        name: settings.text("stream").expect("it is required").to_owned(),
+        make_for,
+        ack_wait: time("ack-wait"),
+        tries: settings.count("tries"),
+        patience: time("timeout"),
+    })
 }
 
 fn patterns(text: &str) -> Result<Vec<bus::Pattern>, subjects::Refused> {
@@ -82,7 +165,9 @@ fn patterns(text: &str) -> Result<Vec<bus::Pattern>, subjects::Refused> {
 }
 
 fn sharing(settings: &Settings) -> Result<Sharing, Box<dyn std::error::Error + Send + Sync>> {
-    match (settings.is_on("shared"), settings.text("queue_group")) {
+    // What is kept by a stream is always shared: it is brought until one has handled it.
+    let is_shared = settings.text("shared").is_none_or(|shared| shared == "true");
+    match (is_shared, settings.text("queue_group")) {
         (true, None) => Ok(Sharing::ByComponent),
         (true, Some(group)) => Ok(Sharing::Group(group.parse()?)),
         (false, None) => Ok(Sharing::Nobody),

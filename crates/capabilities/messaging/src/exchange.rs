@@ -10,11 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bus::{Bus, Pattern, QueueGroup, Subject};
 use model::ComponentName;
 
+use crate::stream::Stream;
+
 /// Where messages are published, and what is subscribed to.
 pub struct Exchange {
     pub(crate) bus: Bus,
     pub(crate) subscriptions: Vec<Pattern>,
     pub(crate) sharing: Sharing,
+    /// What keeps messages, where something does.
+    pub(crate) stream: Option<Stream>,
     /// Who may answer where, and for how many messages.
     inboxes: Mutex<BTreeMap<Inbox, usize>>,
 }
@@ -43,7 +47,12 @@ pub(crate) struct Answering {
 
 impl Exchange {
     pub(crate) fn new(bus: Bus, subscriptions: Vec<Pattern>, sharing: Sharing) -> Self {
-        Self { bus, subscriptions, sharing, inboxes: Mutex::default() }
+        Self { bus, subscriptions, sharing, stream: None, inboxes: Mutex::default() }
+    }
+
+    /// The same, whose messages are kept by a stream.
+    pub(crate) fn kept_by(self, stream: Stream) -> Self {
+        Self { stream: Some(stream), ..self }
     }
 
     /// The group that a component's subscriptions join, if they join one.

@@ -12,12 +12,13 @@ use bus::{Message, PublishError, RequestError, Subject};
 use capability::{Linking, OpenLink};
 use engine::{Bound, State};
 use model::{ComponentName, LinkName, Terms};
-use stdx::Chain;
+use stdx::{ByteSize, Chain};
 use tracing::warn;
 use wasmtime::component::HasSelf;
 
 use self::wasmcloud::messaging::{consumer, types};
 use crate::exchange::Exchange;
+use crate::stream::{PutError, Stream};
 use crate::subjects::{self, Refused};
 
 pub(crate) use self::wasmcloud::messaging::types::BrokerMessage;
@@ -69,6 +70,10 @@ pub(crate) enum Failure {
     Unavailable,
     #[error(transparent)]
     Subject(#[from] Refused),
+    #[error("a message that a stream keeps has nobody who waits for its answer: leave reply-to out")]
+    NoReply,
+    #[error(transparent)]
+    Put(PutError),
     #[error(transparent)]
     Publish(PublishError),
     #[error(transparent)]
@@ -122,6 +127,9 @@ impl Way<'_> {
     pub(crate) async fn publish(&self, message: BrokerMessage) -> Result<(), Failure> {
         let (link, exchange) = self.exchange()?;
         let subject = self.subject(exchange, &message.subject)?;
+        if let Some(stream) = exchange.stream.as_ref().filter(|_| !subjects::is_inbox(&subject)) {
+            return self.put(stream, subject, message).await;
+        }
         let reply = message.reply_to.map(|reply| self.subject(exchange, &reply)).transpose()?;
         let message = Message { reply, ..Message::new(subject, message.body.into()) };
         let published = rt::within(link.terms.timeout, exchange.bus.publish(message)).await;
@@ -132,6 +140,28 @@ impl Way<'_> {
             }
             Ok(Err(PublishError::Unavailable { source, .. })) => Err(self.unavailable(link, &*source)),
             Ok(Err(error)) => Err(Failure::Publish(error)),
+            Err(late) => Err(self.unavailable(link, &late)),
+        }
+    }
+
+    /// Publishes to a stream, and answers when it has kept the message.
+    async fn put(&self, stream: &Stream, subject: Subject, message: BrokerMessage) -> Result<(), Failure> {
+        let (link, exchange) = self.exchange()?;
+        if message.reply_to.is_some() {
+            return Err(Failure::NoReply);
+        }
+        let (size, limit) = (ByteSize::bytes(message.body.len() as u64), exchange.bus.payload_max());
+        if size > limit {
+            return Err(Failure::Publish(PublishError::TooLarge { size, limit }));
+        }
+        let put = stream.put(&exchange.bus, subject, message.body.into());
+        match rt::within(link.terms.timeout, put).await {
+            Ok(Ok(())) => {
+                link.is_well();
+                Ok(())
+            }
+            Ok(Err(error @ PutError::NoStream(_))) => Err(Failure::Put(error)),
+            Ok(Err(error)) => Err(self.unavailable(link, &error)),
             Err(late) => Err(self.unavailable(link, &late)),
         }
     }

@@ -23,6 +23,7 @@ mod backends;
 mod exchange;
 mod guest;
 mod serve;
+mod stream;
 pub mod subjects;
 
 use async_trait::async_trait;

@@ -6,6 +6,8 @@
 //!    the bounded queue of the subscription.
 //! 2. When it is over, what the server had sent before it heard of that is still handled.
 
+mod kept;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +15,9 @@ use async_trait::async_trait;
 use bus::{Message, SubscribeError, Subscription};
 use capability::{Callable, Calls, Duty, Job, OpenLink, Seat, Service};
 use engine::State;
+use futures::FutureExt;
 use futures::stream::{SelectAll, StreamExt};
-use model::ComponentName;
+use model::{ComponentName, LinkName};
 use stdx::Chain;
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -34,6 +37,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What calls one component by one link.
 struct Server {
     component: ComponentName,
+    link: LinkName,
     exchange: Arc<Exchange>,
     handler: Arc<dyn Calls>,
     timeout: Option<Duration>,
@@ -57,8 +61,12 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Op
         warn!(component = %component.name(), "the link has subscriptions, and the component exports no {HANDLER}");
         return None;
     };
-    let server = Server { component: component.name().clone(), exchange, handler, timeout: link.terms.timeout };
-    Some(Box::pin(server.run(duty)))
+    let (component, timeout) = (component.name().clone(), link.terms.timeout);
+    let server = Server { component, link: link.name.clone(), exchange, handler, timeout };
+    Some(match server.exchange.stream.clone() {
+        Some(stream) => Box::pin(server.run_stream(stream, duty)),
+        None => Box::pin(server.run(duty)),
+    })
 }
 
 // === impl Server ===
@@ -118,7 +126,8 @@ impl Server {
                 }
                 seat = self.handler.place(), if waiting.is_some() => {
                     if let Some(message) = waiting.take() {
-                        running.spawn(self.handling(message).run(self.handler.clone(), seat, self.timeout));
+                        let handled = self.handling(message).run(self.handler.clone(), seat, self.timeout);
+                        running.spawn(handled.map(|_is_done| ()));
                     }
                 }
                 Some(_ended) = running.join_next() => {}
@@ -148,13 +157,15 @@ impl Server {
 // === impl Handling ===
 
 impl Handling {
-    async fn run(mut self, handler: Arc<dyn Calls>, seat: Seat, timeout: Option<Duration>) {
+    /// Calls the component; whether the message was handled well, which is of use where it could come again.
+    async fn run(mut self, handler: Arc<dyn Calls>, seat: Seat, timeout: Option<Duration>) -> bool {
         let subject = self.message.as_ref().map(|message| message.subject.clone()).unwrap_or_default();
         // What went wrong in the call itself was logged by the host.
         let called = handler.call(seat, timeout, &mut self).await;
-        if let (Ok(()), Err(text)) = (called, &self.outcome) {
+        if let (Ok(()), Err(text)) = (&called, &self.outcome) {
             warn!(subject, error = %stdx::printable(text), "a message was handled with an error");
         }
+        called.is_ok() && self.outcome.is_ok()
     }
 }
 

@@ -42,6 +42,13 @@ impl Fresh {
         Self::new("nats", &[("url", &server.url())], Box::new(server))
     }
 
+    fn jetstream() -> Self {
+        let server = testkit::Nats::start();
+        let kept = "orders.>,big";
+        let told = [("url", &*server.url()), ("stream", "all"), ("create", "true"), ("subjects", kept)];
+        Self::new("jetstream", &told, Box::new(server))
+    }
+
     fn new(backend: &str, told: &[(&str, &str)], server: Box<dyn Any + Send + Sync>) -> Self {
         let exchange = open(backend, told).expect("it opens");
         let binding = Binding::new(&component(), &[conformance::link(exchange.clone())]);
@@ -81,16 +88,24 @@ mod promises {
     pub(super) async fn what_is_published_is_heard_as_it_was_sent(fresh: Fresh) {
         let mut heard = fresh.heard_on("orders.*").await;
         let body: Vec<u8> = (0..=255).collect();
-        let sent = BrokerMessage { reply_to: Some("answers.here".into()), ..message("orders.new", body.clone()) };
-        fresh.way().publish(sent).await.expect("it is sent");
+        fresh.way().publish(message("orders.new", body.clone())).await.expect("it is sent");
         fresh.way().publish(message("orders.none", "")).await.expect("it is sent");
         let first = heard.next().await.expect("a message");
-        let reply = first.reply.as_ref().map(|reply| reply.as_str());
-        assert_eq!(
-            (first.subject.as_str(), &first.payload[..], reply),
-            ("orders.new", &body[..], Some("answers.here"))
-        );
+        assert_eq!((first.subject.as_str(), &first.payload[..]), ("orders.new", &body[..]));
         assert_eq!(heard.next().await.expect("a message").payload, Bytes::new());
+    }
+
+    pub(super) async fn where_to_answer_is_heard_or_refused_where_nobody_waits(fresh: Fresh) {
+        let mut heard = fresh.heard_on("orders.*").await;
+        let sent = BrokerMessage { reply_to: Some("answers.here".into()), ..message("orders.new", "") };
+        let outcome = fresh.way().publish(sent).await.map_err(|error| error.to_string());
+        if fresh.exchange.stream.is_some() {
+            assert!(outcome.is_err_and(|text| text.contains("leave reply-to out")));
+            return;
+        }
+        assert_eq!(outcome, Ok(()));
+        let reply = heard.next().await.expect("a message").reply;
+        assert_eq!(reply.as_ref().map(|reply| reply.as_str()), Some("answers.here"));
     }
 
     pub(super) async fn a_request_is_answered_or_it_is_said_why_not(fresh: Fresh) {
@@ -136,12 +151,14 @@ mod promises {
 capability::conformance! {
     promises over Fresh [
         what_is_published_is_heard_as_it_was_sent,
+        where_to_answer_is_heard_or_refused_where_nobody_waits,
         a_request_is_answered_or_it_is_said_why_not,
         an_inbox_is_answered_only_while_its_message_is_handled,
         a_message_that_is_too_large_is_refused,
     ] {
         in_process => Fresh::in_process(),
         nats => Fresh::nats(),
+        jetstream => Fresh::jetstream(),
     }
 }
 

@@ -218,3 +218,99 @@ fn a_handler_that_is_slow_is_waited_for() {
     let ended = up.stop();
     assert_eq!((ended.code, calls(&ended, "calls"), calls(&ended, "calls_failed")), (Some(0), 200, 0));
 }
+
+/// An office whose courier publishes to a stream, which the clerk is called from.
+fn kept(wattle: &Wattle, nats: &Nats, settings: &str) -> Up {
+    let stream = format!("jetstream,url={},stream=orders,create=true", nats.url());
+    let couriers = format!("--link=courier=messaging/{stream},subjects=orders.>");
+    office(wattle, &[hears(&format!("{stream},subscriptions=orders.>{settings}")), couriers])
+}
+
+#[test]
+fn what_a_stream_keeps_is_handled_though_the_host_was_killed() {
+    let (wattle, nats) = (wattle(), Nats::start());
+    let up = kept(&wattle, &nats, ",ack-wait=1s");
+    sent(&up, "orders.new", "tea");
+    eventually("it is counted", || counted(&up, "orders.new") == 1);
+    // Nobody waits for what is published, and nobody is there to hear it: the clerk works on them one after the other.
+    sent(&up, "orders.slow?times=40", "work 20");
+    drop(up.kill());
+    let up = kept(&wattle, &nats, ",ack-wait=1s");
+    eventually("all are handled, some of them twice", || counted(&up, "orders.slow") >= 40);
+    assert!(counted(&up, "orders.slow") <= 80, "{}", counted(&up, "orders.slow"));
+    let refused = send(&up, "invoices.new", "tea");
+    assert_eq!(refused, (503, "no stream of the server keeps invoices.new".into()));
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn what_a_stream_keeps_is_brought_again_until_it_was_handled_well() {
+    let (wattle, nats) = (wattle(), Nats::start());
+    let up = kept(&wattle, &nats, ",tries=2");
+    for body in ["fail", "trap", "tea"] {
+        sent(&up, "orders.new", body);
+    }
+    eventually("the good one is counted", || counted(&up, "orders.new") == 1);
+    eventually("the others were tried twice", || {
+        let said = up.stderr();
+        said.matches("told to fail").count() == 2 && said.matches("a message was handled with an error").count() >= 2
+    });
+    let ended = up.stop();
+    assert_eq!((ended.code, calls(&ended, "calls"), calls(&ended, "calls_failed")), (Some(0), 3, 2));
+}
+
+/// Everything that was acknowledged to the courier is handled, whatever happens to the server and to the link.
+#[test]
+fn a_stream_loses_nothing_while_its_server_dies_and_links_change() {
+    let (wattle, mut nats) = (wattle(), Nats::start());
+    let up = kept(&wattle, &nats, ",ack-wait=2s");
+    let mut accepted = 0;
+    for round in 0..6 {
+        for _ in 0..20 {
+            accepted += u64::from(send(&up, "orders.new", "tea").0 == 200);
+        }
+        if round % 2 == 0 {
+            nats.kill();
+            assert_ne!(send(&up, "orders.new", "tea").0, 200);
+            nats.restart();
+            eventually("it is used again", || send(&up, "orders.again", "tea").0 == 200);
+        } else {
+            let link = format!(
+                "put clerk messaging/jetstream --set url={} --set stream=orders --set subscriptions=orders.> --set ack-wait={}s",
+                nats.url(),
+                round + 2
+            );
+            linked(&wattle, &up, &link);
+        }
+    }
+    assert!(accepted >= 100, "{accepted}");
+    eventually("all are handled", || counted(&up, "orders.new") >= accepted);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn a_stream_that_is_not_there_is_refused() {
+    let (wattle, nats) = (wattle(), Nats::start());
+    let up = office(&wattle, &[]);
+    let put = |settings: &str| {
+        let url = format!("url={}", nats.url());
+        let mut arguments = vec!["link", "put", "clerk", "messaging/jetstream", "--set", &url, "--nats"];
+        let bus = up.bus();
+        arguments.push(&bus);
+        for setting in settings.split(' ') {
+            arguments.extend(["--set", setting]);
+        }
+        let ended = wattle.run(arguments);
+        assert!(ended.code != Some(0) && ended.stderr.contains("E0601"), "{settings}: {}", ended.stderr);
+        ended.stderr
+    };
+    assert!(
+        put("stream=orders subscriptions=orders.>").contains("there is no stream orders; with create=true it is made")
+    );
+    assert!(put("stream=orders create=true").contains("say subjects="));
+    assert!(put("stream=orders subjects=a").contains("say create=true"));
+    let refused = put("stream=or.ders create=true subjects=orders.>");
+    assert!(refused.contains("\"or.ders\" is no name of a stream"), "{refused}");
+    assert!(put("subscriptions=orders.>").contains("stream is missing"));
+    assert_eq!(up.stop().code, Some(0));
+}

@@ -6,7 +6,7 @@ use capability::OpenError;
 use engine::{Anatomy, Engines, Loaded, PrepareError, Settings, Use};
 use http_capability::NotAHandler;
 use model::ComponentName;
-use route::Prefix;
+use route::Route;
 use stdx::{Code, Explain};
 use wasmtime::component::Component;
 
@@ -20,8 +20,8 @@ pub struct Source {
     pub name: ComponentName,
     /// The file it comes from.
     pub path: PathBuf,
-    /// The path at which it answers.
-    pub prefix: Prefix,
+    /// The requests that it answers.
+    pub route: Route,
 }
 
 /// A component that is there, as it is shown.

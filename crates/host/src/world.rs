@@ -106,7 +106,7 @@ impl World {
             let name = prepared.source.name.clone();
             match live.members.get_mut(&name) {
                 // One component at a further path.
-                Some(member) => member.prefixes.push(prepared.source.prefix),
+                Some(member) => member.routes.push(prepared.source.route),
                 None => drop(live.members.insert(name, self.member(prepared))),
             }
         }
@@ -151,11 +151,11 @@ impl World {
                 imports: self.imports(&live, member),
                 is_served: member.served.is_some(),
             };
-            let at = |prefix: &route::Prefix| {
-                let source = crate::Source { prefix: prefix.clone(), ..component.source.clone() };
+            let at = |route: &route::Route| {
+                let source = crate::Source { route: route.clone(), ..component.source.clone() };
                 LoadedComponent { source, ..component.clone() }
             };
-            member.prefixes.iter().map(at).collect::<Vec<_>>()
+            member.routes.iter().map(at).collect::<Vec<_>>()
         };
         live.members.values().flat_map(shown).collect()
     }
@@ -258,7 +258,7 @@ impl World {
         let exports = prepared.component.component_type();
         let exports: Vec<_> = exports.exports(prepared.component.engine()).map(|(name, _)| name.to_owned()).collect();
         Member {
-            prefixes: vec![prepared.source.prefix.clone()],
+            routes: vec![prepared.source.route.clone()],
             shape: Shape { imports: contracts(&prepared.imports), exports: contracts(&exports) },
             account: Arc::new(Account::new(self.config.limits.clone(), self.config.room.clone())),
             counts: Counts::for_cores(self.config.cores),

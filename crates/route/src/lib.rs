@@ -1,40 +1,56 @@
-//! Decides which component answers an HTTP request, from its path alone.
+//! Decides which component answers an HTTP request, from its host and its path alone.
 //!
-//! A route is a path and all below it: `/shop` answers `/shop`, `/shop/` and `/shop/cart`, never `/shopping`. The longest
-//! route wins. Paths are taken as they were sent: nothing is decoded, so `/a%2fb` is not below `/a`, and `//shop` is not
-//! `/shop`. A component sees the whole path.
+//! | route | answers |
+//! | --- | --- |
+//! | `/shop` | `/shop`, `/shop/` and all below it, on every host; never `/shopping` |
+//! | `/shop$` | `/shop` and `/shop/` |
+//! | `/users/*/orders` | `*` stands for one part of the path, whatever it is |
+//! | `example.com/` | all paths of that host, on every port |
+//! | `*.example.com/` | those of all hosts below it, and not of itself |
+//!
+//! Of several that fit, the one answers whose host says most: a name before a `*`, a longer name behind a `*` before a shorter one,
+//! any before none. Of those of one host the one whose path says most, read from the left: a word before a `*`, a `*` before
+//! nothing, `$` before all below. Where no route of a host fits, those of less specific hosts are asked.
+//!
+//! Paths are taken as they were sent: nothing is decoded, so `/a%2fb` is not below `/a`, and `//shop` is not `/shop`. A component
+//! sees the whole path.
 //!
 //! # Invariants
 //!
-//! 1. A table has at most one target for a path: the second one is refused when the table is made.
-//! 2. Finding a target costs by the depth of the path, not by the number of routes.
+//! 1. A table has at most one target for a request: two routes that are the same are refused when the table is made.
+//! 2. Finding a target costs by the depth of the path and, where routes have a `*`, by their number; never by what was sent.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
+mod pattern;
+mod table;
+
+use std::sync::Arc;
 
 use stdx::{Code, Explain};
 
-/// A path prefix that starts with `/` and does not end in one, unless it is `/` itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Prefix(String);
+use table::Table;
 
-/// Which target answers which path.
+pub use pattern::Route;
+
+/// Which target answers which request.
 #[derive(Debug, Clone)]
 pub struct Routes<T> {
-    // Without the slash at the end, so that `/` is the empty text, which every path starts with.
-    targets: BTreeMap<String, T>,
+    targets: Vec<(Route, T)>,
+    /// Leads to places in `targets`.
+    table: Arc<Table>,
 }
 
 /// Why a route cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// The text is not a path.
-    #[error("{0:?} is not a path to route; one starts with '/' and has no '?', '#', spaces or '//'")]
-    NotAPath(String),
-    /// Two targets want the same path.
+    /// The text is not a route.
+    #[error(
+        "{0:?} is no route; one is a path that starts with '/', with or without a host before it, and has no '?', '#', \
+         spaces or '//', and '*' only for a whole part"
+    )]
+    NotARoute(String),
+    /// Two targets want the same requests.
     #[error("two components are routed at {0}")]
-    Taken(Prefix),
+    Taken(Route),
 }
 
 impl Explain for RouteError {
@@ -43,68 +59,40 @@ impl Explain for RouteError {
     }
 }
 
-// === impl Prefix ===
-
-impl Prefix {
-    /// The prefix of every path: `/`.
-    pub fn root() -> Self {
-        Self(String::new())
-    }
-}
-
-impl FromStr for Prefix {
-    type Err = RouteError;
-
-    fn from_str(text: &str) -> Result<Self, RouteError> {
-        let is_path = text.starts_with('/')
-            && !text.contains("//")
-            && !text.contains(|c: char| matches!(c, '?' | '#') || c.is_whitespace());
-        if !is_path {
-            return Err(RouteError::NotAPath(text.into()));
-        }
-        Ok(Self(text.strip_suffix('/').unwrap_or(text).to_owned()))
-    }
-}
-
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "/" } else { &self.0 })
-    }
-}
-
 // === impl Routes ===
 
 impl<T> Routes<T> {
     /// The table of these routes.
-    pub fn new(routes: impl IntoIterator<Item = (Prefix, T)>) -> Result<Self, RouteError> {
-        let mut targets = BTreeMap::new();
-        for (prefix, target) in routes {
-            if targets.insert(prefix.0.clone(), target).is_some() {
-                return Err(RouteError::Taken(prefix));
+    pub fn new(routes: impl IntoIterator<Item = (Route, T)>) -> Result<Self, RouteError> {
+        let targets: Vec<_> = routes.into_iter().collect();
+        let mut table = Table::default();
+        for (place, (route, _)) in targets.iter().enumerate() {
+            if !table.add(route, place) {
+                return Err(RouteError::Taken(route.clone()));
             }
         }
-        Ok(Self { targets })
+        Ok(Self { targets, table: Arc::new(table) })
     }
 
-    /// The target of the longest route that the path is at or below.
-    pub fn find(&self, path: &str) -> Option<&T> {
-        let mut prefix = path.strip_suffix('/').unwrap_or(path);
-        loop {
-            if let Some(target) = self.targets.get(prefix) {
-                return Some(target);
-            }
-            prefix = &prefix[..prefix.rfind('/')?];
-        }
+    /// Whether a host has to be known to find a target.
+    pub fn by_host(&self) -> bool {
+        self.table.by_host()
+    }
+
+    /// The target of a request for this path, on this host: as a client names it, with or without a port.
+    pub fn find(&self, host: Option<&str>, path: &str) -> Option<&T> {
+        self.table.find(host, path).map(|place| &self.targets[place].1)
     }
 
     /// The same routes to other targets.
     pub fn map<U>(&self, target: impl Fn(&T) -> U) -> Routes<U> {
-        Routes { targets: self.targets.iter().map(|(path, old)| (path.clone(), target(old))).collect() }
+        let targets = self.targets.iter().map(|(route, old)| (route.clone(), target(old))).collect();
+        Routes { targets, table: self.table.clone() }
     }
 
     /// All targets, by route.
-    pub fn iter(&self) -> impl Iterator<Item = (Prefix, &T)> {
-        self.targets.iter().map(|(prefix, target)| (Prefix(prefix.clone()), target))
+    pub fn iter(&self) -> impl Iterator<Item = (&Route, &T)> {
+        self.targets.iter().map(|(route, target)| (route, target))
     }
 }
 

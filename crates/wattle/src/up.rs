@@ -11,7 +11,7 @@ use engine::{Layout, Limits};
 use host::{BusConfig, HostConfig, HostError, HttpsConfig, Running, Source};
 use http_capability::{PlaneConfig, Reuse, TlsFiles};
 use model::{ComponentName, LinkPut};
-use route::Prefix;
+use route::Route;
 use serde_json::json;
 use stdx::{ByteSize, Code};
 
@@ -27,8 +27,9 @@ pub(crate) struct Up {
     /// Components, or folders of them: one component answers at /, the files of a folder each at /NAME
     #[arg(value_name = "FILE|FOLDER", required_unless_present = "route")]
     files: Vec<PathBuf>,
-    /// Serves FILE at PATH and below (can be given several times)
-    #[arg(long, value_name = "PATH=FILE")]
+    /// Serves FILE at PATH and below, on HOST where one is given: `*.HOST` for all below it, `*` for any part of PATH, `PATH$` for
+    /// nothing below it (can be given several times)
+    #[arg(long, value_name = "[HOST]/PATH=FILE")]
     route: Vec<String>,
     /// The address to listen on; `off` for none, where there is --https
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
@@ -198,26 +199,34 @@ fn sources(files: &[PathBuf], routes: &[String]) -> Result<Vec<Source>, Failure>
         if file.is_dir() {
             for path in artifact::list(file)? {
                 let name = name_of(&path);
-                sources.push(Source { prefix: format!("/{name}").parse()?, name, path });
+                sources.push(Source { route: format!("/{name}").parse()?, name, path });
             }
         } else {
             let name = name_of(file);
-            let prefix = if is_only_one { Prefix::root() } else { format!("/{name}").parse()? };
-            sources.push(Source { name, path: file.clone(), prefix });
+            let route = if is_only_one { Route::root() } else { format!("/{name}").parse()? };
+            sources.push(Source { name, path: file.clone(), route });
         }
     }
     for route in routes {
         let not_a_route = || {
             Failure::new(
                 Code::E0302,
-                format!("{route:?} is not a route, which is written PATH=FILE, as in /shop=shop.wasm"),
+                format!(
+                    "{route:?} is not a route, which is written PATH=FILE or HOST/PATH=FILE, as in /shop=shop.wasm"
+                ),
             )
         };
         let (path, file) = route.split_once('=').ok_or_else(not_a_route)?;
         let file = PathBuf::from(file);
-        sources.push(Source { name: name_of(&file), path: file, prefix: path.parse()? });
+        sources.push(Source { name: name_of(&file), path: file, route: path.parse()? });
     }
     Ok(sources)
+}
+
+/// Where a route is answered: on its own host, at the port of the first listener.
+fn url_of((scheme, address): (&str, SocketAddr), route: &Route) -> String {
+    let host = route.host().map_or_else(|| address.to_string(), |host| format!("{host}:{}", address.port()));
+    format!("{scheme}://{host}{}", route.path())
 }
 
 fn name_of(path: &Path) -> ComponentName {
@@ -228,6 +237,7 @@ fn name_of(path: &Path) -> ComponentName {
 async fn show(running: &Running, token: Option<&Published>, output: Output) {
     let urls: Vec<_> = running.addresses().map(|(scheme, address)| format!("{scheme}://{address}")).collect();
     let url = urls.first().map_or("", String::as_str);
+    let first = running.addresses().next();
     for component in running.components().await {
         let anatomy = &component.anatomy;
         let patterns: Vec<_> = anatomy.patterns().iter().map(|pattern| pattern.as_str()).collect();
@@ -243,7 +253,7 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         for import in &component.imports {
             text.push_str(&format!("\n  {:width$}  -> {}", import.name, import.linked));
         }
-        let served = component.is_served.then(|| format!("{url}{}", component.source.prefix));
+        let served = component.is_served.then(|| first.map(|first| url_of(first, &component.source.route))).flatten();
         text.push_str(&match &served {
             Some(url) => format!("\n  serves {url}"),
             None => "\n  serves other components".to_owned(),

@@ -91,7 +91,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
         sources: vec![Source {
             name: "hello".parse().expect("a name"),
             path: guest("hello"),
-            prefix: route::Prefix::root(),
+            route: route::Route::root(),
         }],
         http: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         https: None,

@@ -109,7 +109,7 @@ impl Refusal {
     fn parts(self) -> (StatusCode, &'static str) {
         match self {
             Self::NoRoute => (StatusCode::NOT_FOUND, "no component is routed at this path\n"),
-            Self::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
+            Self::NoHost => (StatusCode::BAD_REQUEST, "the request names no host, or several\n"),
             Self::Full => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "as many requests are running as may run at once; try again in a moment\n",

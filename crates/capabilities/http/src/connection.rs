@@ -166,12 +166,22 @@ fn answer(core: &Rc<Core>, link: &Rc<Link>, request: (Request<Incoming>, Scheme)
     Answering { begun: Some(begun), link: link.clone() }
 }
 
+/// The host that a request is for, as its client named it.
+fn host_of<B>(request: &Request<B>) -> Option<&str> {
+    match request.uri().authority() {
+        Some(authority) => Some(authority.host()),
+        None => request.headers().get(HOST)?.to_str().ok(),
+    }
+}
+
 /// Everything that is decided before a component runs.
 fn begin(core: &Rc<Core>, (request, scheme): (Request<Incoming>, Scheme)) -> Result<Exchange, Refusal> {
-    if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    // Of two, one would be believed here and the other by somebody else on the way (RFC 9112, 3.2).
+    if hosts.next().is_none() && request.uri().authority().is_none() || hosts.next().is_some() {
         return Err(Refusal::NoHost);
     }
-    let Some(pool) = core.pool_for(request.uri().path()) else {
+    let Some(pool) = core.pool_for(request.uri().path(), || host_of(&request)) else {
         Share::add(&core.share().no_route);
         return Err(Refusal::NoRoute);
     };

@@ -74,10 +74,12 @@ impl Core {
         &self.shares[self.index]
     }
 
-    /// The pool of the component that answers `path`.
-    pub(crate) fn pool_for(&self, path: &str) -> Option<Rc<Pool>> {
+    /// The pool of the component that answers a request for `path`, on the host that is asked for where routes have hosts.
+    pub(crate) fn pool_for<'a>(&self, path: &str, host: impl FnOnce() -> Option<&'a str>) -> Option<Rc<Pool>> {
         self.look_at_routes();
-        self.local.borrow().routes.find(path).cloned()
+        let routes = &self.local.borrow().routes;
+        let host = if routes.by_host() { host() } else { None };
+        routes.find(host, path).cloned()
     }
 
     /// Sees whether other routes were published. A pool that is in none of them answers what it has begun, and ends.

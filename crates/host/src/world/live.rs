@@ -34,7 +34,7 @@ pub(super) struct Live {
 /// A component that is there.
 pub(super) struct Member {
     pub(super) prepared: Prepared,
-    pub(super) prefixes: Vec<route::Prefix>,
+    pub(super) routes: Vec<route::Route>,
     pub(super) shape: Shape,
     pub(super) account: Arc<Account>,
     pub(super) counts: Arc<[Counts]>,
@@ -70,7 +70,7 @@ impl Live {
         let mut routes = Vec::new();
         for member in self.members.values() {
             if let Some(served) = &member.served {
-                routes.extend(member.prefixes.iter().map(|prefix| (prefix.clone(), served.clone())));
+                routes.extend(member.routes.iter().map(|route| (route.clone(), served.clone())));
             }
         }
         Routes::new(routes)

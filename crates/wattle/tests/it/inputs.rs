@@ -262,7 +262,7 @@ fn a_route_without_a_file() {
         &["up", "--route=shop", "--http=127.0.0.1:0"],
         65,
         expect![[r#"
-        error[E0302]: "shop" is not a route, which is written PATH=FILE, as in /shop=shop.wasm
+        error[E0302]: "shop" is not a route, which is written PATH=FILE or HOST/PATH=FILE, as in /shop=shop.wasm
           help: Give each component a name and a path of its own, as in --route /shop=shop.wasm.
     "#]],
     );
@@ -275,7 +275,7 @@ fn a_route_that_is_no_path() {
         &["up", "--route=shop=app.wasm", "--http=127.0.0.1:0"],
         65,
         expect![[r#"
-        error[E0302]: "shop" is not a path to route; one starts with '/' and has no '?', '#', spaces or '//'
+        error[E0302]: "shop" is no route; one is a path that starts with '/', with or without a host before it, and has no '?', '#', spaces or '//', and '*' only for a whole part
           help: Give each component a name and a path of its own, as in --route /shop=shop.wasm.
     "#]],
     );

@@ -72,3 +72,52 @@ fn a_component_in_text_form_is_served() {
     let up = wattle().up([root]);
     assert_eq!(up.get("/").status, 200);
 }
+
+/// Who answers a request for these hosts and this path: `hello`, `kit`, which knows no such path, or the host with its status.
+fn who(up: &testkit::Up, hosts: &[&str], path: &str) -> String {
+    let hosts: String = hosts.iter().map(|host| format!("host: {host}\r\n")).collect();
+    let answer = up.send(format!("GET {path} HTTP/1.1\r\n{hosts}\r\n").as_bytes());
+    match (answer.status, answer.text().as_str()) {
+        (200, "Hello, wasm!\n") => "hello".into(),
+        (404, "no component is routed at this path\n") => "404".into(),
+        (404, _) => "kit".into(),
+        (status, _) => status.to_string(),
+    }
+}
+
+#[test]
+fn hosts_and_patterns_choose_who_answers() {
+    let routes = [
+        route("example.com/", "hello"),
+        route("*.example.com/", "http-kit"),
+        route("/only$", "hello"),
+        route("/*/edit", "http-kit"),
+    ];
+    let wattle = wattle();
+    let up = wattle.up(&routes);
+    for (hosts, path, answered) in [
+        (&["example.com"][..], "/x", "hello"),
+        (&["EXAMPLE.com:8080"], "/", "hello"),
+        (&["www.example.com"], "/none", "kit"),
+        (&["a.b.example.com."], "/none", "kit"),
+        (&["other.org"], "/", "404"),
+        (&["other.org"], "/only/", "hello"),
+        (&["other.org"], "/only/x", "404"),
+        (&["other.org"], "/users/edit/3", "kit"),
+        (&["notexample.com"], "/", "404"),
+        (&["example.com", "www.example.com"], "/", "400"),
+        (&["example.com", "example.com"], "/", "400"),
+        (&[], "/", "400"),
+    ] {
+        assert_eq!(who(&up, hosts, path), answered, "{hosts:?} {path}");
+    }
+    // The target of a request says more than its header (RFC 9112, 3.2.2).
+    let absolute = "GET http://www.example.com/none HTTP/1.1\r\nhost: other.org\r\n\r\n";
+    assert_eq!(up.send(absolute.as_bytes()).status, 404);
+    assert_eq!(up.send(absolute.replace("www.", "").as_bytes()).text(), "Hello, wasm!\n");
+    let port = up.address().port();
+    let urls: Vec<_> =
+        up.values().iter().filter_map(|value| value["serving"]["url"].as_str().map(String::from)).collect();
+    assert!(urls.contains(&format!("http://*.example.com:{port}/")), "{urls:?}");
+    assert_eq!(up.stop().code, Some(0));
+}

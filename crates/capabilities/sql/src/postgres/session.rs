@@ -1,6 +1,6 @@
 //! This is a session with a PostgreSQL server.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use async_trait::async_trait;
 use deadpool::managed::Object;
@@ -85,42 +85,22 @@ impl PostgresSession {
 
     /// Runs a statement, and answers with how many rows it changed, or gave.
     pub(crate) async fn run(&mut self, statement: &str, parameters: Vec<Value>) -> Result<u64, SqlError> {
-        let may_repeat = !self.in_transaction;
+        let given = Given { text: statement, parameters: &parameters, may_repeat: !self.in_transaction };
         let work = async |connection: &mut Connection| {
-            let prepared = ready(connection, statement, &parameters).await?;
-            match connection.client.execute_raw(&prepared, &parameters).await {
-                Err(error) if failure::is_stale(&error) => {
-                    connection.forget(statement);
-                    if !may_repeat {
-                        return Err(error.into());
-                    }
-                    let prepared = ready(connection, statement, &parameters).await?;
-                    Ok(connection.client.execute_raw(&prepared, &parameters).await?)
-                }
-                outcome => Ok(outcome?),
+            let (rows, _) = given.run(connection).await?;
+            let mut rows = pin!(rows);
+            while let Some(row) = rows.next().await {
+                row?;
             }
+            Ok(rows.rows_affected().unwrap_or(0))
         };
         self.call(work).await
     }
 
     /// Runs a statement that gives rows, and answers with their columns.
     pub(crate) async fn ask(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Vec<Column>, SqlError> {
-        let may_repeat = !self.in_transaction;
-        let work = async |connection: &mut Connection| {
-            let prepared = ready(connection, statement, &parameters).await?;
-            match connection.client.query_raw(&prepared, &parameters).await {
-                Err(error) if failure::is_stale(&error) => {
-                    connection.forget(statement);
-                    if !may_repeat {
-                        return Err(error.into());
-                    }
-                    let prepared = ready(connection, statement, &parameters).await?;
-                    Ok((connection.client.query_raw(&prepared, &parameters).await?, prepared))
-                }
-                outcome => Ok((outcome?, prepared)),
-            }
-        };
-        let (stream, prepared) = self.call(work).await?;
+        let given = Given { text: statement, parameters: &parameters, may_repeat: !self.in_transaction };
+        let (stream, prepared) = self.call(async |connection| given.run(connection).await).await?;
         self.result = Some(Box::pin(stream));
         Ok(prepared.columns().iter().map(convert::column).collect())
     }
@@ -221,12 +201,40 @@ impl Drop for PostgresSession {
     }
 }
 
-/// The statement, which takes so many parameters.
-async fn ready(connection: &mut Connection, text: &str, parameters: &[Value]) -> Result<Statement, Failed> {
-    let statement = connection.statement(text).await?;
-    let (taken, given) = (statement.params().len(), parameters.len());
-    if taken != given {
-        return Err(Failed::Sql(SqlError::Statement(Problem::parameters(taken, given))));
+/// A statement with its parameters.
+struct Given<'a> {
+    text: &'a str,
+    parameters: &'a [Value],
+    /// Whether it may be tried again where the server refused to begin with it.
+    may_repeat: bool,
+}
+
+// === impl Given ===
+
+impl Given<'_> {
+    /// Runs it: once more where what it is about has changed since it was prepared.
+    async fn run(&self, connection: &mut Connection) -> Result<(RowStream, Statement), Failed> {
+        let statement = self.prepared(connection).await?;
+        match connection.client.query_raw(&statement, self.parameters).await {
+            Err(error) if failure::is_stale(&error) => {
+                connection.forget(self.text);
+                if !self.may_repeat {
+                    return Err(error.into());
+                }
+                let statement = self.prepared(connection).await?;
+                Ok((connection.client.query_raw(&statement, self.parameters).await?, statement))
+            }
+            outcome => Ok((outcome?, statement)),
+        }
     }
-    Ok(statement)
+
+    /// The statement, which takes so many parameters.
+    async fn prepared(&self, connection: &mut Connection) -> Result<Statement, Failed> {
+        let statement = connection.statement(self.text).await?;
+        let (taken, given) = (statement.params().len(), self.parameters.len());
+        if taken != given {
+            return Err(Failed::Sql(SqlError::Statement(Problem::parameters(taken, given))));
+        }
+        Ok(statement)
+    }
 }

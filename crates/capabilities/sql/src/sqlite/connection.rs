@@ -6,6 +6,7 @@
 //!    compiled, as is what would outlive its session (temporary tables, settings of the connection).
 //! 2. The file is not damaged by SQL: its inner tables are not to be written.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ use super::{Options, convert, failure};
 const BUSY: Duration = Duration::from_secs(5);
 /// SQLite looks this often, in steps of its machine, whether its work was given up.
 const STEPS: i32 = 10_000;
+/// Statements that are longer are forgotten after their session.
+const STATEMENT_MAX: usize = 8 << 10;
 /// A write-ahead log that grew larger is cut when it was written back.
 const LOG_MAX: i64 = 64 << 20;
 
@@ -61,6 +64,8 @@ pub(super) struct Local {
     /// Whether the statement that is compiled is one of this file.
     is_ours: Arc<AtomicBool>,
     is_read_only: bool,
+    /// Whether a statement was compiled that is too long to be kept.
+    has_long: Cell<bool>,
     is_broken: bool,
 }
 
@@ -72,7 +77,15 @@ impl Local {
         let name = format!("sqlite {}", path.display());
         let is_ours = Arc::new(AtomicBool::new(false));
         let connection = set_up(path, options, (stop, is_ours.clone())).map_err(|error| failure::of(&name, error))?;
-        Ok(Self { connection, name, limits: options.limits, is_ours, is_read_only: false, is_broken: false })
+        Ok(Self {
+            connection,
+            name,
+            limits: options.limits,
+            is_ours,
+            is_read_only: false,
+            has_long: Cell::new(false),
+            is_broken: false,
+        })
     }
 
     /// Compiles a statement, and answers with the number of its parameters.
@@ -154,6 +167,9 @@ impl Local {
             self.run("PRAGMA query_only = 0").inspect_err(|_| self.is_broken = true)?;
             self.is_read_only = false;
         }
+        if self.has_long.take() {
+            self.connection.flush_prepared_statement_cache();
+        }
         Ok(())
     }
 
@@ -191,6 +207,9 @@ impl Local {
     }
 
     fn compile(&self, statement: &str) -> Result<CachedStatement<'_>, SqlError> {
+        if statement.len() > STATEMENT_MAX {
+            self.has_long.set(true);
+        }
         self.connection.prepare_cached(statement).map_err(|error| self.failure(error))
     }
 

@@ -20,6 +20,7 @@ pub(super) struct SqliteSession {
     connection: Object<Opener>,
     writer: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
+    in_transaction: bool,
     result: Option<mpsc::Receiver<Result<Vec<Row>, SqlError>>>,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct SqliteSession {
 
 impl SqliteSession {
     pub(super) fn new(connection: Object<Opener>, writer: Arc<Semaphore>) -> Self {
-        Self { connection, writer, permit: None, result: None }
+        Self { connection, writer, permit: None, in_transaction: false, result: None }
     }
 
     /// Waits until nobody else of this host writes.
@@ -50,7 +51,8 @@ impl Session for SqliteSession {
 
     async fn execute(&mut self, statement: &str, parameters: Vec<Value>) -> Result<u64, SqlError> {
         self.result = None;
-        let turn = if self.permit.is_none() { Some(self.turn().await?) } else { None };
+        // In a transaction it has its turn already, or writes nothing.
+        let turn = if self.in_transaction { None } else { Some(self.turn().await?) };
         let statement = statement.to_owned();
         let work = move |local: &mut super::Local| {
             let outcome = local.execute(&statement, &parameters);
@@ -85,13 +87,16 @@ impl Session for SqliteSession {
         if access.writes() {
             self.permit = Some(self.turn().await?);
         }
-        self.connection.ask(move |local| local.begin(access)).await
+        self.connection.ask(move |local| local.begin(access)).await?;
+        self.in_transaction = true;
+        Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), SqlError> {
         self.result = None;
         self.connection.ask(|local| local.commit()).await?;
         self.permit = None;
+        self.in_transaction = false;
         Ok(())
     }
 
@@ -99,6 +104,7 @@ impl Session for SqliteSession {
         self.result = None;
         self.connection.ask(|local| local.clean()).await?;
         self.permit = None;
+        self.in_transaction = false;
         Ok(())
     }
 }

@@ -1,10 +1,15 @@
 //! What holds of servers: how they are found, how they fail, and what they give.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use capability::conformance::link;
 use testkit::{Postgres as Server, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::guest::Connection;
@@ -160,6 +165,66 @@ fn a_server_that_does_not_encrypt_is_refused_where_it_should() {
     let url = format!("{}?sslmode=verify-full", server.url());
     let error = connect_error(&postgres_options(&url));
     assert!(error.contains("sslmode=disable"), "{error}");
+}
+
+#[test]
+fn a_server_has_to_show_that_it_is_the_one() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder for the test"));
+    let [own, other] = ["own.pem", "other.pem"].map(|name| folder.path().join(name));
+    let front = encrypting(&server, &own);
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a name");
+    std::fs::write(&other, made.cert.pem()).expect("the folder is ours");
+    let connect = |host: &str, mode: &str, ca: Option<&PathBuf>| {
+        let address = server.address().to_string();
+        let url = server.url().replace(&address, &format!("{host}:{}", front.port()));
+        let options = Options { ca: ca.cloned(), ..postgres_options(&format!("{url}?sslmode={mode}")) };
+        HOME.block_on(Postgres::connect(&options)).map_err(|error| stdx::Chain(&error).to_string())
+    };
+    for mode in ["require", "verify-ca", "verify-full", "prefer"] {
+        let database: Arc<dyn Database> =
+            Arc::new(connect("localhost", mode, Some(&own)).unwrap_or_else(|error| panic!("{error}")));
+        let database = connection("shop", &[link(database)], "default").unwrap_or_else(|_| panic!("the link is there"));
+        assert_eq!(capability::conformance::run(ask(&database, "select 7", &[])), [[Value::Integer(7)]], "{mode}");
+        for (host, ca, why) in [
+            ("localhost", None, "UnknownIssuer"),
+            ("localhost", Some(&other), "invalid peer certificate"),
+            ("127.0.0.1", Some(&own), "not valid for name"),
+        ] {
+            let error = connect(host, mode, ca).map(|_| ()).expect_err(why);
+            assert!(error.contains(why), "{mode}: {error}");
+        }
+    }
+    let nowhere = folder.path().join("nowhere.pem");
+    assert!(connect("localhost", "require", Some(&nowhere)).is_err_and(|error| error.contains("nowhere.pem")));
+}
+
+/// Something in front of a server that encrypts, as the server itself would: the one in the tests is built without. Leaves its
+/// certificate, which it has made for `localhost` by itself, in a file.
+fn encrypting(server: &Server, certificate: &Path) -> SocketAddr {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a name");
+    std::fs::write(certificate, made.cert.pem()).expect("the folder is ours");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config.expect("they fit together")));
+    let listener = HOME.block_on(TcpListener::bind("127.0.0.1:0")).expect("the machine has a loopback interface");
+    let (address, behind) = (listener.local_addr().expect("it is bound"), server.address());
+    let pass_on = move |mut client: TcpStream, acceptor: tokio_rustls::TlsAcceptor| async move {
+        let mut asked = [0; 8];
+        client.read_exact(&mut asked).await?;
+        client.write_all(b"S").await?;
+        let mut client = acceptor.accept(client).await?;
+        tokio::io::copy_bidirectional(&mut client, &mut TcpStream::connect(behind).await?).await
+    };
+    HOME.spawn(async move {
+        let mut passing = JoinSet::new();
+        while let Ok((client, _)) = listener.accept().await {
+            // One that does not trust it goes away.
+            passing.spawn(pass_on(client, acceptor.clone()));
+        }
+    });
+    address
 }
 
 /// As many at once as there are connections, and many more that wait for them.

@@ -1,8 +1,7 @@
 //! What a capability is, and the conformance kit.
 //!
 //! A capability offers contracts to components and keeps its promises on a backend. One `Linker` serves all components of an
-//! engine, so that an idle component costs nothing; what differs between components is found at the time of the call, as a
-//! part of what the component is bound to.
+//! engine: an idle one costs nothing; what differs between them is found at the time of the call, in what each is bound to.
 //!
 //! ```text
 //! define, once an engine:          contract ─▶ function of the capability
@@ -24,6 +23,7 @@ pub mod conformance;
 mod duty;
 mod linking;
 pub mod settings;
+pub mod tls;
 
 use std::any::Any;
 use std::sync::{Arc, Weak};

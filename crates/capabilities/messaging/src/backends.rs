@@ -1,13 +1,16 @@
-//! These are the backends of messaging: two ways to have a [`Bus`].
+//! These are the backends of messaging: ways to have a [`Carrier`].
+
+mod mqtt;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, ConnectError, ConnectOptions, FirstTry, Limits, Login};
+use bus::{Bus, ConnectError, ConnectOptions, FirstTry, Limits, Login, Pattern};
 use capability::settings::{Default as Unsaid, Kind};
 use capability::{BackendInfo, OpenError, Setting, Settings};
 use stdx::{BoxError, ByteSize};
 
+use crate::carrier::Carrier;
 use crate::exchange::{Exchange, Sharing};
 use crate::stream::{Stream, StreamError};
 use crate::subjects;
@@ -48,6 +51,23 @@ const TOKEN: Setting = Setting { name: "token", about: "to log in with", kind: K
 
 const TIMEOUT: Setting =
     Setting { name: "timeout", about: "for the server", kind: Kind::Time, default: Unsaid::Is("2s") };
+
+const BROKER: Setting = Setting {
+    name: "url",
+    about: "where the broker is; mqtts encrypts",
+    kind: Kind::Url(&["mqtt", "mqtts"]),
+    default: Unsaid::Required,
+};
+
+const CA: Setting =
+    Setting { name: "ca", about: "certificates to trust besides, as PEM", kind: Kind::Path, default: Unsaid::Absent };
+
+const SESSION: Setting = Setting {
+    name: "session",
+    about: "for one host: by this name the broker keeps for a day what comes while the host is away",
+    kind: Kind::Text,
+    default: Unsaid::Absent,
+};
 
 const STREAM: Setting = Setting {
     name: "stream",
@@ -114,6 +134,11 @@ pub(crate) const ALL: &[BackendInfo] = &[
             TIMEOUT,
         ],
     },
+    BackendInfo {
+        name: "mqtt",
+        about: "by a broker of MQTT 5, which is told when a message was handled; at least once",
+        settings: &[BROKER, SUBSCRIPTIONS, QUEUE_GROUP, SHARED, SESSION, USER, PASSWORD, CA, TIMEOUT],
+    },
 ];
 
 /// Opens the backend of that name; `bus` is that of this host.
@@ -121,53 +146,63 @@ pub(crate) async fn open(name: &str, settings: &Settings, bus: &Bus) -> Result<A
     let subscriptions = settings.text("subscriptions").map(patterns).transpose();
     let subscriptions = subscriptions.map_err(|error| OpenError::refused(name, error))?.unwrap_or_default();
     let sharing = sharing(settings).map_err(|error| OpenError::refused(name, error))?;
-    let bus = match name {
-        "bus" => bus.clone(),
-        "nats" | "jetstream" => connect(settings).await?,
+    let carrier = match name {
+        "bus" => Carrier::Bus(queued(bus.clone())),
+        "nats" => Carrier::Bus(queued(connect(settings).await?)),
+        "jetstream" => Carrier::Stream(settled_stream(settings, &subscriptions).await?),
+        "mqtt" => Carrier::Mqtt(mqtt::open(settings, &subscriptions, &sharing).await?),
         _ => return Err(OpenError::refused(name, "there is no such backend")),
     };
-    let (queued_messages_max, queued_bytes_max) = QUEUE;
-    let bus = bus.with_queue_limits(Limits { queued_messages_max, queued_bytes_max, ..Limits::default() });
-    let exchange = Exchange::new(bus, subscriptions, sharing);
-    if name != "jetstream" {
-        return Ok(Arc::new(exchange));
-    }
-    let stream = stream(settings, &exchange).map_err(|error| OpenError::refused(name, error))?;
-    stream.settle(&exchange.bus).await.map_err(|error| match error {
-        StreamError::Unknown(_) | StreamError::NoConnection => OpenError::unavailable(name, error),
-        error => OpenError::refused(name, error),
-    })?;
-    Ok(Arc::new(exchange.kept_by(stream)))
+    Ok(Arc::new(Exchange::new(carrier, subscriptions, sharing)))
 }
 
-fn stream(settings: &Settings, exchange: &Exchange) -> Result<Stream, BoxError> {
-    let make_for = match (settings.is_on("create"), settings.text("subjects")) {
-        (true, Some(subjects)) => Some(patterns(subjects)?),
-        (true, None) if exchange.subscriptions.is_empty() => {
-            return Err("a stream that is made has to keep something: say subjects=…".into());
-        }
-        (true, None) => Some(exchange.subscriptions.clone()),
-        (false, Some(_)) => return Err("subjects are for a stream that is made: say create=true, too".into()),
-        (false, None) => None,
-    };
+/// The same bus, with room for what a component has not taken yet.
+fn queued(bus: Bus) -> Bus {
+    let (queued_messages_max, queued_bytes_max) = QUEUE;
+    bus.with_queue_limits(Limits { queued_messages_max, queued_bytes_max, ..Limits::default() })
+}
+
+async fn settled_stream(settings: &Settings, subscriptions: &[Pattern]) -> Result<Stream, OpenError> {
+    let make_for = make_for(settings, subscriptions).map_err(|error| OpenError::refused("jetstream", error))?;
     let time = |name| settings.time(name).expect("it has a default");
-    Ok(Stream {
+    let stream = Stream {
+        bus: queued(connect(settings).await?),
         name: settings.text("stream").expect("it is required").to_owned(),
         make_for,
         ack_wait: time("ack-wait"),
         tries: settings.count("tries"),
         patience: time("timeout"),
-    })
+    };
+    stream.settle().await.map_err(|error| match error {
+        StreamError::Unknown(_) | StreamError::NoConnection => OpenError::unavailable("jetstream", error),
+        error => OpenError::refused("jetstream", error),
+    })?;
+    Ok(stream)
 }
 
-fn patterns(text: &str) -> Result<Vec<bus::Pattern>, subjects::Refused> {
+/// What a stream keeps that is made because it is not there.
+fn make_for(settings: &Settings, subscriptions: &[Pattern]) -> Result<Option<Vec<Pattern>>, BoxError> {
+    match (settings.is_on("create"), settings.text("subjects")) {
+        (true, Some(subjects)) => Ok(Some(patterns(subjects)?)),
+        (true, None) if subscriptions.is_empty() => {
+            Err("a stream that is made has to keep something: say subjects=…".into())
+        }
+        (true, None) => Ok(Some(subscriptions.to_vec())),
+        (false, Some(_)) => Err("subjects are for a stream that is made: say create=true, too".into()),
+        (false, None) => Ok(None),
+    }
+}
+
+fn patterns(text: &str) -> Result<Vec<Pattern>, subjects::Refused> {
     text.split(',').map(|pattern| subjects::pattern(pattern.trim())).collect()
 }
 
 fn sharing(settings: &Settings) -> Result<Sharing, Box<dyn std::error::Error + Send + Sync>> {
     // What is kept by a stream is always shared: it is brought until one has handled it.
     let is_shared = settings.text("shared").is_none_or(|shared| shared == "true");
-    match (is_shared, settings.text("queue_group")) {
+    let has_session = settings.text("session").is_some();
+    match (is_shared && !has_session, settings.text("queue_group")) {
+        (_, Some(_)) if has_session => Err("a session is one host alone's: leave queue_group out".into()),
         (true, None) => Ok(Sharing::ByComponent),
         (true, Some(group)) => Ok(Sharing::Group(group.parse()?)),
         (false, None) => Ok(Sharing::Nobody),

@@ -1,4 +1,4 @@
-//! This is what a link of messaging leads to: a bus, and what is heard on it.
+//! This is what a link of messaging leads to: what carries messages, and which of them are heard.
 //!
 //! # Invariants
 //!
@@ -7,18 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, Pattern, QueueGroup, Subject};
+use bus::{Pattern, QueueGroup, Subject};
 use model::ComponentName;
 
-use crate::stream::Stream;
+use crate::carrier::Carrier;
 
 /// Where messages are published, and what is subscribed to.
 pub struct Exchange {
-    pub(crate) bus: Bus,
+    pub(crate) carrier: Carrier,
     pub(crate) subscriptions: Vec<Pattern>,
     pub(crate) sharing: Sharing,
-    /// What keeps messages, where something does.
-    pub(crate) stream: Option<Stream>,
     /// Who may answer where, and for how many messages.
     inboxes: Mutex<BTreeMap<Inbox, usize>>,
 }
@@ -46,13 +44,8 @@ pub(crate) struct Answering {
 // === impl Exchange ===
 
 impl Exchange {
-    pub(crate) fn new(bus: Bus, subscriptions: Vec<Pattern>, sharing: Sharing) -> Self {
-        Self { bus, subscriptions, sharing, stream: None, inboxes: Mutex::default() }
-    }
-
-    /// The same, whose messages are kept by a stream.
-    pub(crate) fn kept_by(self, stream: Stream) -> Self {
-        Self { stream: Some(stream), ..self }
+    pub(crate) fn new(carrier: Carrier, subscriptions: Vec<Pattern>, sharing: Sharing) -> Self {
+        Self { carrier, subscriptions, sharing, inboxes: Mutex::default() }
     }
 
     /// The group that a component's subscriptions join, if they join one.

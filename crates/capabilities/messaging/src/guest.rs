@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bus::{Message, PublishError, RequestError, Subject};
+use bus::{Message, RequestError, Subject};
 use capability::{Linking, OpenLink};
 use engine::{Bound, State};
 use model::{ComponentName, LinkName, Terms};
-use stdx::{ByteSize, Chain};
+use stdx::Chain;
 use tracing::warn;
 use wasmtime::component::HasSelf;
 
 use self::wasmcloud::messaging::{consumer, types};
+use crate::carrier::{AskError, SendError};
 use crate::exchange::Exchange;
-use crate::stream::{PutError, Stream};
 use crate::subjects::{self, Refused};
 
 pub(crate) use self::wasmcloud::messaging::types::BrokerMessage;
@@ -70,12 +70,8 @@ pub(crate) enum Failure {
     Unavailable,
     #[error(transparent)]
     Subject(#[from] Refused),
-    #[error("a message that a stream keeps has nobody who waits for its answer: leave reply-to out")]
-    NoReply,
     #[error(transparent)]
-    Put(PutError),
-    #[error(transparent)]
-    Publish(PublishError),
+    Send(SendError),
     #[error(transparent)]
     Request(RequestError),
 }
@@ -127,42 +123,15 @@ impl Way<'_> {
     pub(crate) async fn publish(&self, message: BrokerMessage) -> Result<(), Failure> {
         let (link, exchange) = self.exchange()?;
         let subject = self.subject(exchange, &message.subject)?;
-        if let Some(stream) = exchange.stream.as_ref().filter(|_| !subjects::is_inbox(&subject)) {
-            return self.put(stream, subject, message).await;
-        }
         let reply = message.reply_to.map(|reply| self.subject(exchange, &reply)).transpose()?;
         let message = Message { reply, ..Message::new(subject, message.body.into()) };
-        let published = rt::within(link.terms.timeout, exchange.bus.publish(message)).await;
-        match published {
+        match rt::within(link.terms.timeout, exchange.carrier.publish(message)).await {
             Ok(Ok(())) => {
                 link.is_well();
                 Ok(())
             }
-            Ok(Err(PublishError::Unavailable { source, .. })) => Err(self.unavailable(link, &*source)),
-            Ok(Err(error)) => Err(Failure::Publish(error)),
-            Err(late) => Err(self.unavailable(link, &late)),
-        }
-    }
-
-    /// Publishes to a stream, and answers when it has kept the message.
-    async fn put(&self, stream: &Stream, subject: Subject, message: BrokerMessage) -> Result<(), Failure> {
-        let (link, exchange) = self.exchange()?;
-        if message.reply_to.is_some() {
-            return Err(Failure::NoReply);
-        }
-        let (size, limit) = (ByteSize::bytes(message.body.len() as u64), exchange.bus.payload_max());
-        if size > limit {
-            return Err(Failure::Publish(PublishError::TooLarge { size, limit }));
-        }
-        let put = stream.put(&exchange.bus, subject, message.body.into());
-        match rt::within(link.terms.timeout, put).await {
-            Ok(Ok(())) => {
-                link.is_well();
-                Ok(())
-            }
-            Ok(Err(error @ PutError::NoStream(_))) => Err(Failure::Put(error)),
-            Ok(Err(error)) => Err(self.unavailable(link, &error)),
-            Err(late) => Err(self.unavailable(link, &late)),
+            Ok(Err(error)) => Err(self.not_sent(link, error)),
+            Err(late) => Err(self.not_sent(link, SendError::Unavailable(late.into()))),
         }
     }
 
@@ -175,16 +144,13 @@ impl Way<'_> {
         let (link, exchange) = self.exchange()?;
         let subject = self.subject(exchange, subject)?;
         let timeout = link.terms.timeout.map_or(timeout, |limit| timeout.min(limit));
-        match exchange.bus.request(subject, body.into(), timeout).await {
+        match exchange.carrier.request(subject, body.into(), timeout).await {
             Ok(answer) => {
                 link.is_well();
                 Ok(BrokerMessage::from_bus(answer))
             }
-            Err(RequestError::NotAsked { source: PublishError::Unavailable { source, .. }, .. }) => {
-                Err(self.unavailable(link, &*source))
-            }
-            Err(RequestError::NotAsked { source, .. }) => Err(Failure::Publish(source)),
-            Err(error) => Err(Failure::Request(error)),
+            Err(AskError::NotAsked(error)) => Err(self.not_sent(link, error)),
+            Err(AskError::NotAnswered(error)) => Err(Failure::Request(error)),
         }
     }
 
@@ -203,9 +169,11 @@ impl Way<'_> {
         }
     }
 
-    fn unavailable(&self, link: &Link, error: &(dyn std::error::Error + 'static)) -> Failure {
+    /// What the component is told; why nothing gets anywhere is for the log.
+    fn not_sent(&self, link: &Link, error: SendError) -> Failure {
+        let SendError::Unavailable(cause) = error else { return Failure::Send(error) };
         if !link.is_failing.swap(true, Ordering::Relaxed) {
-            warn!(component = %self.component, error = %Chain(error), "a message could not be sent");
+            warn!(component = %self.component, error = %Chain(&*cause), "a message could not be sent");
         }
         Failure::Unavailable
     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! component ── consumer ── guest ──┐
-//!                                  ├─ Exchange ── bus::Bus ── in process | NATS
+//!                                  ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT
 //! component ◀─ handler ─── serve ──┘
 //! ```
 //!
@@ -20,8 +20,10 @@
 //! Which component is linked to what, and how it is called (`host`). How messages get there (`bus`).
 
 mod backends;
+mod carrier;
 mod exchange;
 mod guest;
+mod mqtt;
 mod serve;
 mod stream;
 pub mod subjects;

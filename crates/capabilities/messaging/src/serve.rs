@@ -6,17 +6,17 @@
 //!    the bounded queue of the subscription.
 //! 2. When it is over, what the server had sent before it heard of that is still handled.
 
+pub(crate) mod heard;
 mod kept;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{Message, SubscribeError, Subscription};
+use bus::Message;
 use capability::{Callable, Calls, Duty, Job, OpenLink, Seat, Service};
 use engine::State;
 use futures::FutureExt;
-use futures::stream::{SelectAll, StreamExt};
 use model::{ComponentName, LinkName};
 use stdx::Chain;
 use tokio::task::JoinSet;
@@ -24,8 +24,11 @@ use tracing::warn;
 use wasmtime::Store;
 use wasmtime::component::Func;
 
+use self::heard::Heard;
+use crate::carrier::Carrier;
 use crate::exchange::{Answering, Exchange};
 use crate::guest::BrokerMessage;
+use crate::mqtt::Receipt;
 use crate::subjects;
 
 /// What a component exports to be called with messages.
@@ -63,9 +66,12 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Op
     };
     let (component, timeout) = (component.name().clone(), link.terms.timeout);
     let server = Server { component, link: link.name.clone(), exchange, handler, timeout };
-    Some(match server.exchange.stream.clone() {
-        Some(stream) => Box::pin(server.run_stream(stream, duty)),
-        None => Box::pin(server.run(duty)),
+    Some(match &server.exchange.carrier {
+        Carrier::Stream(stream) => {
+            let stream = stream.clone();
+            Box::pin(server.run_stream(stream, duty))
+        }
+        Carrier::Bus(_) | Carrier::Mqtt(_) => Box::pin(server.run(duty)),
     })
 }
 
@@ -73,22 +79,36 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Op
 
 impl Server {
     async fn run(self, mut duty: Duty) {
-        let subscriptions = tokio::select! {
-            subscriptions = self.subscribe() => subscriptions,
-            () = duty.over() => return,
-        };
-        duty.begin();
-        self.call_with(subscriptions, duty).await;
+        let mut running = JoinSet::new();
+        loop {
+            let mut heard = tokio::select! {
+                // Once it is over, a session of a broker is somebody else's.
+                biased;
+                () = duty.over() => break,
+                heard = self.listen() => heard,
+            };
+            duty.begin();
+            let is_over = self.call_with(&mut heard, &mut running, &mut duty).await;
+            if is_over {
+                while running.join_next().await.is_some() {}
+                heard.close().await;
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        while running.join_next().await.is_some() {}
     }
 
     /// Subscribes to everything, again and again until it works.
-    async fn subscribe(&self) -> SelectAll<Subscription> {
-        let mut is_said = false;
+    async fn listen(&self) -> Heard {
+        let (exchange, mut is_said) = (&*self.exchange, false);
+        let group = exchange.group(&self.component);
         loop {
-            match self.try_subscribe().await {
-                Ok(subscriptions) => return subscriptions,
+            let wanted = (&*exchange.subscriptions, group.as_ref());
+            match Heard::listen(&exchange.carrier, &self.component, wanted).await {
+                Ok(heard) => return heard,
                 Err(error) if !is_said => {
-                    warn!(component = %self.component, error = %Chain(&error), "cannot subscribe; it is tried again");
+                    warn!(component = %self.component, error = %Chain(&*error), "cannot subscribe; it is tried again");
                     is_said = true;
                 }
                 Err(_) => {}
@@ -97,47 +117,35 @@ impl Server {
         }
     }
 
-    async fn try_subscribe(&self) -> Result<SelectAll<Subscription>, SubscribeError> {
-        let mut all = SelectAll::new();
-        for pattern in &self.exchange.subscriptions {
-            all.push(self.exchange.bus.subscribe(pattern.clone(), self.exchange.group(&self.component)).await?);
-        }
-        // That it did not come back in time only means that messages may be missed for a moment more.
-        if let Err(error) = self.exchange.bus.flush().await {
-            warn!(component = %self.component, error = %Chain(&error), "subscribed, and the server has not confirmed it");
-        }
-        Ok(all)
-    }
-
-    async fn call_with(&self, mut subscriptions: SelectAll<Subscription>, mut duty: Duty) {
-        let mut running = JoinSet::new();
-        let mut waiting: Option<Message> = None;
+    /// Handles what is heard until nothing is any more: because it is over, which is answered with, or something goes wrong.
+    async fn call_with(&self, heard: &mut Heard, running: &mut JoinSet<()>, duty: &mut Duty) -> bool {
+        let mut waiting = None;
         let (mut is_over, mut is_empty, mut dropped) = (false, false, 0);
-        while !(is_empty && waiting.is_none() && running.is_empty()) {
+        while !is_empty || waiting.is_some() {
             tokio::select! {
                 () = duty.over(), if !is_over => {
                     is_over = true;
-                    subscriptions.iter_mut().for_each(Subscription::end);
+                    heard.end().await;
                 }
-                next = subscriptions.next(), if !is_empty && waiting.is_none() => {
+                next = heard.next(), if !is_empty && waiting.is_none() => {
                     is_empty = next.is_none();
                     waiting = next;
-                    dropped = self.say_dropped(&subscriptions, dropped);
+                    dropped = self.say_dropped(heard.dropped(), dropped);
                 }
                 seat = self.handler.place(), if waiting.is_some() => {
-                    if let Some(message) = waiting.take() {
+                    if let Some((message, receipt)) = waiting.take() {
                         let handled = self.handling(message).run(self.handler.clone(), seat, self.timeout);
-                        running.spawn(handled.map(|_is_done| ()));
+                        running.spawn(handled.map(|_is_done| receipt.into_iter().for_each(Receipt::settle)));
                     }
                 }
                 Some(_ended) = running.join_next() => {}
             }
         }
+        is_over
     }
 
     /// Says that messages were dropped, where more of them were than was said.
-    fn say_dropped(&self, subscriptions: &SelectAll<Subscription>, said: u64) -> u64 {
-        let dropped = subscriptions.iter().map(Subscription::dropped).sum();
+    fn say_dropped(&self, dropped: u64, said: u64) -> u64 {
         // Each time that it has doubled: a component that stays too slow does not flood the log.
         if dropped > said.saturating_mul(2) {
             warn!(component = %self.component, dropped, "it does not keep up: messages that found its queue full were dropped");

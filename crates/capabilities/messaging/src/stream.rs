@@ -23,6 +23,7 @@ use bytes::Bytes;
 use model::{ComponentName, LinkName};
 use stdx::BoxError;
 
+use crate::carrier::SendError;
 use crate::exchange::Sharing;
 
 /// Messages that are asked for at once: those that wait here too long are brought to somebody else as well.
@@ -39,6 +40,8 @@ pub(crate) type Messages = pull::Stream;
 /// A stream, and how it is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
+    /// Where its server is.
+    pub(crate) bus: Bus,
     pub(crate) name: String,
     /// Subjects that it keeps, where it is made because it is not there.
     pub(crate) make_for: Option<Vec<Pattern>>,
@@ -67,21 +70,12 @@ pub(crate) enum StreamError {
     NoConnection,
 }
 
-/// Why a message is not kept.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PutError {
-    #[error("no stream of the server keeps {0}")]
-    NoStream(Subject),
-    #[error("the server did not acknowledge it")]
-    Unavailable(#[source] BoxError),
-}
-
 // === impl Stream ===
 
 impl Stream {
     /// Finds the stream, or makes it.
-    pub(crate) async fn settle(&self, bus: &Bus) -> Result<(), StreamError> {
-        let context = self.context(bus)?;
+    pub(crate) async fn settle(&self) -> Result<(), StreamError> {
+        let context = self.context()?;
         let error = match context.get_stream(&self.name).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
@@ -108,23 +102,23 @@ impl Stream {
     }
 
     /// Publishes, and answers when the stream has kept it.
-    pub(crate) async fn put(&self, bus: &Bus, subject: Subject, payload: Bytes) -> Result<(), PutError> {
-        let unavailable = |error: BoxError| PutError::Unavailable(error);
+    pub(crate) async fn put(&self, subject: Subject, payload: Bytes) -> Result<(), SendError> {
+        let unavailable = SendError::Unavailable;
         // What is said without a connection would be said later, long after it was told that it was not.
-        if !bus.is_connected() {
+        if !self.bus.is_connected() {
             return Err(unavailable(StreamError::NoConnection.into()));
         }
-        let context = self.context(bus).map_err(|error| unavailable(error.into()))?;
+        let context = self.context().map_err(|error| unavailable(error.into()))?;
         let publish = async { context.publish(subject.to_string(), payload).await?.await };
         let published = rt::within(Some(self.patience), publish).await.map_err(|late| unavailable(late.into()))?;
         published.map(drop).map_err(|error| match error.kind() {
-            PublishErrorKind::StreamNotFound => PutError::NoStream(subject),
+            PublishErrorKind::StreamNotFound => SendError::NoStream(subject),
             _ => unavailable(error.into()),
         })
     }
 
     /// Messages for a component, from the consumer of that name, which is made or changed to bring these.
-    pub(crate) async fn read(&self, bus: &Bus, (name, patterns): (&str, &[Pattern])) -> Result<Messages, BoxError> {
+    pub(crate) async fn read(&self, name: &str, patterns: &[Pattern]) -> Result<Messages, BoxError> {
         let config = pull::Config {
             durable_name: Some(name.to_owned()),
             filter_subjects: patterns.iter().map(ToString::to_string).collect(),
@@ -133,15 +127,15 @@ impl Stream {
             max_deliver: self.tries.and_then(|tries| i64::try_from(tries).ok()).unwrap_or(-1),
             ..pull::Config::default()
         };
-        let context = self.context(bus)?;
+        let context = self.context()?;
         let made = context.create_consumer_on_stream(config, &self.name);
         let consumer: Consumer<pull::Config> = rt::within(Some(self.patience), made).await??;
         let stream = consumer.stream().max_messages_per_batch(BATCH).expires(EXPIRES).heartbeat(HEARTBEAT);
         Ok(stream.messages().await?)
     }
 
-    fn context(&self, bus: &Bus) -> Result<Context, StreamError> {
-        let client = bus.client().ok_or(StreamError::NoConnection)?;
+    fn context(&self) -> Result<Context, StreamError> {
+        let client = self.bus.client().ok_or(StreamError::NoConnection)?;
         Ok(ContextBuilder::new().timeout(self.patience).ack_timeout(self.patience).build(client))
     }
 

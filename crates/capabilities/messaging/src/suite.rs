@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use bus::{Broker, Bus, Limits};
+use bus::{Broker, Bus, Limits, Message};
 use bytes::Bytes;
 use capability::settings::check;
 use capability::{OpenError, conformance};
 use tokio::runtime::Runtime;
 
 use crate::backends;
+use crate::carrier::Carrier;
 use crate::exchange::Exchange;
 use crate::guest::{Binding, BrokerMessage, Way};
+use crate::mqtt::Receipt;
+use crate::serve::heard::Heard;
 
 /// Where connections live while the threads of the tests come and go.
 static HOME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -49,6 +52,11 @@ impl Fresh {
         Self::new("jetstream", &told, Box::new(server))
     }
 
+    fn mqtt() -> Self {
+        let server = testkit::Mosquitto::start();
+        Self::new("mqtt", &[("url", &server.url())], Box::new(server))
+    }
+
     fn new(backend: &str, told: &[(&str, &str)], server: Box<dyn Any + Send + Sync>) -> Self {
         let exchange = open(backend, told).expect("it opens");
         let binding = Binding::new(&component(), &[conformance::link(exchange.clone())]);
@@ -59,10 +67,22 @@ impl Fresh {
         self.binding.way("default").expect("the link has no name")
     }
 
-    async fn heard_on(&self, pattern: &str) -> bus::Subscription {
-        let heard = self.exchange.bus.subscribe(pattern.parse().expect("a pattern"), None).await.expect("it is taken");
-        self.exchange.bus.flush().await.expect("the server answers");
-        heard
+    async fn heard_on(&self, pattern: &str) -> Ear {
+        let patterns = [pattern.parse().expect("a pattern")];
+        let heard = Heard::listen(&self.exchange.carrier, &component(), (&patterns, None)).await;
+        Ear(heard.expect("it is taken"))
+    }
+}
+
+/// Somebody who listens, and who is done with a message when it was heard.
+struct Ear(Heard);
+
+impl Ear {
+    async fn next(&mut self) -> Message {
+        let next = tokio::time::timeout(TIME, self.0.next()).await;
+        let (message, receipt) = next.expect("it comes in time").expect("the broker is there");
+        receipt.into_iter().for_each(Receipt::settle);
+        message
     }
 }
 
@@ -90,30 +110,30 @@ mod promises {
         let body: Vec<u8> = (0..=255).collect();
         fresh.way().publish(message("orders.new", body.clone())).await.expect("it is sent");
         fresh.way().publish(message("orders.none", "")).await.expect("it is sent");
-        let first = heard.next().await.expect("a message");
+        let first = heard.next().await;
         assert_eq!((first.subject.as_str(), &first.payload[..]), ("orders.new", &body[..]));
-        assert_eq!(heard.next().await.expect("a message").payload, Bytes::new());
+        assert_eq!(heard.next().await.payload, Bytes::new());
     }
 
     pub(super) async fn where_to_answer_is_heard_or_refused_where_nobody_waits(fresh: Fresh) {
         let mut heard = fresh.heard_on("orders.*").await;
         let sent = BrokerMessage { reply_to: Some("answers.here".into()), ..message("orders.new", "") };
         let outcome = fresh.way().publish(sent).await.map_err(|error| error.to_string());
-        if fresh.exchange.stream.is_some() {
+        if matches!(fresh.exchange.carrier, Carrier::Stream(_)) {
             assert!(outcome.is_err_and(|text| text.contains("leave reply-to out")));
             return;
         }
         assert_eq!(outcome, Ok(()));
-        let reply = heard.next().await.expect("a message").reply;
+        let reply = heard.next().await.reply;
         assert_eq!(reply.as_ref().map(|reply| reply.as_str()), Some("answers.here"));
     }
 
     pub(super) async fn a_request_is_answered_or_it_is_said_why_not(fresh: Fresh) {
         let mut heard = fresh.heard_on("ask").await;
         let answering = async {
-            let question = heard.next().await.expect("a question");
+            let question = heard.next().await;
             let answer = question.answer("yes".into()).expect("somebody waits");
-            fresh.exchange.bus.publish(answer).await.expect("it is sent");
+            fresh.exchange.carrier.publish(answer).await.expect("it is sent");
         };
         let way = fresh.way();
         let (answer, ()) = tokio::join!(way.request("ask", b"?".to_vec(), TIME), answering);
@@ -135,16 +155,16 @@ mod promises {
         assert!(fresh.way().publish(message("_INBOX.a.c", "another")).await.is_err());
         drop(twice);
         assert!(fresh.way().publish(message("_INBOX.a.b", "late")).await.is_err());
-        assert_eq!(heard.next().await.expect("a message").payload, "now");
+        assert_eq!(heard.next().await.payload, "now");
     }
 
     pub(super) async fn a_message_that_is_too_large_is_refused(fresh: Fresh) {
-        let size = fresh.exchange.bus.payload_max().as_usize();
+        let size = fresh.exchange.carrier.payload_max().as_usize();
         let mut heard = fresh.heard_on("big").await;
         let refused = fresh.way().publish(message("big", vec![0; size + 1])).await.expect_err("it is too large");
         assert!(refused.to_string().contains("is the most that the bus takes"), "{refused}");
         fresh.way().publish(message("big", vec![0; size])).await.expect("it is as large as it may be");
-        assert_eq!(heard.next().await.expect("a message").payload.len(), size);
+        assert_eq!(heard.next().await.payload.len(), size);
     }
 }
 
@@ -159,6 +179,7 @@ capability::conformance! {
         in_process => Fresh::in_process(),
         nats => Fresh::nats(),
         jetstream => Fresh::jetstream(),
+        mqtt => Fresh::mqtt(),
     }
 }
 

@@ -14,6 +14,7 @@ mod keyvalue;
 mod limits;
 mod links;
 mod messages;
+mod mqtt;
 mod names;
 mod p3;
 mod reuse;

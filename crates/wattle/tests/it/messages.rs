@@ -6,34 +6,34 @@ use crate::links::linked;
 use crate::{route, wattle};
 
 /// A courier at `/` and a clerk at `/clerk`, with these links.
-fn office(wattle: &Wattle, arguments: &[String]) -> Up {
+pub(crate) fn office(wattle: &Wattle, arguments: &[String]) -> Up {
     let files = [route("/", "courier"), route("/clerk", "clerk")];
     wattle.up(files.into_iter().chain(arguments.iter().cloned()))
 }
 
-fn hears(settings: &str) -> String {
+pub(crate) fn hears(settings: &str) -> String {
     format!("--link=clerk=messaging/{settings}")
 }
 
 /// Has the courier publish, and says what it was told.
-fn send(up: &Up, subject: &str, body: &str) -> (u16, String) {
+pub(crate) fn send(up: &Up, subject: &str, body: &str) -> (u16, String) {
     let answer = up.ask("POST", &format!("/{subject}"), body.as_bytes());
     (answer.status, answer.text())
 }
 
-fn sent(up: &Up, subject: &str, body: &str) {
+pub(crate) fn sent(up: &Up, subject: &str, body: &str) {
     let (status, text) = send(up, subject, body);
     assert_eq!(status, 200, "{subject}: {text}");
 }
 
 /// How many messages on a subject the clerk of this host has counted.
-fn counted(up: &Up, subject: &str) -> u64 {
+pub(crate) fn counted(up: &Up, subject: &str) -> u64 {
     let answer = up.get(&format!("/clerk/{subject}"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.text().trim().rsplit('/').next().and_then(|count| count.parse().ok()).expect("a number")
 }
 
-fn calls(ended: &Ended, what: &str) -> u64 {
+pub(crate) fn calls(ended: &Ended, what: &str) -> u64 {
     ended.requests("clerk")[what].as_u64().expect("a number")
 }
 

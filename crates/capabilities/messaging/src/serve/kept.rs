@@ -42,7 +42,7 @@ impl Server {
         let name = consumer_name(&self.component, &self.link, &self.exchange.sharing);
         let mut is_said = false;
         loop {
-            match stream.read(&self.exchange.bus, (&name, &self.exchange.subscriptions)).await {
+            match stream.read(&name, &self.exchange.subscriptions).await {
                 Ok(messages) => return messages,
                 Err(error) if !is_said => {
                     warn!(component = %self.component, stream = stream.name, error = %Chain(&*error), "cannot read; it is tried again");

@@ -1,15 +1,11 @@
 //! Reaches a PostgreSQL server: its address, its name, encryption, and who logs in.
 
-use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use stdx::BoxError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -76,7 +72,7 @@ impl Server {
             told => told,
         };
         config.ssl_mode(SslMode::Disable);
-        let tls = tls(options.ca.as_deref()).map_err(refused)?;
+        let tls = TlsConnector::from(capability::tls::client(options.ca.as_deref()).map_err(refused)?);
         Ok(Self {
             described: describe(&config),
             config,
@@ -161,22 +157,6 @@ fn describe(config: &Config) -> String {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
     format!("postgres {}", stdx::printable(&format!("{host}:{port}/{database}")))
-}
-
-fn tls(ca: Option<&Path>) -> Result<TlsConnector, BoxError> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(path) = ca {
-        let pem = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            roots.add(certificate?)?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// A peer that takes no byte for so long is gone: the machine went down, or something on the way forgot about us.

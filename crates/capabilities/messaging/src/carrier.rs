@@ -1,0 +1,107 @@
+//! What carries messages: a bus, a stream of a NATS server, or an MQTT broker.
+
+use std::time::Duration;
+
+use bus::{Bus, Message, PublishError, RequestError, Subject};
+use bytes::Bytes;
+use stdx::{BoxError, ByteSize};
+
+use crate::mqtt::Mqtt;
+use crate::stream::Stream;
+use crate::subjects;
+
+/// What carries the messages of a link.
+pub(crate) enum Carrier {
+    /// At most once.
+    Bus(Bus),
+    /// At least once, but for answers, which nobody keeps.
+    Stream(Stream),
+    /// At least once, as the broker promises it.
+    Mqtt(Mqtt),
+}
+
+/// A message was not sent, or nobody knows whether it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    #[error("a message that a stream keeps has nobody who waits for its answer: leave reply-to out")]
+    NoReply,
+    #[error("no stream of the server keeps {0}")]
+    NoStream(Subject),
+    #[error("{0:?} is no topic of MQTT: a word with / in it is not allowed there, nor are + and #")]
+    NoTopic(Subject),
+    #[error("the broker refused the message: {0}")]
+    Refused(&'static str),
+    #[error(transparent)]
+    Bus(PublishError),
+    /// Logged, and not told to the component.
+    #[error("the message broker is not available")]
+    Unavailable(#[source] BoxError),
+}
+
+/// A question was not answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error(transparent)]
+    NotAsked(SendError),
+    #[error(transparent)]
+    NotAnswered(RequestError),
+}
+
+// === impl Carrier ===
+
+impl Carrier {
+    pub(crate) async fn publish(&self, message: Message) -> Result<(), SendError> {
+        let (size, limit) = (ByteSize::bytes(message.size() as u64), self.payload_max());
+        if size > limit {
+            return Err(SendError::Bus(PublishError::TooLarge { size, limit }));
+        }
+        match self {
+            Self::Stream(stream) if !subjects::is_inbox(&message.subject) => match message.reply {
+                Some(_) => Err(SendError::NoReply),
+                None => stream.put(message.subject, message.payload).await,
+            },
+            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.publish(message).await?),
+            Self::Mqtt(broker) => broker.publish(message).await,
+        }
+    }
+
+    pub(crate) async fn request(
+        &self,
+        subject: Subject,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Message, AskError> {
+        match self {
+            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.request(subject, payload, timeout).await?),
+            Self::Mqtt(broker) => broker.request(Message::new(subject, payload), timeout).await,
+        }
+    }
+
+    /// The largest message that it takes.
+    pub(crate) fn payload_max(&self) -> ByteSize {
+        match self {
+            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => bus.payload_max(),
+            Self::Mqtt(broker) => broker.payload_max(),
+        }
+    }
+}
+
+// === impl errors ===
+
+impl From<PublishError> for SendError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Unavailable { source, .. } => Self::Unavailable(source),
+            error => Self::Bus(error),
+        }
+    }
+}
+
+impl From<RequestError> for AskError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::NotAsked { source, .. } => Self::NotAsked(source.into()),
+            error => Self::NotAnswered(error),
+        }
+    }
+}

@@ -54,7 +54,7 @@ impl Capabilities {
             Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
             Arc::new(messaging::Messaging::new(Bus::in_process(broker.clone()))),
-            Arc::new(secrets::Secrets),
+            Arc::new(secrets::Secrets::new(place("secrets"))),
             Arc::new(sql::Sql::new(place("sql"))),
             logging.clone(),
             Arc::new(config::Config::new(config.settings)),

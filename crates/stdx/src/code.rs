@@ -93,6 +93,10 @@ codes! {
     E0703 You "Send less at once, or keep the bytes in a store and send where they are."
     E0704 You "Write a subject as words with dots between, as in orders.new: no spaces, no empty words, wildcards only to listen."
     E0705 You "Give the address as nats://HOST:PORT, with what its server asks for: nats://USER:PASSWORD@HOST:PORT, or a host's token with --bus-token FILE."
+    E0801 World "Make the folder of the secrets, or the key, readable and writable for you; --folder and --key name others."
+    E0802 You "Name the key that the secrets were put with by --key FILE, or make one with `wattle secret key FILE`."
+    E0803 You "Call it by letters, digits, `-`, `_` and `.`, and give it on standard input: wattle secret put NAME < FILE (up to 64 KiB)."
+    E0804 You "`wattle secret list` lists the names that there are."
 }
 
 #[cfg(test)]

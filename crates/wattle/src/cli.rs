@@ -8,7 +8,7 @@ use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
 use stdx::ByteSize;
 
 use crate::output::Output;
-use crate::{cache, call, failure, inspect, link, run, up};
+use crate::{cache, call, failure, inspect, link, run, secret, up};
 
 /// Runs any WebAssembly program: serves it, runs it, calls it.
 #[derive(Debug, Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Call(call::CallCommand),
     Inspect(inspect::InspectCommand),
     Link(link::LinkCommand),
+    Secret(secret::SecretCommand),
     Cache(cache::CacheCommand),
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn dispatch() -> ExitCode {
         Command::Call(call) => call::run(call, &cli.common, output),
         Command::Inspect(inspect) => inspect::run(inspect, &cli.common, output),
         Command::Link(command) => link::run(command, output),
+        Command::Secret(command) => secret::run(command, output),
         Command::Cache(command) => cache::run(command, &cli.common, output),
     };
     done.unwrap_or_else(|failure| failure::report(&failure, output))

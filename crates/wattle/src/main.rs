@@ -14,6 +14,7 @@ mod call;
 mod inspect;
 mod link;
 mod run;
+mod secret;
 mod token;
 mod up;
 

@@ -10,13 +10,18 @@ use capability::settings::{Default as Unsaid, Kind};
 use capability::{Backend, Backends, OpenError, Place, Setting, Settings};
 use zeroize::Zeroizing;
 
+use crate::encrypted::{Encrypted, Key, StoreError};
 use crate::keep::{Keep, KeepError, Name, SIZE_MAX, Secret};
 
 /// The first is what a component has that has no link: nothing.
-pub(crate) const ALL: Backends<dyn Keep> = Backends(&[&NothingBackend, &EnvironmentBackend, &FilesBackend]);
+pub(crate) const ALL: Backends<dyn Keep> =
+    Backends(&[&NothingBackend, &EncryptedBackend, &EnvironmentBackend, &FilesBackend]);
 
 /// The backend `nothing`.
 struct NothingBackend;
+
+/// The backend `encrypted`.
+struct EncryptedBackend;
 
 /// The backend `environment`.
 struct EnvironmentBackend;
@@ -55,6 +60,47 @@ impl Backend<dyn Keep> for NothingBackend {
 
     async fn open(&self, _: &Settings, _: &Place) -> Result<Arc<dyn Keep>, OpenError> {
         Ok(Arc::new(Nothing))
+    }
+}
+
+#[async_trait]
+impl Backend<dyn Keep> for EncryptedBackend {
+    fn name(&self) -> &'static str {
+        "encrypted"
+    }
+
+    fn about(&self) -> &'static str {
+        "on this machine, as `wattle secret` keeps them"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[
+            Setting {
+                name: "key",
+                about: "the file of the key that they are encrypted with",
+                kind: Kind::Path,
+                default: Unsaid::Required,
+            },
+            Setting {
+                name: "folder",
+                about: "where they are; secrets, among the host's data, where nothing is said",
+                kind: Kind::Path,
+                default: Unsaid::Absent,
+            },
+        ]
+    }
+
+    async fn open(&self, settings: &Settings, place: &Place) -> Result<Arc<dyn Keep>, OpenError> {
+        let folder = settings.path("folder").unwrap_or_else(|| place.folder.clone());
+        let named = format!("encrypted {}", folder.display());
+        let path = settings.path("key").ok_or_else(|| OpenError::refused(&named, "it has no key"))?;
+        let read = tokio::task::spawn_blocking(move || Key::read(&path)).await;
+        let key = read.map_err(|error| OpenError::unavailable(&named, error))?;
+        let key = key.map_err(|error| match error {
+            StoreError::System { .. } => OpenError::unavailable(&named, error),
+            error => OpenError::refused(&named, error),
+        })?;
+        Ok(Arc::new(Arc::new(Encrypted::new(folder, key))))
     }
 }
 

@@ -13,9 +13,10 @@
 //!
 //! # Not here
 //!
-//! The secrets that links themselves are told (`capability::settings`). Keeping secrets: others do that.
+//! The secrets that links themselves are told (`capability::settings`).
 
 mod backends;
+mod encrypted;
 mod guest;
 mod keep;
 
@@ -23,11 +24,21 @@ use async_trait::async_trait;
 use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};
 use model::{ComponentName, Contract};
 
+pub use encrypted::{Encrypted, Key, StoreError};
 pub use keep::{Keep, KeepError, Name, NotASecretName, Secret};
 
 /// The capability `secrets`.
-#[derive(Debug, Default)]
-pub struct Secrets;
+#[derive(Debug)]
+pub struct Secrets {
+    place: Place,
+}
+
+impl Secrets {
+    /// Those that this machine keeps itself are in `place`.
+    pub fn new(place: Place) -> Self {
+        Self { place }
+    }
+}
 
 #[async_trait]
 impl Capability for Secrets {
@@ -48,7 +59,7 @@ impl Capability for Secrets {
     }
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
-        backends::ALL.open(backend, settings, &Place { folder: "secrets".into() }).await
+        backends::ALL.open(backend, settings, &self.place).await
     }
 
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {

@@ -10,11 +10,15 @@ use capability::{Capability, OpenError, settings};
 use super::keep::SIZE_MAX;
 use super::*;
 
+fn secrets() -> Secrets {
+    Secrets::new(Place { folder: "nowhere".into() })
+}
+
 async fn open(backend: &str, told: &[(&str, &str)]) -> Result<Arc<dyn Keep>, OpenError> {
     let told: BTreeMap<_, _> = told.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let info = Secrets.backends().into_iter().find(|info| info.name == backend).expect("there is such a backend");
+    let info = secrets().backends().into_iter().find(|info| info.name == backend).expect("there is such a backend");
     let settings = settings::check(backend, info.settings, &told).expect("the test tells what there is");
-    let opened = Secrets.open(backend, &settings).await?;
+    let opened = secrets().open(backend, &settings).await?;
     Ok(opened.target::<dyn Keep>().expect("it is what the capability works on").clone())
 }
 
@@ -44,8 +48,8 @@ async fn get(keep: &Arc<dyn Keep>, name: &str) -> Result<Option<Vec<u8>>, KeepEr
 #[test]
 fn all_that_is_offered_links_on_both_kinds_of_engine() {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../wit/wasmcloud-secrets");
-    let linked = capability::conformance::links(&Secrets, &[&wit]);
-    assert_eq!(linked, Secrets.contracts().into_iter().collect());
+    let linked = capability::conformance::links(&secrets(), &[&wit]);
+    assert_eq!(linked, secrets().contracts().into_iter().collect());
 }
 
 #[test]
@@ -69,7 +73,7 @@ fn a_secret_is_not_shown() {
 
 #[tokio::test]
 async fn without_a_link_there_is_no_secret() {
-    let nothing = open(Secrets.backends()[0].name, &[]).await.expect("it opens");
+    let nothing = open(secrets().backends()[0].name, &[]).await.expect("it opens");
     assert_eq!(get(&nothing, "path").await.expect("it is asked"), None);
 }
 
@@ -80,7 +84,7 @@ async fn a_variable_is_found_by_its_prefix_and_no_other_is() {
     assert_eq!(get(&keep, "pkg-name").await.expect("it is asked"), Some(b"secrets".to_vec()));
     assert_eq!(get(&keep, "pkg.name").await.expect("it is asked"), Some(b"secrets".to_vec()));
     assert_eq!(get(&keep, "path").await.expect("it is asked"), None);
-    let info = Secrets.backends().into_iter().find(|info| info.name == "environment").expect("it is there");
+    let info = secrets().backends().into_iter().find(|info| info.name == "environment").expect("it is there");
     for told in [vec![], vec![("prefix".to_owned(), String::new())]] {
         assert!(settings::check("environment", info.settings, &told.into_iter().collect()).is_err());
     }

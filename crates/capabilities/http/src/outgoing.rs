@@ -1,8 +1,8 @@
 //! Sends the HTTP requests of components, to the hosts that someone allowed and no others.
 //!
 //! ```text
-//! request ─▶ Target ─▶ AllowList ─▶ resolve ─▶ each address checked ─▶ connect ─▶ TLS ─▶ HTTP/1.1
-//!            (one spelling)  (or refused, with the flag that would allow it)
+//! request ─▶ Target ─▶ AllowList ─▶ a line that is kept ──────────────────────────────────────▶ HTTP/1.1 or 2
+//!     (one spelling)  (or refused)  └▶ resolve ─▶ each address checked ─▶ connect ─▶ TLS ─▶ a new line
 //! ```
 //!
 //! # Invariants
@@ -10,17 +10,23 @@
 //! 1. What was checked is what is connected to: a name is resolved here and each address is judged before the attempt.
 //! 2. A host has one spelling. What a resolver might read otherwise (octal, hexadecimal, short addresses) is refused.
 //! 3. Follows no redirect, asks no proxy, reads no variable: each request goes where the component sent it.
-//! 4. Every wait has an end, and a component's connections are bounded.
+//! 4. Every wait has an end, and a component's requests and connections are bounded.
+//! 5. A request is sent twice only where nothing of it was sent before, or where it does the same when done twice, has no body,
+//!    and was lost with a line that had been kept.
 //!
 //! # Not here
 //!
-//! Requests from one component to another inside the host (`route`).
+//! Requests from one component to another inside the host (`route`). HTTP/2 without TLS: a component cannot say that its server
+//! speaks it.
 
 mod address;
 mod allow;
 mod body;
 mod connect;
 mod host;
+mod line;
+mod pool;
+mod sent;
 mod target;
 
 use std::collections::BTreeSet;
@@ -30,10 +36,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::{Answer, Egress, Transmission};
-use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
-use http_body_util::BodyExt;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use model::ComponentName;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -41,7 +47,10 @@ use tracing::warn;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use self::body::Received;
-use self::connect::{Connector, Stream};
+use self::connect::Connector;
+use self::line::{Line, Tasks, Unanswered};
+use self::pool::Pool;
+use self::sent::Sent;
 use self::target::Target;
 
 pub use self::allow::{Allow, AllowList, NotAllowable};
@@ -49,10 +58,6 @@ pub use self::host::{BadHost, Host};
 
 /// Requests of one component that may be on their way at once.
 const CONNECTIONS: usize = 128;
-
-/// Bytes of an answer's head, and its fields.
-const HEAD_BYTES: usize = 64 * 1024;
-const HEAD_FIELDS: usize = 256;
 
 /// Refusals that are logged; a component that makes up hosts cannot fill a log.
 const REFUSALS_LOGGED: usize = 64;
@@ -65,7 +70,9 @@ pub struct Outgoing {
 struct Shared {
     component: ComponentName,
     connector: Connector,
-    connections: Arc<Semaphore>,
+    pool: Pool,
+    /// Places of requests that are on their way.
+    places: Arc<Semaphore>,
     counts: Arc<OutgoingCounts>,
     /// What was refused and logged already.
     refused: Mutex<BTreeSet<String>>,
@@ -78,6 +85,12 @@ pub struct OutgoingCounts {
     refused: AtomicU64,
     failed: AtomicU64,
     received: AtomicU64,
+}
+
+/// Where a request goes, and how long that may take.
+struct Errand {
+    target: Target,
+    patience: Patience,
 }
 
 /// How long each part of a request may take.
@@ -106,8 +119,14 @@ impl Outgoing {
     }
 
     fn with_connector(component: ComponentName, connector: Connector) -> Self {
-        let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        let shared = Shared { component, connector, connections, counts: Arc::default(), refused: Mutex::default() };
+        let shared = Shared {
+            component,
+            connector,
+            pool: Pool::default(),
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            counts: Arc::default(),
+            refused: Mutex::default(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -138,35 +157,74 @@ impl Egress for Outgoing {
 impl Shared {
     async fn send(
         &self,
-        mut request: Request<WasiBody>,
+        request: Request<WasiBody>,
         patience: Patience,
     ) -> Result<(Response<WasiBody>, Transmission), Error> {
+        if request.method() == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
         let target = Target::of(request.uri()).map_err(|_bad| Error::HttpRequestUriInvalid)?;
         if !self.connector.allowed.allows(&target) {
             self.log(Refusal::Host(target.as_allowed()));
             return Err(Error::HttpRequestDenied);
         }
-        address_to(&mut request, &target)?;
-        let permit = self.connections.clone().try_acquire_owned().map_err(|_full| Error::ConnectionLimitReached)?;
-        let stream = timeout(patience.connect, self.connector.connect(&target))
-            .await
-            .map_err(|_elapsed| Error::ConnectionTimeout)?;
-        let stream = stream.inspect_err(|error| {
+        let place = self.places.clone().try_acquire_owned().map_err(|_full| Error::ConnectionLimitReached)?;
+        let place = Arc::new(place);
+        let (head, body) = request.into_parts();
+        let (body, sent) = Sent::new(body, place.clone());
+        let (response, tasks) = self.exchange(Request::from_parts(head, body), &Errand { target, patience }).await?;
+        let held = (place, tasks);
+        let response = response
+            .map(|incoming| Received::new(incoming, patience.between_bytes, self.counts.clone(), held).boxed_unsync());
+        let transmission = async { sent.await.unwrap_or(Err(Error::ConnectionTerminated)) };
+        Ok((response, Box::pin(transmission)))
+    }
+
+    /// Sends the request on a line that was kept, or else on a new one.
+    async fn exchange(
+        &self,
+        mut request: Request<Sent>,
+        errand: &Errand,
+    ) -> Result<(Response<Incoming>, Tasks), Error> {
+        let Errand { target, patience } = errand;
+        if let Some(line) = self.pool.take(target) {
+            let twin = twin(&request);
+            match self.send_on(line, request, errand).await? {
+                Ok(answered) => return Ok(answered),
+                Err(Unanswered { request: Some(unsent), .. }) => request = *unsent,
+                Err(Unanswered { error, .. }) => match twin {
+                    Some(twin) if !(error.is_parse() || error.is_user()) => request = twin,
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+        let connected = timeout(patience.connect, async {
+            let (stream, protocol) = self.connector.connect(target).await?;
+            Line::open(stream, protocol).await
+        });
+        let line = connected.await.map_err(|_elapsed| Error::ConnectionTimeout)?.inspect_err(|error| {
             if let Error::DestinationIpProhibited = error {
                 self.log(Refusal::Address(target.as_allowed()));
             }
         })?;
-        let (response, connection) = exchange(stream, request, patience.first_byte).await?;
-        let response = response
-            .map(|incoming| Received::new(incoming, patience.between_bytes, self.counts.clone()).boxed_unsync());
-        let transmission = async move {
-            let _permit = permit;
-            match connection {
-                Some(connection) => connection.await.map_err(Error::from),
-                None => Ok(()),
-            }
-        };
-        Ok((response, Box::pin(transmission)))
+        self.send_on(line, request, errand).await?.map_err(|unanswered| unanswered.error.into())
+    }
+
+    /// Sends the request, waits for the head of the answer, and keeps the line.
+    async fn send_on(
+        &self,
+        mut line: Line,
+        mut request: Request<Sent>,
+        Errand { target, patience }: &Errand,
+    ) -> Result<Result<(Response<Incoming>, Tasks), Unanswered>, Error> {
+        line.address(&mut request, target)?;
+        let answered = timeout(patience.first_byte, line.send(request));
+        let answered = answered.await.map_err(|_elapsed| Error::ConnectionReadTimeout)?;
+        Ok(answered.map(|response| {
+            let tasks = line.tasks().clone();
+            self.pool.keep(target, line);
+            (response, tasks)
+        }))
     }
 
     /// Says once what was refused and what would allow it.
@@ -180,50 +238,17 @@ impl Shared {
     }
 }
 
-type Connection = http1::Connection<TokioIo<Stream>, WasiBody>;
-
-/// Makes the request one that is sent to a server itself: a path in its first line, and the host that was checked.
-fn address_to(request: &mut Request<WasiBody>, target: &Target) -> Result<(), Error> {
-    if request.method() == Method::CONNECT {
-        return Err(Error::HttpRequestMethodInvalid);
+/// The same request once more, where doing it twice is doing it once (RFC 9110, 9.2.2).
+fn twin(request: &Request<Sent>) -> Option<Request<Sent>> {
+    if !request.method().is_idempotent() || !request.body().is_end_stream() {
+        return None;
     }
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    *request.uri_mut() = Uri::try_from(path).map_err(|_bad| Error::HttpRequestUriInvalid)?;
-    *request.version_mut() = Version::HTTP_11;
-    let host = HeaderValue::try_from(target.authority()).map_err(|_bad| Error::HttpRequestUriInvalid)?;
-    request.headers_mut().insert(header::HOST, host);
-    Ok(())
-}
-
-/// Sends the request and waits for the head of the answer, driving the connection meanwhile. The connection is handed on
-/// unless it has ended already.
-async fn exchange(
-    stream: Stream,
-    request: Request<WasiBody>,
-    first_byte: Duration,
-) -> Result<(Response<hyper::body::Incoming>, Option<Connection>), Error> {
-    let mut settings = http1::Builder::new();
-    settings.max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
-    let (mut sender, connection) = settings.handshake(TokioIo::new(stream)).await?;
-    let mut connection = Some(connection);
-    let answer = async {
-        let answer = sender.send_request(request);
-        tokio::pin!(answer);
-        loop {
-            let Some(running) = connection.as_mut() else { return answer.await };
-            tokio::select! {
-                biased;
-                response = &mut answer => return response,
-                ended = running => {
-                    connection = None;
-                    ended?;
-                }
-            }
-        }
-    };
-    let response = timeout(first_byte, answer).await.map_err(|_elapsed| Error::ConnectionReadTimeout)??;
-    Ok((response, connection))
+    let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let mut twin = Request::new(request.body().twin(nothing));
+    *twin.method_mut() = request.method().clone();
+    *twin.uri_mut() = request.uri().clone();
+    *twin.headers_mut() = request.headers().clone();
+    Some(twin)
 }
 
 // === impl Patience ===

@@ -12,6 +12,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use wasmtime_wasi_http::Error;
 
 use super::OutgoingCounts;
+use super::line::Tasks;
+use super::sent::Place;
 
 /// A body that arrives, piece by piece and never held whole.
 pub(super) struct Received {
@@ -21,13 +23,20 @@ pub(super) struct Received {
     alarm: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
     counts: Arc<OutgoingCounts>,
+    _held: (Place, Tasks),
 }
 
 // === impl Received ===
 
 impl Received {
-    pub(super) fn new(incoming: Incoming, patience: Duration, counts: Arc<OutgoingCounts>) -> Self {
-        Self { incoming, patience, alarm: None, is_waiting: false, counts }
+    /// The body of an answer to a request that has that place, on the connection of those tasks.
+    pub(super) fn new(
+        incoming: Incoming,
+        patience: Duration,
+        counts: Arc<OutgoingCounts>,
+        held: (Place, Tasks),
+    ) -> Self {
+        Self { incoming, patience, alarm: None, is_waiting: false, counts, _held: held }
     }
 
     /// Ready when nothing has come for too long.

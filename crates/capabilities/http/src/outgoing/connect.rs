@@ -25,6 +25,9 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 /// Addresses of one name that are tried.
 const ATTEMPTS: usize = 8;
 
+/// What HTTP/2 is called where protocols are agreed on (RFC 7301).
+const HTTP_2: &[u8] = b"h2";
+
 /// A connection, encrypted or not.
 pub(super) type Stream = Box<dyn Transport>;
 
@@ -32,6 +35,13 @@ pub(super) type Stream = Box<dyn Transport>;
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
 
 /// Connects to allowed targets.
 pub(super) struct Connector {
@@ -52,13 +62,13 @@ static TLS: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
     Arc::new(trusting(roots))
 });
 
-/// Settings that trust those authorities and speak HTTP/1.1.
+/// Settings that trust those authorities and speak HTTP/2, or HTTP/1.1 where the server does not.
 pub(super) fn trusting(roots: RootCertStore) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let mut config =
         versions.expect("ring has the default versions").with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
     config
 }
 
@@ -70,8 +80,8 @@ impl Connector {
         Self { allowed, resolve: Box::new(ask_system), tls: TLS.clone() }
     }
 
-    /// A connection to the target, which is allowed, at an address that is too.
-    pub(super) async fn connect(&self, target: &Target) -> Result<Stream, Error> {
+    /// A connection to the target, which is allowed, at an address that is too; and what is spoken on it.
+    pub(super) async fn connect(&self, target: &Target) -> Result<(Stream, Protocol), Error> {
         let mut addresses = self.addresses(&target.host).await?;
         addresses.retain(|address| self.allowed.allows_address(target, *address));
         addresses.truncate(ATTEMPTS);
@@ -81,10 +91,12 @@ impl Connector {
         let stream = dial(&addresses, target.port).await.map_err(Error::Connect)?;
         stream.set_nodelay(true).map_err(Error::Connect)?;
         match target.scheme {
-            Scheme::Http => Ok(Box::new(stream)),
+            Scheme::Http => Ok((Box::new(stream), Protocol::Http1)),
             Scheme::Https => {
                 let stream = TlsConnector::from(self.tls.clone()).connect(server_name(&target.host)?, stream).await;
-                Ok(Box::new(stream.map_err(Error::Tls)?))
+                let stream = stream.map_err(Error::Tls)?;
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+                Ok((Box::new(stream), if is_http2 { Protocol::Http2 } else { Protocol::Http1 }))
             }
         }
     }

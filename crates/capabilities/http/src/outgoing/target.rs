@@ -7,7 +7,7 @@ use http::Uri;
 use super::host::{BadHost, Host};
 
 /// Where a request goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Target {
     pub(super) scheme: Scheme,
     pub(super) host: Host,
@@ -15,7 +15,7 @@ pub(super) struct Target {
 }
 
 /// How a request goes there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Scheme {
     Http,
     Https,

@@ -2,6 +2,7 @@
 //!
 //! The certificate is of a test authority for `shop.test`, valid for a hundred years; its key protects nothing.
 
+mod lines;
 mod spellings;
 
 use std::io::{Read, Write};
@@ -222,7 +223,7 @@ fn a_field_that_names_another_host_is_put_right() {
     let server = Server::start(OK);
     let outgoing = outgoing(&["127.0.0.1:*"]);
     let mut request = request(&format!("http://{}/", server.address));
-    request.headers_mut().insert(header::HOST, HeaderValue::from_static("internal.test"));
+    request.headers_mut().insert(http::header::HOST, http::HeaderValue::from_static("internal.test"));
     run(fetch(&outgoing, request, None)).expect("it is allowed");
     let head = server.heads.recv().expect("it was asked");
     assert!(!head.contains("internal.test"), "{head}");
@@ -262,12 +263,8 @@ fn an_answer_that_stops_in_the_middle_is_given_up() {
     let options = hasty(|options, time| options.between_bytes_timeout = time);
     let outcome = run(async {
         let (response, transmission) = outgoing.send(request(&format!("http://{}/", server.address)), options).await?;
-        let body = response.into_body().collect();
-        tokio::pin!(transmission);
-        tokio::select! {
-            body = body => body.map(|body| body.to_bytes()),
-            ended = &mut transmission => panic!("the server holds the line: {ended:?}"),
-        }
+        transmission.await?;
+        response.into_body().collect().await.map(|body| body.to_bytes())
     });
     assert!(matches!(outcome, Err(Error::ConnectionReadTimeout)), "{outcome:?}");
 }
@@ -331,16 +328,20 @@ fn a_refusal_names_the_flag_that_would_allow_it() {
     assert!(list(&[&target.as_allowed()]).allows(&target), "the flag does allow it");
 }
 
-/// A server with a certificate for `shop.test`.
-fn encrypted() -> Server {
+/// Shows a certificate for `shop.test`.
+fn shop_test() -> ServerConfig {
     let certificate = CertificateDer::from(include_bytes!("tests/shop.test.der").as_slice());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(include_bytes!("tests/shop.test.key.der").as_slice()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the default versions");
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).expect("the key fits");
-    let config = Arc::new(config);
+    config.with_no_client_auth().with_single_cert(vec![certificate], key).expect("the key fits")
+}
+
+/// A server with a certificate for `shop.test`, which speaks HTTP/1.1.
+fn encrypted() -> Server {
+    let config = Arc::new(shop_test());
     Server::serve(move |stream| {
         let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).ok()?, stream);
         let head = read_head(&mut stream);

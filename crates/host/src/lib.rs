@@ -30,4 +30,4 @@ pub use capabilities::{Capabilities, CapabilityConfig};
 pub use foreign::Foreign;
 pub use links::LinkError;
 pub use load::{LoadError, LoadedComponent, Source};
-pub use running::{BusConfig, HostConfig, HostError, HttpsConfig, Report, Running, ServedReport};
+pub use running::{BusConfig, HostConfig, HostError, ListenerConfig, Listening, Report, Running, ServedReport};

@@ -8,7 +8,7 @@ use bus::{Bus, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use model::LinkPut;
-use route::RouteError;
+use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
 
@@ -25,9 +25,7 @@ pub struct HostConfig {
     /// What it runs.
     pub sources: Vec<Source>,
     /// Where it listens for HTTP.
-    pub http: Option<SocketAddr>,
-    /// The address to listen on for encrypted connections, if any.
-    pub https: Option<HttpsConfig>,
+    pub listeners: Vec<ListenerConfig>,
     /// Where it listens for NATS clients, such as commands in a second terminal; nowhere without.
     pub bus: Option<BusConfig>,
     /// How programs are compiled and instances laid out.
@@ -46,13 +44,26 @@ pub struct HostConfig {
     pub size_max: ByteSize,
 }
 
-/// Where a host listens for encrypted connections, and as whom.
+/// Where a host listens for HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpsConfig {
+pub struct ListenerConfig {
+    /// Which routes are for it: those that name it, or those that name none.
+    pub name: Option<String>,
     /// The address.
     pub address: SocketAddr,
-    /// The certificate and its key.
-    pub files: TlsFiles,
+    /// The certificate and its key, where connections are encrypted.
+    pub tls: Option<TlsFiles>,
+}
+
+/// A listener of a host that is serving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// Its name.
+    pub name: Option<String>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The address, with the port that the system chose where any was asked for.
+    pub address: SocketAddr,
 }
 
 /// Where a host listens for NATS clients.
@@ -69,7 +80,8 @@ pub struct BusConfig {
 /// A host that is serving.
 pub struct Running {
     plane: Plane,
-    schemes: Vec<&'static str>,
+    /// In the order of the plane's addresses.
+    listeners: Vec<ListenerConfig>,
     world: Arc<World>,
     _control: Control,
     loopback: Option<Loopback>,
@@ -117,6 +129,14 @@ pub enum HostError {
     /// Two components at one path.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// A route at a listener that is not there.
+    #[error("{route} is at a listener that there is not; {}", if known.is_empty() { "none has a name".into() } else { format!("there is {}", known.join(", ")) })]
+    NoListener {
+        /// The route.
+        route: Route,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// It cannot be shown who it is.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -150,7 +170,7 @@ impl Explain for HostError {
         match self {
             Self::Cache(error) => error.code(),
             Self::Load(errors) => errors.first().map_or(Code::E0203, Explain::code),
-            Self::SameName { .. } => Code::E0302,
+            Self::SameName { .. } | Self::NoListener { .. } => Code::E0302,
             Self::Route(error) => error.code(),
             Self::Tls(error) => error.code(),
             Self::AddressInUse { .. } | Self::Listen { .. } => Code::E0301,
@@ -166,8 +186,7 @@ impl Running {
     /// Loads all components, links them and begins to serve them. Called within the control plane's runtime.
     pub async fn start(config: HostConfig) -> Result<Self, HostError> {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
-        let doors = doors(config.http, config.https)?;
-        let schemes = doors.iter().map(|door| if door.tls.is_some() { "https" } else { "http" }).collect();
+        let doors = config.listeners.iter().map(door).collect::<Result<_, _>>()?;
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
@@ -180,6 +199,7 @@ impl Running {
             size_max: config.size_max,
         }));
         check_names(&config.sources)?;
+        check_listeners(&config.sources, &config.listeners)?;
         let loading = Loading { engines: &engines, size_max: config.size_max };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
@@ -193,12 +213,25 @@ impl Running {
                 tokio::join!(world.keep_opening(), world.keep_fresh());
             }
         });
-        Ok(Self { plane, schemes, world, _control: control, loopback, _upkeep: upkeep, _ticker: ticker })
+        Ok(Self {
+            plane,
+            listeners: config.listeners,
+            world,
+            _control: control,
+            loopback,
+            _upkeep: upkeep,
+            _ticker: ticker,
+        })
     }
 
-    /// Where it listens for clients: each address with its scheme, `http` or `https`.
-    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
-        self.schemes.iter().copied().zip(self.plane.addresses().iter().copied())
+    /// Where it listens for clients.
+    pub fn listening(&self) -> impl Iterator<Item = Listening> {
+        let shown = |(config, address): (&ListenerConfig, &SocketAddr)| Listening {
+            name: config.name.clone(),
+            scheme: if config.tls.is_some() { "https" } else { "http" },
+            address: *address,
+        };
+        self.listeners.iter().zip(self.plane.addresses()).map(shown)
     }
 
     /// Where its bus listens.
@@ -279,16 +312,24 @@ fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
     })
 }
 
-/// The sockets for clients.
-fn doors(http: Option<SocketAddr>, https: Option<HttpsConfig>) -> Result<Vec<Door>, HostError> {
-    let mut doors = Vec::new();
-    if let Some(address) = http {
-        doors.push(Door { listener: listen(address)?, tls: None });
+/// A socket for clients.
+fn door(ListenerConfig { name, address, tls }: &ListenerConfig) -> Result<Door, HostError> {
+    let listener = listen(*address)?;
+    let tls = tls.clone().map(Tls::open).transpose()?.map(Arc::new);
+    Ok(Door { name: name.as_deref().map(Arc::from), listener, tls })
+}
+
+/// What is routed at a listener that is not there would never be asked.
+fn check_listeners(sources: &[Source], listeners: &[ListenerConfig]) -> Result<(), HostError> {
+    let named = |route: &Route| listeners.iter().any(|listener| listener.name.as_deref() == route.listener());
+    let missing = sources.iter().map(|source| &source.route).find(|route| route.listener().is_some() && !named(route));
+    match missing {
+        None => Ok(()),
+        Some(route) => Err(HostError::NoListener {
+            route: route.clone(),
+            known: listeners.iter().filter_map(|listener| listener.name.clone()).collect(),
+        }),
     }
-    if let Some(HttpsConfig { address, files }) = https {
-        doors.push(Door { listener: listen(address)?, tls: Some(Arc::new(Tls::open(files)?)) });
-    }
-    Ok(doors)
 }
 
 /// Loads all components: first those that need no other, then those that import what others export.

@@ -1,4 +1,4 @@
-//! Decides which component answers an HTTP request, from its host and its path alone.
+//! Decides which component answers an HTTP request, from where it came in, its host and its path alone.
 //!
 //! | route | answers |
 //! | --- | --- |
@@ -7,6 +7,7 @@
 //! | `/users/*/orders` | `*` stands for one part of the path, whatever it is |
 //! | `example.com/` | all paths of that host, on every port |
 //! | `*.example.com/` | those of all hosts below it, and not of itself |
+//! | `admin@/` | all that comes in at the listeners called `admin`, and nothing else does there |
 //!
 //! Of several that fit, the one answers whose host says most: a name before a `*`, a longer name behind a `*` before a shorter one,
 //! any before none. Of those of one host the one whose path says most, read from the left: a word before a `*`, a `*` before
@@ -27,9 +28,9 @@ use std::sync::Arc;
 
 use stdx::{Code, Explain};
 
-use table::Table;
+use table::{Hosts, Table};
 
-pub use pattern::Route;
+pub use pattern::{Route, is_listener};
 
 /// Which target answers which request.
 #[derive(Debug, Clone)]
@@ -39,12 +40,19 @@ pub struct Routes<T> {
     table: Arc<Table>,
 }
 
+/// The routes of one listener.
+#[derive(Debug)]
+pub struct At<'r, T> {
+    targets: &'r [(Route, T)],
+    hosts: Option<&'r Hosts>,
+}
+
 /// Why a route cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// The text is not a route.
     #[error(
-        "{0:?} is no route; one is a path that starts with '/', with or without a host before it, and has no '?', '#', \
+        "{0:?} is no route; one is a path that starts with '/', with or without LISTENER@ or a host before it, and has no '?', '#', \
          spaces or '//', and '*' only for a whole part"
     )]
     NotARoute(String),
@@ -74,14 +82,9 @@ impl<T> Routes<T> {
         Ok(Self { targets, table: Arc::new(table) })
     }
 
-    /// Whether a host has to be known to find a target.
-    pub fn by_host(&self) -> bool {
-        self.table.by_host()
-    }
-
-    /// The target of a request for this path, on this host: as a client names it, with or without a port.
-    pub fn find(&self, host: Option<&str>, path: &str) -> Option<&T> {
-        self.table.find(host, path).map(|place| &self.targets[place].1)
+    /// The routes of the listeners with that name, or of those that have none.
+    pub fn at(&self, listener: Option<&str>) -> At<'_, T> {
+        At { targets: &self.targets, hosts: self.table.at(listener) }
     }
 
     /// The same routes to other targets.
@@ -93,6 +96,20 @@ impl<T> Routes<T> {
     /// All targets, by route.
     pub fn iter(&self) -> impl Iterator<Item = (&Route, &T)> {
         self.targets.iter().map(|(route, target)| (route, target))
+    }
+}
+
+// === impl At ===
+
+impl<'r, T> At<'r, T> {
+    /// Whether a host has to be known to find a target.
+    pub fn by_host(&self) -> bool {
+        self.hosts.is_some_and(Hosts::by_host)
+    }
+
+    /// The target of a request for this path, on this host: as a client names it, with or without a port.
+    pub fn find(&self, host: Option<&str>, path: &str) -> Option<&'r T> {
+        self.hosts?.find(host, path).map(|place| &self.targets[place].1)
     }
 }
 

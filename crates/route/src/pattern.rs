@@ -8,6 +8,7 @@ use crate::RouteError;
 /// Which requests a component answers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
+    pub(crate) listener: Option<String>,
     pub(crate) host: Host,
     pub(crate) path: Vec<Part>,
     pub(crate) is_exact: bool,
@@ -34,7 +35,12 @@ pub(crate) enum Part {
 impl Route {
     /// The route of every request: `/`.
     pub fn root() -> Self {
-        Self { host: Host::Any, path: Vec::new(), is_exact: false }
+        Self { listener: None, host: Host::Any, path: Vec::new(), is_exact: false }
+    }
+
+    /// The listener whose requests it is for; one without a name where there is none.
+    pub fn listener(&self) -> Option<&str> {
+        self.listener.as_deref()
     }
 
     /// The host that it is for, where it is for one: `example.com`, `*.example.com`.
@@ -59,7 +65,11 @@ impl FromStr for Route {
     fn from_str(text: &str) -> Result<Self, RouteError> {
         let refused = || RouteError::NotARoute(text.into());
         let slash = text.find('/').ok_or_else(refused)?;
-        let (host, path) = text.split_at(slash);
+        let (place, path) = text.split_at(slash);
+        let (listener, host) = place.split_once('@').map_or((None, place), |(name, host)| (Some(name), host));
+        if listener.is_some_and(|name| !is_listener(name)) {
+            return Err(refused());
+        }
         let (path, is_exact) = path.strip_suffix('$').map_or((path, false), |path| (path, true));
         let is_odd = |c: char| matches!(c, '?' | '#') || c.is_whitespace();
         if path.contains("//") || path.contains(is_odd) {
@@ -67,14 +77,21 @@ impl FromStr for Route {
         }
         let parts = path.strip_suffix('/').unwrap_or(path).split('/').skip(1);
         let path = parts.map(|part| Part::new(part).ok_or_else(refused)).collect::<Result<_, _>>()?;
-        Ok(Self { host: Host::new(host).ok_or_else(refused)?, path, is_exact })
+        let host = Host::new(host).ok_or_else(refused)?;
+        Ok(Self { listener: listener.map(ToOwned::to_owned), host, path, is_exact })
     }
 }
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.listener.iter().try_for_each(|name| write!(f, "{name}@"))?;
         write!(f, "{}{}", self.host().unwrap_or_default(), self.path())
     }
+}
+
+/// Whether a listener can have that name: letters, digits and `-`.
+pub fn is_listener(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 // === impl Host ===

@@ -1,12 +1,19 @@
-//! This is how a route is found: by its host, then part by part of its path.
+//! This is how a route is found: by its listener and its host, then part by part of its path.
 
 use std::collections::BTreeMap;
 
 use crate::pattern::{Host, Part, Route};
 
-/// Places of routes.
+/// Places of routes, by listener.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
+    unnamed: Hosts,
+    named: BTreeMap<String, Hosts>,
+}
+
+/// Places of the routes of a listener.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
     named: BTreeMap<String, Node>,
     below: BTreeMap<String, Node>,
     any: Node,
@@ -28,6 +35,26 @@ struct Node {
 impl Table {
     /// Adds a route; not where the same one is there.
     pub(crate) fn add(&mut self, route: &Route, place: usize) -> bool {
+        let hosts = match &route.listener {
+            None => &mut self.unnamed,
+            Some(name) => self.named.entry(name.clone()).or_default(),
+        };
+        hosts.add(route, place)
+    }
+
+    /// The places of that listener's routes, if it has any.
+    pub(crate) fn at(&self, listener: Option<&str>) -> Option<&Hosts> {
+        match listener {
+            None => Some(&self.unnamed),
+            Some(name) => self.named.get(name),
+        }
+    }
+}
+
+// === impl Hosts ===
+
+impl Hosts {
+    fn add(&mut self, route: &Route, place: usize) -> bool {
         let mut node = match &route.host {
             Host::Any => &mut self.any,
             Host::Below(name) => self.below.entry(name.clone()).or_default(),

@@ -26,7 +26,7 @@ fn the_longest_route_answers() {
         ("x/shop", "nobody"),
     ];
     for (path, target) in table {
-        assert_eq!(routes.find(None, path).copied().unwrap_or("nobody"), target, "{path}");
+        assert_eq!(routes.at(None).find(None, path).copied().unwrap_or("nobody"), target, "{path}");
     }
 }
 
@@ -52,7 +52,7 @@ fn what_says_most_of_a_path_answers() {
         ("//b/c", "nobody"),
     ];
     for (path, target) in table {
-        assert_eq!(routes.find(None, path).copied().unwrap_or("nobody"), target, "{path}");
+        assert_eq!(routes.at(None).find(None, path).copied().unwrap_or("nobody"), target, "{path}");
     }
 }
 
@@ -81,7 +81,7 @@ fn what_says_most_of_a_host_answers_if_it_has_the_path() {
         (Some("example.com:x"), "/", "/"),
     ];
     for (host, path, target) in table {
-        assert_eq!(routes.find(host, path).copied(), Some(target), "{host:?} {path}");
+        assert_eq!(routes.at(None).find(host, path).copied(), Some(target), "{host:?} {path}");
     }
 }
 
@@ -89,7 +89,7 @@ fn what_says_most_of_a_host_answers_if_it_has_the_path() {
 fn without_a_route_there_is_no_target() {
     let routes = routes(&["/shop", "example.com/x$"]).expect("routes");
     for (host, path) in [(None, "/"), (None, ""), (None, "/sho"), (None, "/x"), (Some("example.com"), "/x/y")] {
-        assert_eq!(routes.find(host, path), None, "{host:?} {path}");
+        assert_eq!(routes.at(None).find(host, path), None, "{host:?} {path}");
     }
 }
 
@@ -106,6 +106,27 @@ fn requests_are_routed_once() {
         assert_eq!(taken.to_string(), format!("two components are routed at {shown}"));
     }
     assert!(routes(&["/a", "/a$", "/*", "a.b/a", "*.b/a", "/"]).is_ok(), "these are not the same");
+}
+
+#[test]
+fn a_listener_with_a_name_has_routes_of_its_own() {
+    let routes = routes(&["/", "admin@/", "admin@example.com/shop", "metrics@/x", "/@user"]).expect("routes");
+    let table = [
+        (None, "/x", Some("/")),
+        (None, "/@user", Some("/@user")),
+        (Some("admin"), "/x", Some("admin@/")),
+        (Some("admin"), "/shop", Some("admin@example.com/shop")),
+        (Some("metrics"), "/x", Some("metrics@/x")),
+        (Some("metrics"), "/", None),
+        (Some("other"), "/x", None),
+        (Some(""), "/x", None),
+    ];
+    for (listener, path, target) in table {
+        assert_eq!(routes.at(listener).find(Some("example.com"), path).copied(), target, "{listener:?} {path}");
+    }
+    assert!(routes.at(Some("admin")).by_host() && !routes.at(None).by_host());
+    let taken = super::tests::routes(&["admin@/a", "admin@/a/"]).expect_err("they are the same");
+    assert_eq!(taken.to_string(), "two components are routed at admin@/a");
 }
 
 #[test]
@@ -131,6 +152,10 @@ fn what_is_no_route_is_refused() {
         "http://a/",
         "[::1/",
         "*.[::1]/",
+        "@/",
+        "a b@/",
+        "a@b@/",
+        "user@",
     ] {
         assert!(text.parse::<Route>().is_err(), "{text:?}");
     }
@@ -157,6 +182,6 @@ fn finding_agrees_with_the_definition() {
             (fits && is_long_enough).then_some((weight, is_exact))
         };
         let wanted = all.iter().filter(|route| says(route).is_some()).max_by_key(|route| says(route));
-        assert_eq!(routes.find(None, &path), wanted, "{path}");
+        assert_eq!(routes.at(None).find(None, &path), wanted, "{path}");
     }
 }

@@ -1,20 +1,21 @@
 //! `wattle up`: serves components.
 
-use std::net::SocketAddr;
+mod listen;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use engine::{Layout, Limits};
-use host::{BusConfig, HostConfig, HostError, HttpsConfig, Running, Source};
+use host::{BusConfig, HostConfig, HostError, Listening, Running, Source};
 use http_capability::{PlaneConfig, Reuse, TlsFiles};
 use model::{ComponentName, LinkPut};
 use route::Route;
 use serde_json::json;
 use stdx::{ByteSize, Code};
 
+use self::listen::{ListenAddress, ListenerFlag, listeners, url_of};
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
@@ -28,15 +29,16 @@ pub(crate) struct Up {
     #[arg(value_name = "FILE|FOLDER", required_unless_present = "route")]
     files: Vec<PathBuf>,
     /// Serves FILE at PATH and below, on HOST where one is given: `*.HOST` for all below it, `*` for any part of PATH, `PATH$` for
-    /// nothing below it (can be given several times)
-    #[arg(long, value_name = "[HOST]/PATH=FILE")]
+    /// nothing below it, `NAME@` before it for what comes in at the listener of that name (can be given several times)
+    #[arg(long, value_name = "[NAME@][HOST]/PATH=FILE")]
     route: Vec<String>,
-    /// The address to listen on; `off` for none, where there is --https
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
-    http: ListenAddress,
-    /// The address to listen on for encrypted connections, of HTTP/1.1 and HTTP/2
-    #[arg(long, value_name = "ADDR", requires = "tls_cert", requires = "tls_key")]
-    https: Option<SocketAddr>,
+    /// The address to listen on; `off` for none. A listener with a name answers the routes of that name, and no others (can be
+    /// given several times) [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "[NAME=]ADDR")]
+    http: Vec<ListenerFlag>,
+    /// The address to listen on for encrypted connections, of HTTP/1.1 and HTTP/2 (can be given several times)
+    #[arg(long, value_name = "[NAME=]ADDR", requires = "tls_cert", requires = "tls_key")]
+    https: Vec<ListenerFlag>,
     /// The certificate to show there, and those that lead to its authority: a PEM file, read again when it changes
     #[arg(long, value_name = "FILE", requires = "https")]
     tls_cert: Option<PathBuf>,
@@ -68,13 +70,6 @@ pub(crate) struct Up {
     /// How long running requests may take to end when the host is stopped, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
-}
-
-/// Where something listens, if it does.
-#[derive(Debug, Clone, Copy)]
-enum ListenAddress {
-    At(SocketAddr),
-    Off,
 }
 
 #[derive(Debug, Args)]
@@ -138,21 +133,16 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         request_body: up.limits.max_body,
         ..Limits::default()
     };
-    let https = match (up.https, up.tls_cert, up.tls_key) {
-        (Some(address), Some(certificate), Some(key)) => {
-            Some(HttpsConfig { address, files: TlsFiles { certificate, key } })
-        }
-        _ => None,
-    };
-    if up.http.address().is_none() && https.is_none() {
+    let tls = up.tls_cert.zip(up.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
+    let listeners = listeners(up.http, up.https, tls);
+    if listeners.is_empty() {
         return Err(Failure::new(Code::E0301, "nothing would be listened on: with --http off there has to be --https"));
     }
     let layout = Layout::Pooled { instances: up.limits.instances_total };
     let cores = up.threads.map_or_else(rt::cores_available, usize::from);
     Ok(HostConfig {
         sources,
-        http: up.http.address(),
-        https,
+        listeners,
         engines: common.engines(layout),
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
@@ -223,21 +213,13 @@ fn sources(files: &[PathBuf], routes: &[String]) -> Result<Vec<Source>, Failure>
     Ok(sources)
 }
 
-/// Where a route is answered: on its own host, at the port of the first listener.
-fn url_of((scheme, address): (&str, SocketAddr), route: &Route) -> String {
-    let host = route.host().map_or_else(|| address.to_string(), |host| format!("{host}:{}", address.port()));
-    format!("{scheme}://{host}{}", route.path())
-}
-
 fn name_of(path: &Path) -> ComponentName {
     ComponentName::from_stem(&path.file_stem().unwrap_or_default().to_string_lossy())
 }
 
 /// Prints what is served, each import with what it is linked to, and the address.
 async fn show(running: &Running, token: Option<&Published>, output: Output) {
-    let urls: Vec<_> = running.addresses().map(|(scheme, address)| format!("{scheme}://{address}")).collect();
-    let url = urls.first().map_or("", String::as_str);
-    let first = running.addresses().next();
+    let listening: Vec<_> = running.listening().collect();
     for component in running.components().await {
         let anatomy = &component.anatomy;
         let patterns: Vec<_> = anatomy.patterns().iter().map(|pattern| pattern.as_str()).collect();
@@ -253,7 +235,7 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         for import in &component.imports {
             text.push_str(&format!("\n  {:width$}  -> {}", import.name, import.linked));
         }
-        let served = component.is_served.then(|| first.map(|first| url_of(first, &component.source.route))).flatten();
+        let served = component.is_served.then(|| url_of(&listening, &component.source.route)).flatten();
         text.push_str(&match &served {
             Some(url) => format!("\n  serves {url}"),
             None => "\n  serves other components".to_owned(),
@@ -270,10 +252,20 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         let text = file.map_or_else(String::new, |file| format!(" (its token is in {})", file.display()));
         output.print(&format!("bus on {url}{text}"), &json!({ "bus": url, "token_file": file }));
     }
-    for further in urls.iter().skip(1) {
-        output.print(&format!("listening on {further}"), &json!({ "listening_too": further }));
+    for (index, Listening { name, scheme, address }) in listening.iter().enumerate().rev() {
+        let url = format!("{scheme}://{address}");
+        let what = if index == 0 { "listening" } else { "listening_too" };
+        let mut value = json!({ what: url });
+        let mut text = format!("listening on {url}");
+        if let Some(name) = name {
+            value["listener"] = json!(name);
+            text.push_str(&format!(" as {name}"));
+        }
+        if index == 0 {
+            text.push_str(" (Ctrl-C stops)");
+        }
+        output.print(&text, &value);
     }
-    output.print(&format!("listening on {url} (Ctrl-C stops)"), &json!({ "listening": url }));
 }
 
 /// Waits until the user or the system wants an end.
@@ -322,23 +314,4 @@ async fn stop(running: Running, patience: Duration, output: Output) -> Result<Ex
         &json!({ "stopped": { "drained": has_drained, "connections": report.plane } }),
     );
     Ok(ExitCode::SUCCESS)
-}
-
-// === impl ListenAddress ===
-
-impl ListenAddress {
-    fn address(self) -> Option<SocketAddr> {
-        match self {
-            Self::At(address) => Some(address),
-            Self::Off => None,
-        }
-    }
-}
-
-impl FromStr for ListenAddress {
-    type Err = std::net::AddrParseError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::At) }
-    }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Compiler, EnginesConfig, Layout, Limits, ScanLimits};
-use host::{CapabilityConfig, HostConfig, Running, Source};
+use host::{CapabilityConfig, HostConfig, ListenerConfig, Running, Source};
 use http_capability::{PlaneConfig, Reuse};
 use stdx::ByteSize;
 use tokio::runtime::Runtime;
@@ -93,8 +93,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             path: guest("hello"),
             route: route::Route::root(),
         }],
-        http: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-        https: None,
+        listeners: vec![ListenerConfig { name: None, address: ([127, 0, 0, 1], 0).into(), tls: None }],
         engines: EnginesConfig {
             compiler: Compiler::Cranelift,
             layout: Layout::Pooled { instances: 50 },
@@ -126,7 +125,7 @@ fn allocations_per_request(reuse: Option<Reuse>) -> f64 {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let _entered = runtime.enter();
     let running = host(&runtime, reuse);
-    let (_, address) = running.addresses().next().expect("it listens");
+    let address = running.listening().next().expect("it listens").address;
     let mut client = Client::connect(address);
     client.get(200);
     let before = ALLOCATIONS.load(Ordering::Relaxed);

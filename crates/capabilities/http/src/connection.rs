@@ -64,6 +64,8 @@ const IDLE_TIME: Duration = Duration::from_secs(75);
 /// What the core sees of a connection.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Where it came in.
+    listener: Option<Arc<str>>,
     phase: Cell<Phase>,
     since: Cell<Tick>,
     is_closing: Cell<bool>,
@@ -86,6 +88,8 @@ enum Phase {
 /// A client that has connected.
 pub(crate) struct Arrival {
     pub(crate) stream: std::net::TcpStream,
+    /// The name of the listener that it came in at, if that has one.
+    pub(crate) listener: Option<Arc<str>>,
     /// What the connection is encrypted with.
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
@@ -113,7 +117,7 @@ struct Answering {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(core: Rc<Core>, arrival: Arrival, head_max: usize) {
-    let listed = Listed::new(&core);
+    let listed = Listed::new(&core, arrival.listener);
     match (TcpStream::from_std(arrival.stream), arrival.tls) {
         (Ok(stream), None) => speak_http1(&listed, stream, (head_max, Scheme::HTTP)).await,
         (Ok(stream), Some(tls)) => speak_encrypted(&listed, stream, (head_max, tls)).await,
@@ -159,7 +163,7 @@ async fn speak_http1<S: AsyncRead + AsyncWrite + Unpin>(
 /// Begins to answer one request. What is awaited holds nothing of the request: hyper moves it about.
 fn answer(core: &Rc<Core>, link: &Rc<Link>, request: (Request<Incoming>, Scheme)) -> Answering {
     Ticker::wake();
-    let begun = begin(core, request);
+    let begun = begin(core, link.listener.as_deref(), request);
     if let Ok(exchange) = &begun {
         link.phase.set(Phase::Working(exchange.deadline()));
     }
@@ -175,13 +179,17 @@ fn host_of<B>(request: &Request<B>) -> Option<&str> {
 }
 
 /// Everything that is decided before a component runs.
-fn begin(core: &Rc<Core>, (request, scheme): (Request<Incoming>, Scheme)) -> Result<Exchange, Refusal> {
+fn begin(
+    core: &Rc<Core>,
+    listener: Option<&str>,
+    (request, scheme): (Request<Incoming>, Scheme),
+) -> Result<Exchange, Refusal> {
     let mut hosts = request.headers().get_all(HOST).iter();
     // Of two, one would be believed here and the other by somebody else on the way (RFC 9112, 3.2).
     if hosts.next().is_none() && request.uri().authority().is_none() || hosts.next().is_some() {
         return Err(Refusal::NoHost);
     }
-    let Some(pool) = core.pool_for(request.uri().path(), || host_of(&request)) else {
+    let Some(pool) = core.pool_for(listener, request.uri().path(), || host_of(&request)) else {
         Share::add(&core.share().no_route);
         return Err(Refusal::NoRoute);
     };
@@ -214,8 +222,9 @@ fn gather<'r>(slices: &[io::IoSlice<'_>], room: &'r mut [u8; TOGETHER_MAX]) -> O
 // === impl Link ===
 
 impl Link {
-    fn new() -> Self {
+    fn new(listener: Option<Arc<str>>) -> Self {
         Self {
+            listener,
             phase: Cell::new(Phase::Open),
             since: Cell::new(Tick::now()),
             is_closing: Cell::new(false),
@@ -306,8 +315,8 @@ impl Link {
 // === impl Listed ===
 
 impl Listed {
-    fn new(core: &Rc<Core>) -> Self {
-        let link = Rc::new(Link::new());
+    fn new(core: &Rc<Core>, listener: Option<Arc<str>>) -> Self {
+        let link = Rc::new(Link::new(listener));
         let key = core.connections.borrow_mut().insert(link.clone());
         Self { core: core.clone(), link, key }
     }

@@ -74,10 +74,17 @@ impl Core {
         &self.shares[self.index]
     }
 
-    /// The pool of the component that answers a request for `path`, on the host that is asked for where routes have hosts.
-    pub(crate) fn pool_for<'a>(&self, path: &str, host: impl FnOnce() -> Option<&'a str>) -> Option<Rc<Pool>> {
+    /// The pool of the component that answers a request for `path` that came in at this listener, on the host that is asked for
+    /// where routes have hosts.
+    pub(crate) fn pool_for<'a>(
+        &self,
+        listener: Option<&str>,
+        path: &str,
+        host: impl FnOnce() -> Option<&'a str>,
+    ) -> Option<Rc<Pool>> {
         self.look_at_routes();
-        let routes = &self.local.borrow().routes;
+        let local = self.local.borrow();
+        let routes = local.routes.at(listener);
         let host = if routes.by_host() { host() } else { None };
         routes.find(host, path).cloned()
     }

@@ -31,6 +31,8 @@ use crate::tls::Tls;
 
 /// Where clients connect.
 pub struct Door {
+    /// Which routes are for it: those of its name, or those without one.
+    pub name: Option<Arc<str>>,
     /// The socket.
     pub listener: std::net::TcpListener,
     /// Where connections are encrypted: with what.
@@ -82,6 +84,12 @@ struct Reception {
     connections_max: usize,
 }
 
+/// What a connection brings along from where it came in.
+struct Entry {
+    name: Option<Arc<str>>,
+    tls: Option<Arc<Tls>>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
@@ -121,7 +129,8 @@ impl Plane {
         let open = |door: Door| {
             door.listener.set_nonblocking(true)?;
             let listener = TcpListener::from_std(door.listener)?;
-            Ok(Task::spawn(reception.clone().accept(listener, door.tls)))
+            let entry = Entry { name: door.name, tls: door.tls };
+            Ok(Task::spawn(reception.clone().accept(listener, entry)))
         };
         let acceptors = doors.into_iter().map(open).collect::<std::io::Result<_>>()?;
         Ok(Self { cores, shares, routes, phase, acceptors, addresses })
@@ -192,9 +201,9 @@ impl PlaneActivity {
 
 impl Reception {
     /// Gives each connection to the core that has the fewest.
-    async fn accept(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Tls>>) {
+    async fn accept(self: Arc<Self>, listener: TcpListener, entry: Entry) {
         let renewing = async {
-            match &tls {
+            match &entry.tls {
                 Some(tls) => tls.keep_fresh().await,
                 None => std::future::pending().await,
             }
@@ -202,7 +211,7 @@ impl Reception {
         let accepting = async {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => self.receive(stream, tls.as_deref()),
+                    Ok((stream, _)) => self.receive(stream, &entry),
                     Err(error) => {
                         // Most often there is no descriptor left: waiting lets others be closed.
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -214,7 +223,7 @@ impl Reception {
         tokio::join!(accepting, renewing);
     }
 
-    fn receive(&self, stream: TcpStream, tls: Option<&Tls>) {
+    fn receive(&self, stream: TcpStream, entry: &Entry) {
         let Self { cores, shares, connections_max } = self;
         let open: usize = shares.iter().map(|share| share.connections.load(Ordering::Relaxed)).sum();
         if open >= *connections_max {
@@ -223,7 +232,8 @@ impl Reception {
         let fewest = (0..cores.len()).min_by_key(|core| shares[*core].connections.load(Ordering::Relaxed));
         let (Some(core), Ok(stream)) = (fewest, unhook(stream)) else { return };
         shares[core].connections.fetch_add(1, Ordering::Relaxed);
-        if cores[core].try_send(Arrival { stream, tls: tls.map(Tls::current) }).is_err() {
+        let tls = entry.tls.as_deref().map(Tls::current);
+        if cores[core].try_send(Arrival { stream, listener: entry.name.clone(), tls }).is_err() {
             // The core is a thousand connections behind: closing this one is the kindest that is left.
             shares[core].connections.fetch_sub(1, Ordering::Relaxed);
         }

@@ -275,9 +275,9 @@ fn a_route_that_is_no_path() {
         &["up", "--route=shop=app.wasm", "--http=127.0.0.1:0"],
         65,
         expect![[r#"
-        error[E0302]: "shop" is no route; one is a path that starts with '/', with or without a host before it, and has no '?', '#', spaces or '//', and '*' only for a whole part
-          help: Give each component a name and a path of its own, as in --route /shop=shop.wasm.
-    "#]],
+            error[E0302]: "shop" is no route; one is a path that starts with '/', with or without LISTENER@ or a host before it, and has no '?', '#', spaces or '//', and '*' only for a whole part
+              help: Give each component a name and a path of its own, as in --route /shop=shop.wasm.
+        "#]],
     );
 }
 
@@ -340,11 +340,14 @@ fn an_address_of_another_machine() {
 #[test]
 fn flags_that_are_wrong() {
     let component = guest("hello");
-    let wrong: [&[&str]; 15] = [
+    let wrong: [&[&str]; 18] = [
         &["up"],
         &["up", &component, "--nonsense"],
         &["up", &component, "--http=nowhere"],
         &["up", &component, "--http=8000"],
+        &["up", &component, "--http=admin=off"],
+        &["up", &component, "--http=a b=127.0.0.1:0"],
+        &["up", &component, "--https=admin=127.0.0.1:0"],
         &["up", &component, "--memory=lots"],
         &["up", &component, "--timeout=0"],
         &["up", &component, "--timeout=NaN"],

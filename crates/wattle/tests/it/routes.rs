@@ -1,6 +1,9 @@
 //! Several components on one port: which of them answers.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use testkit::Connection;
 
 use crate::{guest, route, wattle};
 
@@ -71,6 +74,34 @@ fn a_component_in_text_form_is_served() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/wat/hello-p2.wat");
     let up = wattle().up([root]);
     assert_eq!(up.get("/").status, 200);
+}
+
+#[test]
+fn a_listener_with_a_name_answers_its_own_routes_and_no_others() {
+    let routes = [route("/", "hello"), route("admin@/", "http-kit")];
+    let flags = routes.iter().map(String::as_str).chain(["--http=admin=127.0.0.1:0", "--http=metrics=127.0.0.1:0"]);
+    let up = wattle().up(flags);
+    let values = up.values();
+    let at = |name: &str| {
+        let value = values.iter().find(|value| value["listener"] == name).expect("it listens");
+        value["listening_too"].as_str().expect("a URL").strip_prefix("http://").expect("not encrypted").to_owned()
+    };
+    let (admin, metrics) = (at("admin"), at("metrics"));
+    assert_eq!(up.get("/status?code=418").text(), "Hello, wasm!\n");
+    let asked = b"GET /status?code=418 HTTP/1.1\r\nhost: a\r\n\r\n";
+    let addresses: [SocketAddr; 2] = [admin, metrics].map(|address| address.parse().expect("an address"));
+    let ask = |address| Connection::open(address).and_then(|mut it| it.exchange(asked)).expect("an answer").status;
+    assert_eq!(addresses.map(ask), [418, 404]);
+    let kit = values.iter().find(|value| value["serving"]["component"] == "http-kit").expect("it is served");
+    assert_eq!(kit["serving"]["url"], format!("http://{}/", addresses[0]));
+}
+
+#[test]
+fn a_route_at_a_listener_that_is_not_there_is_refused() {
+    let wattle = wattle();
+    let ended = wattle.run(["up", &route("admn@/", "hello"), "--http=admin=127.0.0.1:0"]);
+    assert_eq!(ended.code, Some(65));
+    assert!(ended.stderr.contains("admn@/ is at a listener that there is not; there is admin"), "{}", ended.stderr);
 }
 
 /// Who answers a request for these hosts and this path: `hello`, `kit`, which knows no such path, or the host with its status.

@@ -97,7 +97,7 @@ fn without_body_where_none_may_be(mut response: Response<AnswerBody>, is_head: b
 impl Requests {
     fn begin(&self, request: Request<Incoming>) -> Answering {
         let Inner { core, connection, running, begun } = &*self.0;
-        let listed = Listed::new(core);
+        let listed = Listed::new(core, connection.listener.clone());
         listed.link.is_one_of_many.set(true);
         running.set(running.get() + 1);
         connection.phase.set(Phase::Working(Tick::NEVER));

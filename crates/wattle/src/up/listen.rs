@@ -1,0 +1,95 @@
+//! These are the flags that say where a host listens.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use host::{ListenerConfig, Listening};
+use http_capability::TlsFiles;
+use route::Route;
+
+/// A listener, with or without a name.
+#[derive(Debug, Clone)]
+pub(crate) struct ListenerFlag {
+    name: Option<String>,
+    address: ListenAddress,
+}
+
+/// The text is no listener.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAListener {
+    #[error("{0:?} is no name of a listener, which has letters, digits and `-` only")]
+    Name(String),
+    #[error(transparent)]
+    Address(#[from] std::net::AddrParseError),
+    #[error("only a listener without a name can be off; leave {0} out")]
+    Off(String),
+}
+
+/// Where something listens, if it does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ListenAddress {
+    At(SocketAddr),
+    Off,
+}
+
+/// All listeners. One without a name is there unless somebody said `off`.
+pub(super) fn listeners(
+    http: Vec<ListenerFlag>,
+    https: Vec<ListenerFlag>,
+    tls: Option<TlsFiles>,
+) -> Vec<ListenerConfig> {
+    let usual = ListenerConfig { name: None, address: ([127, 0, 0, 1], 8000).into(), tls: None };
+    let usual = Some(usual).filter(|_| http.iter().all(|flag| flag.name.is_some()));
+    let plain = http.into_iter().map(|flag| (flag, None));
+    let encrypted = https.into_iter().map(|flag| (flag, tls.clone()));
+    let told = plain.chain(encrypted).filter_map(|(ListenerFlag { name, address }, tls)| {
+        address.address().map(|address| ListenerConfig { name, address, tls })
+    });
+    usual.into_iter().chain(told).collect()
+}
+
+/// Where a route is answered: on its own host, at the port of the first of its listeners.
+pub(super) fn url_of(listening: &[Listening], route: &Route) -> Option<String> {
+    let listening = listening.iter().find(|listening| listening.name.as_deref() == route.listener())?;
+    let Listening { scheme, address, .. } = listening;
+    let host = route.host().map_or_else(|| address.to_string(), |host| format!("{host}:{}", address.port()));
+    Some(format!("{scheme}://{host}{}", route.path()))
+}
+
+// === impl ListenerFlag ===
+
+impl FromStr for ListenerFlag {
+    type Err = NotAListener;
+
+    fn from_str(text: &str) -> Result<Self, NotAListener> {
+        let Some((name, address)) = text.split_once('=') else {
+            return Ok(Self { name: None, address: text.parse()? });
+        };
+        if !route::is_listener(name) {
+            return Err(NotAListener::Name(name.into()));
+        }
+        match address.parse()? {
+            ListenAddress::Off => Err(NotAListener::Off(name.into())),
+            address => Ok(Self { name: Some(name.into()), address }),
+        }
+    }
+}
+
+// === impl ListenAddress ===
+
+impl ListenAddress {
+    pub(super) fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::At(address) => Some(address),
+            Self::Off => None,
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::At) }
+    }
+}

@@ -20,8 +20,8 @@ pub struct Source {
     pub name: ComponentName,
     /// The file it comes from.
     pub path: PathBuf,
-    /// The requests that it answers.
-    pub route: Route,
+    /// The requests that it answers; none where it is there for other components.
+    pub route: Option<Route>,
 }
 
 /// A component that is there, as it is shown.

@@ -322,7 +322,10 @@ fn door(ListenerConfig { name, address, tls }: &ListenerConfig) -> Result<Door, 
 /// What is routed at a listener that is not there would never be asked.
 fn check_listeners(sources: &[Source], listeners: &[ListenerConfig]) -> Result<(), HostError> {
     let named = |route: &Route| listeners.iter().any(|listener| listener.name.as_deref() == route.listener());
-    let missing = sources.iter().map(|source| &source.route).find(|route| route.listener().is_some() && !named(route));
+    let missing = sources
+        .iter()
+        .filter_map(|source| source.route.as_ref())
+        .find(|route| route.listener().is_some() && !named(route));
     match missing {
         None => Ok(()),
         Some(route) => Err(HostError::NoListener {

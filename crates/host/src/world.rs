@@ -106,7 +106,7 @@ impl World {
             let name = prepared.source.name.clone();
             match live.members.get_mut(&name) {
                 // One component at a further path.
-                Some(member) => member.routes.push(prepared.source.route),
+                Some(member) => member.routes.extend(prepared.source.route),
                 None => drop(live.members.insert(name, self.member(prepared))),
             }
         }
@@ -149,13 +149,14 @@ impl World {
                 source: source.clone(),
                 anatomy: anatomy.clone(),
                 imports: self.imports(&live, member),
-                is_served: member.served.is_some(),
+                is_served: member.served.is_some() && !member.routes.is_empty(),
             };
             let at = |route: &route::Route| {
-                let source = crate::Source { route: route.clone(), ..component.source.clone() };
+                let source = crate::Source { route: Some(route.clone()), ..component.source.clone() };
                 LoadedComponent { source, ..component.clone() }
             };
-            member.routes.iter().map(at).collect::<Vec<_>>()
+            let shown: Vec<_> = member.routes.iter().map(at).collect();
+            if shown.is_empty() { vec![component] } else { shown }
         };
         live.members.values().flat_map(shown).collect()
     }
@@ -258,7 +259,7 @@ impl World {
         let exports = prepared.component.component_type();
         let exports: Vec<_> = exports.exports(prepared.component.engine()).map(|(name, _)| name.to_owned()).collect();
         Member {
-            routes: vec![prepared.source.route.clone()],
+            routes: prepared.source.route.iter().cloned().collect(),
             shape: Shape { imports: contracts(&prepared.imports), exports: contracts(&exports) },
             account: Arc::new(Account::new(self.config.limits.clone(), self.config.room.clone())),
             counts: Counts::for_cores(self.config.cores),

@@ -97,6 +97,7 @@ codes! {
     E0802 You "Name the key that the secrets were put with by --key FILE, or make one with `wattle secret key FILE`."
     E0803 You "Call it by letters, digits, `-`, `_` and `.`, and give it on standard input: wattle secret put NAME < FILE (up to 64 KiB)."
     E0804 You "`wattle secret list` lists the names that there are."
+    E0901 You "Correct what is named; docs/manifests.md lists what a manifest can say."
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `wattle up`: serves components.
 
+mod declared;
 mod listen;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use route::Route;
 use serde_json::json;
 use stdx::{ByteSize, Code};
 
+use self::declared::Declared;
 use self::listen::{ListenAddress, ListenerFlag, listeners, url_of};
 use crate::cli::Common;
 use crate::failure::Failure;
@@ -25,8 +27,9 @@ use crate::token::{self, Published, TokenFlag};
 /// Serves components that handle HTTP, linked to what they import
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// Components, or folders of them: one component answers at /, the files of a folder each at /NAME
-    #[arg(value_name = "FILE|FOLDER", required_unless_present = "route")]
+    /// Components, or folders of them: one component answers at /, the files of a folder each at /NAME. Or a manifest of an
+    /// application (.yaml, .yml, .json), which says all of it
+    #[arg(value_name = "FILE|FOLDER|MANIFEST", required_unless_present = "route")]
     files: Vec<PathBuf>,
     /// Serves FILE at PATH and below, on HOST where one is given: `*.HOST` for all below it, `*` for any part of PATH, `PATH$` for
     /// nothing below it, `NAME@` before it for what comes in at the listener of that name (can be given several times)
@@ -98,8 +101,13 @@ struct LimitFlags {
 }
 
 /// Carries out `wattle up`.
-pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
-    let sources = sources(&up.files, &up.route)?;
+pub(crate) fn run(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
+    let (manifests, files): (Vec<_>, Vec<_>) = up.files.iter().partition(|file| declared::is_manifest(file));
+    let declared = Declared::read(&manifests, up.http.iter().any(|flag| flag.name.is_none()))?;
+    let mut sources = sources(&files, &up.route, manifests.is_empty())?;
+    sources.extend(declared.sources);
+    up.http.extend(declared.listeners);
+    up.link.splice(..0, declared.links);
     let patience = Duration::from_secs(up.drain);
     let is_to_be_found = up.bus_token.is_none();
     let config = host_config(up, common, sources)?;
@@ -182,19 +190,19 @@ fn leave_token(running: &Running, token: Option<String>) -> Option<Published> {
 }
 
 /// What is to be served where. All problems are said at once.
-fn sources(files: &[PathBuf], routes: &[String]) -> Result<Vec<Source>, Failure> {
+fn sources(files: &[&PathBuf], routes: &[String], are_all: bool) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
-    let is_only_one = files.len() == 1 && routes.is_empty();
+    let is_only_one = files.len() == 1 && routes.is_empty() && are_all;
     for file in files {
         if file.is_dir() {
             for path in artifact::list(file)? {
                 let name = name_of(&path);
-                sources.push(Source { route: format!("/{name}").parse()?, name, path });
+                sources.push(Source { route: Some(format!("/{name}").parse()?), name, path });
             }
         } else {
             let name = name_of(file);
             let route = if is_only_one { Route::root() } else { format!("/{name}").parse()? };
-            sources.push(Source { name, path: file.clone(), route });
+            sources.push(Source { name, path: (*file).clone(), route: Some(route) });
         }
     }
     for route in routes {
@@ -208,7 +216,7 @@ fn sources(files: &[PathBuf], routes: &[String]) -> Result<Vec<Source>, Failure>
         };
         let (path, file) = route.split_once('=').ok_or_else(not_a_route)?;
         let file = PathBuf::from(file);
-        sources.push(Source { name: name_of(&file), path: file, route: path.parse()? });
+        sources.push(Source { name: name_of(&file), path: file, route: Some(path.parse()?) });
     }
     Ok(sources)
 }
@@ -235,7 +243,8 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         for import in &component.imports {
             text.push_str(&format!("\n  {:width$}  -> {}", import.name, import.linked));
         }
-        let served = component.is_served.then(|| url_of(&listening, &component.source.route)).flatten();
+        let route = component.source.route.as_ref().filter(|_| component.is_served);
+        let served = route.and_then(|route| url_of(&listening, route));
         text.push_str(&match &served {
             Some(url) => format!("\n  serves {url}"),
             None => "\n  serves other components".to_owned(),

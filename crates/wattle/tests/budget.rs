@@ -91,7 +91,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
         sources: vec![Source {
             name: "hello".parse().expect("a name"),
             path: guest("hello"),
-            route: route::Route::root(),
+            route: Some(route::Route::root()),
         }],
         listeners: vec![ListenerConfig { name: None, address: ([127, 0, 0, 1], 0).into(), tls: None }],
         engines: EnginesConfig {

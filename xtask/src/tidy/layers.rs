@@ -51,7 +51,7 @@ pub(crate) fn layer(owner: &Crate) -> Option<Layer> {
     Some(match owner.name.as_str() {
         "stdx" => Layer::Level(0),
         "model" => Layer::Level(1),
-        "trust" | "view" => Layer::Level(2),
+        "manifest" | "trust" | "view" => Layer::Level(2),
         "plan" | "route" | "fuse" => Layer::Level(3),
         "rt" => Layer::Level(4),
         "bus" | "engine" | "artifact" | "wire" => Layer::Level(5),

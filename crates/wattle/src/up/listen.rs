@@ -10,8 +10,8 @@ use route::Route;
 /// A listener, with or without a name.
 #[derive(Debug, Clone)]
 pub(crate) struct ListenerFlag {
-    name: Option<String>,
-    address: ListenAddress,
+    pub(super) name: Option<String>,
+    pub(super) address: ListenAddress,
 }
 
 /// The text is no listener.

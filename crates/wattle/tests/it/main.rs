@@ -13,6 +13,7 @@ mod inputs;
 mod keyvalue;
 mod limits;
 mod links;
+mod manifests;
 mod messages;
 mod mqtt;
 mod names;

@@ -117,7 +117,10 @@ fn sum(database: &Connection) -> Result<String, Error> {
             break;
         }
         count += batch.len();
-        sum += batch.iter().filter_map(|row| if let Value::Integer(value) = row[1] { Some(value) } else { None }).sum::<i64>();
+        sum += batch
+            .iter()
+            .filter_map(|row| if let Value::Integer(value) = row[1] { Some(value) } else { None })
+            .sum::<i64>();
     }
     drop(rows);
     Transaction::rollback(transaction)?;

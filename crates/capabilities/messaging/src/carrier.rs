@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, Message, PublishError, RequestError, Subject};
-use bytes::Bytes;
+use bus::{Bus, Gather, Message, PublishError, RequestError, Subject};
 use stdx::{BoxError, ByteSize};
 
 use crate::mqtt::Mqtt;
@@ -25,6 +24,8 @@ pub(crate) enum Carrier {
 pub(crate) enum SendError {
     #[error("a message that a stream keeps has nobody who waits for its answer: leave reply-to out")]
     NoReply,
+    #[error("a question over MQTT has one answer: leave the number of expected replies out")]
+    OneAnswer,
     #[error("no stream of the server keeps {0}")]
     NoStream(Subject),
     #[error("{0:?} is no topic of MQTT: a word with / in it is not allowed there, nor are + and #")]
@@ -58,23 +59,29 @@ impl Carrier {
         match self {
             Self::Stream(stream) if !subjects::is_inbox(&message.subject) => match message.reply {
                 Some(_) => Err(SendError::NoReply),
-                None => stream.put(message.subject, message.payload).await,
+                None => stream.put(message).await,
             },
             Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.publish(message).await?),
             Self::Mqtt(broker) => broker.publish(message).await,
         }
     }
 
-    pub(crate) async fn request(
-        &self,
-        subject: Subject,
-        payload: Bytes,
-        timeout: Duration,
-    ) -> Result<Message, AskError> {
+    pub(crate) async fn request(&self, question: Message, timeout: Duration) -> Result<Message, AskError> {
         match self {
-            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.request(subject, payload, timeout).await?),
-            Self::Mqtt(broker) => broker.request(Message::new(subject, payload), timeout).await,
+            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.request_with(question, timeout).await?),
+            Self::Mqtt(broker) => broker.request(question, timeout).await,
         }
+    }
+
+    /// Asks everybody who listens, and gathers what they answer until there is enough.
+    pub(crate) async fn request_many(&self, question: Message, gather: Gather) -> Result<Vec<Message>, AskError> {
+        let (subject, time_max) = (question.subject.clone(), gather.time_max);
+        let answers = match self {
+            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => bus.request_many(question, gather).await?,
+            Self::Mqtt(_) => return Err(AskError::NotAsked(SendError::OneAnswer)),
+        };
+        let late = rt::Late(time_max);
+        if answers.is_empty() { Err(RequestError::Timeout { subject, late }.into()) } else { Ok(answers) }
     }
 
     /// The largest message that it takes.

@@ -1,12 +1,12 @@
-//! `wasmcloud:messaging` for components: what they publish, and the messages that they are called with.
+//! `wasmcloud:messaging` and `wasi:messaging` for components: what they publish, and the messages that they are called with.
 //!
 //! One link carries both directions. What a component publishes goes to the link's [`Exchange`]; where it exports the handler,
 //! each message on the link's subscriptions is one call of it.
 //!
 //! ```text
-//! component ── consumer ── guest ──┐
-//!                                  ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT
-//! component ◀─ handler ─── serve ──┘
+//! component ── consumer, producer ── guest ── Way ──┐
+//!                                                   ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT
+//! component ◀─ handler ───────────── serve ─────────┘
 //! ```
 //!
 //! # Invariants
@@ -23,10 +23,12 @@ mod backends;
 mod carrier;
 mod exchange;
 mod guest;
+mod held;
 mod mqtt;
 mod serve;
 mod stream;
 pub mod subjects;
+mod way;
 
 use async_trait::async_trait;
 use bus::Bus;
@@ -76,11 +78,11 @@ impl Capability for Messaging {
     }
 
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
-        bound.insert(guest::Binding::new(component, links));
+        bound.insert(way::Binding::new(component, links));
     }
 
     fn calls(&self) -> Vec<Contract> {
-        capability::contracts(&[serve::HANDLER])
+        capability::contracts(&guest::HANDLERS.map(|(contract, _)| contract))
     }
 
     fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Message, Pattern, QueueGroup, RequestError, Subject};
+use bus::{Headers, Message, Pattern, QueueGroup, RequestError, Subject};
 use model::ComponentName;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{PubAckReason, Publish, PublishProperties};
@@ -193,8 +193,8 @@ impl Shared {
         let unavailable = |error: BoxError| SendError::Unavailable(error);
         let topic = |subject: &Subject| topics::topic(subject).ok_or_else(|| SendError::NoTopic(subject.clone()));
         let response_topic = message.reply.as_ref().map(topic).transpose()?;
-        let properties = response_topic
-            .map(|topic| PublishProperties { response_topic: Some(topic), ..PublishProperties::default() });
+        let properties = PublishProperties { response_topic, ..properties(&message.headers) };
+        let properties = Some(properties).filter(|properties| *properties != PublishProperties::default());
         let publish = Publish::new(topic(&message.subject)?, QoS::AtLeastOnce, message.payload, properties);
         let current = self.current().map_err(|lost| unavailable(lost.into()))?;
         let sent = rt::within(Some(self.endpoint.patience), current.session.publish(publish)).await;
@@ -252,11 +252,29 @@ impl Shared {
     }
 }
 
-/// A message as it came, if it has a subject.
+/// The header that MQTT has a property for.
+const CONTENT_TYPE: &str = "Content-Type";
+
+/// What is said about a message.
+fn properties(headers: &Headers) -> PublishProperties {
+    let others = headers.iter().filter(|(name, _)| *name != CONTENT_TYPE);
+    PublishProperties {
+        content_type: headers.get(CONTENT_TYPE).map(ToOwned::to_owned),
+        user_properties: others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        ..PublishProperties::default()
+    }
+}
+
+/// A message as it came, if it has a subject. Of what is said about it, what no header can say is left out.
 fn message(came: &Publish) -> Option<Message> {
     let subject = topics::subject(std::str::from_utf8(&came.topic).ok()?)?;
-    let reply = came.properties.as_ref().and_then(|told| topics::subject(told.response_topic.as_deref()?));
-    Some(Message { reply, ..Message::new(subject, came.payload.clone()) })
+    let told = came.properties.as_ref();
+    let reply = told.and_then(|told| topics::subject(told.response_topic.as_deref()?));
+    let content_type = told.and_then(|told| told.content_type.as_deref()).map(|value| (CONTENT_TYPE, value));
+    let others = told.iter().flat_map(|told| &told.user_properties).map(|(name, value)| (&**name, &**value));
+    let fields = content_type.into_iter().chain(others).filter(|field| Headers::of([*field]).is_ok());
+    let headers = Headers::of(fields).unwrap_or_default();
+    Some(Message { reply, headers, ..Message::new(subject, came.payload.clone()) })
 }
 
 // === impl Asking ===

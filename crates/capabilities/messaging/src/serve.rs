@@ -22,17 +22,17 @@ use stdx::Chain;
 use tokio::task::JoinSet;
 use tracing::warn;
 use wasmtime::Store;
-use wasmtime::component::Func;
+use wasmtime::component::{Func, Resource};
 
 use self::heard::Heard;
 use crate::carrier::Carrier;
 use crate::exchange::{Answering, Exchange};
-use crate::guest::BrokerMessage;
+use crate::guest::HANDLERS;
+use crate::guest::broker::BrokerMessage;
+use crate::guest::wasi::Handle;
+use crate::guest::wasi::wasi::messaging::types::Error;
 use crate::mqtt::Receipt;
 use crate::subjects;
-
-/// What a component exports to be called with messages.
-pub(crate) const HANDLER: &str = "wasmcloud:messaging/handler@0.2.0";
 
 /// After a subscription that failed, so long until the next attempt.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -43,12 +43,23 @@ struct Server {
     link: LinkName,
     exchange: Arc<Exchange>,
     handler: Arc<dyn Calls>,
+    form: Form,
     timeout: Option<Duration>,
+}
+
+/// The contract that a handler is of.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Broker,
+    Wasi,
 }
 
 /// One message that the component is called with.
 struct Handling {
-    message: Option<BrokerMessage>,
+    message: Option<Message>,
+    form: Form,
+    /// That it came by.
+    link: LinkName,
     outcome: Result<(), String>,
     _answering: Answering,
 }
@@ -59,13 +70,13 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Op
     if exchange.subscriptions.is_empty() {
         return None;
     }
-    let contract = HANDLER.parse().expect("it is written in full");
-    let Some(handler) = component.function(&contract, "handle-message") else {
-        warn!(component = %component.name(), "the link has subscriptions, and the component exports no {HANDLER}");
+    let Some((handler, form)) = handler_of(component) else {
+        let [(one, _), (other, _)] = HANDLERS;
+        warn!(component = %component.name(), "the link has subscriptions, and the component exports neither {one} nor {other}");
         return None;
     };
     let (component, timeout) = (component.name().clone(), link.terms.timeout);
-    let server = Server { component, link: link.name.clone(), exchange, handler, timeout };
+    let server = Server { component, link: link.name.clone(), exchange, handler, form, timeout };
     Some(match &server.exchange.carrier {
         Carrier::Stream(stream) => {
             let stream = stream.clone();
@@ -73,6 +84,16 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Op
         }
         Carrier::Bus(_) | Carrier::Mqtt(_) => Box::pin(server.run(duty)),
     })
+}
+
+/// What the component exports to be called with messages.
+fn handler_of(component: &dyn Callable) -> Option<(Arc<dyn Calls>, Form)> {
+    let exported = |(contract, function): (&str, &str)| {
+        component.function(&contract.parse().expect("it is written in full"), function)
+    };
+    let [broker, wasi] = HANDLERS;
+    let of_wasi = || exported(wasi).map(|handler| (handler, Form::Wasi));
+    exported(broker).map(|handler| (handler, Form::Broker)).or_else(of_wasi)
 }
 
 // === impl Server ===
@@ -157,8 +178,8 @@ impl Server {
     fn handling(&self, message: Message) -> Handling {
         let inbox = message.reply.as_ref().filter(|reply| subjects::is_inbox(reply));
         let answering = self.exchange.let_answer(&self.component, inbox);
-        let message = Some(BrokerMessage::from_bus(message));
-        Handling { message, outcome: Ok(()), _answering: answering }
+        let (link, form) = (self.link.clone(), self.form);
+        Handling { message: Some(message), form, link, outcome: Ok(()), _answering: answering }
     }
 }
 
@@ -167,7 +188,7 @@ impl Server {
 impl Handling {
     /// Calls the component; whether the message was handled well, which is of use where it could come again.
     async fn run(mut self, handler: Arc<dyn Calls>, seat: Seat, timeout: Option<Duration>) -> bool {
-        let subject = self.message.as_ref().map(|message| message.subject.clone()).unwrap_or_default();
+        let subject = self.message.as_ref().map(|message| message.subject.to_string()).unwrap_or_default();
         // What went wrong in the call itself was logged by the host.
         let called = handler.call(seat, timeout, &mut self).await;
         if let (Ok(()), Err(text)) = (&called, &self.outcome) {
@@ -180,10 +201,19 @@ impl Handling {
 #[async_trait]
 impl Job for Handling {
     async fn run(&mut self, store: &mut Store<State>, function: Func) -> wasmtime::Result<()> {
-        let function = function.typed::<(BrokerMessage,), (Result<(), String>,)>(&*store)?;
         // A job is run once: where it were run again, there would be nothing to call with.
         let message = self.message.take().ok_or_else(|| wasmtime::Error::msg("the message was handled already"))?;
-        (self.outcome,) = function.call_async(store, (message,)).await?;
+        self.outcome = match self.form {
+            Form::Broker => {
+                let function = function.typed::<(BrokerMessage,), (Result<(), String>,)>(&*store)?;
+                function.call_async(store, (BrokerMessage::from_bus(message),)).await?.0
+            }
+            Form::Wasi => {
+                let function = function.typed::<(Resource<Handle>,), (Result<(), Error>,)>(&*store)?;
+                let message = store.data_mut().table.push(Handle::received(message, self.link.as_str()))?;
+                function.call_async(store, (message,)).await?.0.map_err(|error| error.to_string())
+            }
+        };
         Ok(())
     }
 }

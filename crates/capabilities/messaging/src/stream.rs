@@ -18,8 +18,8 @@ use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::context::{ContextBuilder, GetStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::stream::Config;
 use async_nats::jetstream::{AckKind, Context, ErrorCode, Message as Kept};
-use bus::{Bus, Pattern, Subject};
-use bytes::Bytes;
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use bus::{Bus, Headers, Message, Pattern};
 use model::{ComponentName, LinkName};
 use stdx::BoxError;
 
@@ -102,14 +102,22 @@ impl Stream {
     }
 
     /// Publishes, and answers when the stream has kept it.
-    pub(crate) async fn put(&self, subject: Subject, payload: Bytes) -> Result<(), SendError> {
+    pub(crate) async fn put(&self, message: Message) -> Result<(), SendError> {
         let unavailable = SendError::Unavailable;
         // What is said without a connection would be said later, long after it was told that it was not.
         if !self.bus.is_connected() {
             return Err(unavailable(StreamError::NoConnection.into()));
         }
         let context = self.context().map_err(|error| unavailable(error.into()))?;
-        let publish = async { context.publish(subject.to_string(), payload).await?.await };
+        let Message { subject, headers, payload, .. } = message;
+        let fields: HeaderMap = headers.iter().filter_map(|(name, value)| field(name, value)).collect();
+        let publish = async {
+            let name = subject.to_string();
+            match fields.is_empty() {
+                true => context.publish(name, payload).await?.await,
+                false => context.publish_with_headers(name, fields, payload).await?.await,
+            }
+        };
         let published = rt::within(Some(self.patience), publish).await.map_err(|late| unavailable(late.into()))?;
         published.map(drop).map_err(|error| match error.kind() {
             PublishErrorKind::StreamNotFound => SendError::NoStream(subject),
@@ -179,6 +187,21 @@ pub(crate) fn consumer_name(component: &ComponentName, link: &LinkName, sharing:
             format!("{}_l{}", escaped(component.as_str()), escaped(link.as_str()))
         }
     }
+}
+
+/// A header as the library has it. Names that begin with `Nats-` tell the server what to do, which is not for components.
+fn field(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let is_own = |name: &&str| !name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("nats-"));
+    Some((Some(name).filter(is_own)?.parse().ok()?, value.parse().ok()?))
+}
+
+/// A message that a stream has kept, as any other. Where it came from nobody waits: what is there is the server's.
+pub(crate) fn message(kept: &Kept) -> Result<Message, BoxError> {
+    let subject = kept.subject.as_str().parse()?;
+    let all = kept.headers.iter().flat_map(HeaderMap::iter);
+    let fields = all.flat_map(|(name, values)| values.iter().map(move |value| (name.as_ref(), value.as_str())));
+    let headers = Headers::of(fields.filter(|(name, value)| field(name, value).is_some()))?;
+    Ok(Message { headers, ..Message::new(subject, kept.payload.clone()) })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use bus::{Broker, Bus, Limits, Message};
+use bus::{Broker, Bus, Gather, Headers, Limits, Message};
 use bytes::Bytes;
 use capability::settings::check;
 use capability::{OpenError, conformance};
@@ -16,9 +16,10 @@ use tokio::runtime::Runtime;
 use crate::backends;
 use crate::carrier::Carrier;
 use crate::exchange::Exchange;
-use crate::guest::{Binding, BrokerMessage, Way};
+
 use crate::mqtt::Receipt;
 use crate::serve::heard::Heard;
+use crate::way::{Binding, Said, Way};
 
 /// Where connections live while the threads of the tests come and go.
 static HOME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -98,8 +99,8 @@ fn component() -> model::ComponentName {
     "clerk".parse().expect("a name")
 }
 
-fn message(subject: &str, body: impl Into<Vec<u8>>) -> BrokerMessage {
-    BrokerMessage { subject: subject.into(), body: body.into(), reply_to: None }
+fn message(subject: &str, body: impl Into<Bytes>) -> Said {
+    Said { subject: subject.into(), body: body.into(), ..Said::default() }
 }
 
 mod promises {
@@ -117,7 +118,7 @@ mod promises {
 
     pub(super) async fn where_to_answer_is_heard_or_refused_where_nobody_waits(fresh: Fresh) {
         let mut heard = fresh.heard_on("orders.*").await;
-        let sent = BrokerMessage { reply_to: Some("answers.here".into()), ..message("orders.new", "") };
+        let sent = Said { reply: Some("answers.here".into()), ..message("orders.new", "") };
         let outcome = fresh.way().publish(sent).await.map_err(|error| error.to_string());
         if matches!(fresh.exchange.carrier, Carrier::Stream(_)) {
             assert!(outcome.is_err_and(|text| text.contains("leave reply-to out")));
@@ -128,6 +129,41 @@ mod promises {
         assert_eq!(reply.as_ref().map(|reply| reply.as_str()), Some("answers.here"));
     }
 
+    pub(super) async fn what_is_said_about_a_message_is_heard(fresh: Fresh) {
+        let mut heard = fresh.heard_on("orders.*").await;
+        let about = [("Content-Type", "text/plain"), ("trace", "17"), ("größer", "x")];
+        let headers = Headers::of(about.into_iter().take(2)).expect("they can be said");
+        assert!(Headers::of(about).is_err());
+        fresh.way().publish(Said { headers, ..message("orders.new", "tea") }).await.expect("it is sent");
+        let came = heard.next().await;
+        let mut fields: Vec<_> = came.headers.iter().collect();
+        fields.sort_unstable();
+        assert_eq!((fields, came.payload.as_ref()), (about[..2].to_vec(), b"tea".as_slice()));
+    }
+
+    pub(super) async fn a_question_has_as_many_answers_as_come(fresh: Fresh) {
+        let mut heard = fresh.heard_on("ask").await;
+        let answering = async {
+            let question = heard.next().await;
+            for answer in ["one", "two"] {
+                let answer = question.answer(answer.into()).expect("somebody waits");
+                fresh.exchange.carrier.publish(answer).await.expect("it is sent");
+            }
+        };
+        let way = fresh.way();
+        let ask = |count_max, time_max| way.request_many(message("ask", "?"), Gather { time_max, count_max });
+        if matches!(fresh.exchange.carrier, Carrier::Mqtt(_)) {
+            let refused = ask(2, TIME).await.expect_err("it has one").to_string();
+            assert!(refused.contains("has one answer"), "{refused}");
+            return;
+        }
+        let (answers, ()) = tokio::join!(ask(2, TIME), answering);
+        let answers = answers.expect("they came");
+        assert_eq!(answers.iter().map(|answer| &answer.payload[..]).collect::<Vec<_>>(), [b"one", b"two"]);
+        let late = ask(2, Duration::from_millis(50)).await.expect_err("nobody answers").to_string();
+        assert_eq!(late, "nobody answered about ask");
+    }
+
     pub(super) async fn a_request_is_answered_or_it_is_said_why_not(fresh: Fresh) {
         let mut heard = fresh.heard_on("ask").await;
         let answering = async {
@@ -136,11 +172,11 @@ mod promises {
             fresh.exchange.carrier.publish(answer).await.expect("it is sent");
         };
         let way = fresh.way();
-        let (answer, ()) = tokio::join!(way.request("ask", b"?".to_vec(), TIME), answering);
-        assert_eq!(answer.expect("an answer").body, b"yes");
-        let late = fresh.way().request("ask", Vec::new(), Duration::from_millis(50)).await;
+        let (answer, ()) = tokio::join!(way.request(message("ask", "?"), TIME), answering);
+        assert_eq!(answer.expect("an answer").payload, "yes");
+        let late = fresh.way().request(message("ask", ""), Duration::from_millis(50)).await;
         assert_eq!(late.map(|_| ()).map_err(|error| error.to_string()), Err("nobody answered about ask".into()));
-        let nobody = fresh.way().request("else", Vec::new(), TIME).await;
+        let nobody = fresh.way().request(message("else", ""), TIME).await;
         assert_eq!(nobody.map(|_| ()).map_err(|error| error.to_string()), Err("nobody listens to else".into()));
     }
 
@@ -172,6 +208,8 @@ capability::conformance! {
     promises over Fresh [
         what_is_published_is_heard_as_it_was_sent,
         where_to_answer_is_heard_or_refused_where_nobody_waits,
+        what_is_said_about_a_message_is_heard,
+        a_question_has_as_many_answers_as_come,
         a_request_is_answered_or_it_is_said_why_not,
         an_inbox_is_answered_only_while_its_message_is_handled,
         a_message_that_is_too_large_is_refused,

@@ -9,6 +9,7 @@ mod call;
 mod drain;
 mod engines;
 mod fused;
+mod heralds;
 mod inputs;
 mod keyvalue;
 mod limits;

@@ -5,17 +5,17 @@
 //! 1. One message at most is taken while the component has no place for it. What was brought with it and is not begun when it is
 //!    over is given back at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Message as Kept;
-use capability::{Duty, Seat};
+use capability::{Calls, Duty, Seat};
 use futures::{FutureExt, StreamExt};
 use stdx::Chain;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::{Handling, PAUSE, Server};
-use crate::guest::BrokerMessage;
 use crate::stream::{Messages, Stream, consumer_name};
 
 impl Server {
@@ -90,24 +90,29 @@ impl Server {
 
     fn handle(&self, message: Kept, stream: Stream, seat: Seat) -> impl Future<Output = ()> + Send + use<> {
         let (handler, timeout, ack_wait) = (self.handler.clone(), self.timeout, stream.ack_wait);
-        let called_with = BrokerMessage {
-            subject: message.subject.to_string(),
-            // Where it came from nobody waits: what is there is the server's.
-            reply_to: None,
-            body: message.payload.clone().into(),
-        };
-        let handling = Handling {
-            message: Some(called_with),
-            outcome: Ok(()),
-            _answering: self.exchange.let_answer(&self.component, None),
-        };
+        let handling = crate::stream::message(&message).map(|message| self.handling(message));
         async move {
             let working = say_working(&message, ack_wait / 2);
             let is_done = tokio::select! {
-                is_done = handling.run(handler, seat, timeout) => is_done,
+                is_done = handled(handling, (handler, seat), timeout) => is_done,
                 () = working => false,
             };
             said(stream.settle_message(&message, is_done).await);
+        }
+    }
+}
+
+/// Whether a message was handled well. One that is none to a component is done with: it would be none the next time.
+async fn handled(
+    handling: Result<Handling, stdx::BoxError>,
+    (handler, seat): (Arc<dyn Calls>, Seat),
+    timeout: Option<Duration>,
+) -> bool {
+    match handling {
+        Ok(handling) => handling.run(handler, seat, timeout).await,
+        Err(error) => {
+            warn!(error = %Chain(&*error), "a message of the stream cannot be read, and is left out");
+            true
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -78,7 +79,8 @@ impl Files {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
-            grave.close()
+            // Whoever opens this folder may have swept it away already.
+            absent_as_none(grave.close()).map(drop)
         };
         remove().map_err(|error| self.failed(error))
     }
@@ -124,8 +126,7 @@ impl Files {
             return Err(BlobsError::no_container_of(object));
         }
         let begin = || {
-            let mut temporary = NamedTempFile::new_in(self.uploads())?;
-            temporary.as_file().try_lock()?;
+            let mut temporary = self.temporary()?;
             if object.is_cut() {
                 let length = u16::try_from(object.name().len()).map_err(io::Error::other)?;
                 temporary.write_all(&length.to_be_bytes())?;
@@ -134,6 +135,18 @@ impl Files {
             Ok(Temporary(temporary))
         };
         begin().map_err(|error| self.failed(error))
+    }
+
+    /// A file that nobody sweeps away. Whoever opens this folder may be faster than the lock, and takes a new file for one that
+    /// somebody left: then there is another try.
+    fn temporary(&self) -> io::Result<NamedTempFile> {
+        loop {
+            let temporary = NamedTempFile::new_in(self.uploads())?;
+            temporary.as_file().lock()?;
+            if temporary.as_file().metadata()?.nlink() > 0 {
+                return Ok(temporary);
+            }
+        }
     }
 
     pub(super) fn append(&self, temporary: &mut Temporary, bytes: &[u8]) -> Result<(), BlobsError> {

@@ -1,11 +1,13 @@
 //! What a folder promises beside what any store does.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use capability::conformance::run;
 
 use super::Folder;
+use super::files::Files;
 use crate::blobs::Blobs;
 use crate::suite::{container, put, read};
 use crate::{BlobsError, Span};
@@ -93,5 +95,29 @@ fn a_long_name_that_is_cut_off_is_damage_and_what_others_put_there_is_no_object(
         std::fs::write(path.join(long.piece()), "\u{3}").expect("it is cut off");
         let outcome = blobs.facts(&long).await;
         assert!(matches!(outcome, Err(BlobsError::Damaged { .. })), "{outcome:?}");
+    });
+}
+
+/// A link to a folder may be put while another one is used: whoever opens it sweeps away what nobody writes any more.
+#[test]
+fn what_is_begun_while_another_sweeps_stays() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let files = Files::open(folder.path().to_owned()).expect("it opens");
+    let place = container("shop", "files");
+    files.create(&place).expect("it is created");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                Files::open(folder.path().to_owned()).expect("it opens");
+            }
+        });
+        for number in 0..2_000 {
+            let object = place.object(&number.to_string());
+            let written = files.begin(&object).and_then(|temporary| files.publish(temporary, &object));
+            is_over.store(written.is_err(), Ordering::Relaxed);
+            written.unwrap_or_else(|error| panic!("{number}: {error}"));
+        }
+        is_over.store(true, Ordering::Relaxed);
     });
 }

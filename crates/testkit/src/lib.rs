@@ -30,5 +30,5 @@ pub use guest::{find_guest, guest};
 pub use http::{Answer, Connection, chunked, request};
 pub use process::{Ended, Up, Wattle};
 pub use s3::S3;
-pub use server::{Mosquitto, Nats, Postgres, Redis, Server};
+pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Server};
 pub use wait::{PATIENCE, eventually};

@@ -12,6 +12,7 @@
 //! 1. A server ends with its value, and with the process that started it, even where that is killed: the system is told to.
 //! 2. A program that is not installed fails the test with the command that installs it. Nothing is skipped.
 
+mod azurite;
 mod mosquitto;
 mod nats;
 mod postgres;
@@ -32,6 +33,7 @@ use tempfile::TempDir;
 
 use crate::wait::eventually;
 
+pub use azurite::Azurite;
 pub use mosquitto::Mosquitto;
 pub use nats::Nats;
 pub use postgres::Postgres;
@@ -291,13 +293,17 @@ fn free_address() -> SocketAddr {
 ///
 /// Where there is none.
 fn find_program(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the workspace");
-    let ours = ["bin", "mosquitto/usr/sbin", "nats/bin", "postgres/server/bin"]
-        .map(|folder| root.join("target/tools").join(folder));
+    let ours = ["bin", "mosquitto/usr/sbin", "nats/bin", "postgres/server/bin"].map(|folder| tools().join(folder));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = ours.into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
     let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("there is no {name}: run `tools/setup test`"))
+}
+
+/// Where `tools/setup` puts what it installs.
+fn tools() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the workspace");
+    root.join("target/tools")
 }
 
 #[cfg(test)]

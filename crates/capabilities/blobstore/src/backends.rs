@@ -3,9 +3,10 @@
 use capability::Backends;
 
 use crate::blobs::Blobs;
+use crate::bucket::azure::AzureBackend;
+use crate::bucket::s3::S3Backend;
 use crate::folder::FolderBackend;
 use crate::memory::MemoryBackend;
-use crate::s3::S3Backend;
 
 /// What a link can name. The first is what a component gets that has no link.
-pub const BACKENDS: Backends<dyn Blobs> = Backends(&[&FolderBackend, &MemoryBackend, &S3Backend]);
+pub const BACKENDS: Backends<dyn Blobs> = Backends(&[&FolderBackend, &MemoryBackend, &S3Backend, &AzureBackend]);

@@ -1,4 +1,4 @@
-//! This is a bucket of S3, or of a server that speaks its language.
+//! This is a place for objects in a cloud: a bucket of S3 or of a server that speaks its language, or a container of Azure.
 //!
 //! ```text
 //! PREFIX/COMPONENT/CONTAINER/OBJECT     each a piece of `scope`
@@ -10,14 +10,15 @@
 //!
 //! 1. No request waits longer than the timeout, nor does any piece of an object that is read.
 //! 2. An upload holds 8 MiB and no more; one of less is a single request. What is dropped is aborted, as far as the
-//!    server can be reached: a rule of the bucket that deletes unfinished uploads takes care of the rest.
+//!    server can be reached: a rule of the bucket that deletes unfinished uploads takes care of the rest, in Azure a week.
 //! 3. The name of an object whose piece is cut is kept before the object is, and until its container is removed.
 //!
 //! # Not here
 //!
-//! Changes of containers are not atomic, since S3 has no containers: what is written while one is removed may stay.
+//! Changes of containers are not atomic, since a bucket has none within it: what is written while one is removed may stay.
 
-mod backend;
+pub mod azure;
+pub mod s3;
 mod upload;
 
 use std::sync::Arc;
@@ -25,29 +26,33 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use capability::OpenError;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::client::SpawnedReqwestConnector;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use rt::within;
 use stdx::BoxError;
+use tokio::runtime::Handle;
 
 use crate::blobs::{Blob, Blobs, BlobsError, Facts, Page, Pieces, Span, Upload};
 use crate::scope::{self, Container, Object, RESERVED};
 use upload::{Aborts, Writing};
 
-pub use backend::{Options, S3Backend};
+/// A request is sent again so many times at most, within the timeout.
+const RETRIES: usize = 2;
 
-/// An upload's part. S3 takes 10,000 of them.
+/// An upload's part. S3 takes 10,000 of them, Azure 50,000.
 const PART: usize = 8 << 20;
 
-/// The largest object that S3 copies in one request.
+/// The largest object that S3 copies in one request; Azure has no such limit.
 const COPY_MAX: u64 = 5 << 30;
 
 /// Numbers from here on are no offsets for every server, and beyond the end of every object.
 const END_MAX: u64 = i64::MAX as u64;
 
 /// Objects in a bucket.
-pub struct S3 {
+pub struct Bucket {
     connection: Arc<Connection>,
     aborts: Aborts,
 }
@@ -58,6 +63,68 @@ struct Connection {
     described: String,
     prefix: Path,
     timeout: Duration,
+}
+
+/// How a bucket is reached, of whatever kind it is.
+struct Reach {
+    client: ClientOptions,
+    retry: RetryConfig,
+    connector: SpawnedReqwestConnector,
+}
+
+/// A bucket that may not be there.
+struct Candidate<'a> {
+    store: Arc<dyn ObjectStore>,
+    described: String,
+    prefix: &'a str,
+    timeout: Duration,
+}
+
+// === impl Reach ===
+
+impl Reach {
+    /// Requests are made on the runtime in which it is opened: the cores that run components never wait for each other.
+    fn new(timeout: Duration) -> Self {
+        // The client of requests asks for the process's own choice, and panics where there is none.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            rustls::crypto::ring::default_provider().install_default().ok();
+        }
+        Self {
+            client: ClientOptions::new().with_timeout_disabled().with_connect_timeout(timeout),
+            retry: RetryConfig { max_retries: RETRIES, retry_timeout: timeout, ..RetryConfig::default() },
+            connector: SpawnedReqwestConnector::new(Handle::current()),
+        }
+    }
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    /// Looks into a bucket, and has it if it is there.
+    async fn look_into(candidate: Candidate<'_>) -> Result<Self, OpenError> {
+        let Candidate { store, described, prefix, timeout } = candidate;
+        let prefix = Path::parse(prefix).map_err(|error| OpenError::refused(described.clone(), error))?;
+        let bucket = Self::new(Connection { store, described: described.clone(), prefix, timeout });
+        let mut listed = bucket.connection.store.list(Some(&bucket.connection.prefix));
+        match bucket.connection.ask_for(listed.try_next()).await {
+            Ok(Some(_)) => Ok(bucket),
+            Ok(None) => Err(OpenError::refused(described, "there is no such bucket")),
+            Err(error) => Err(OpenError::unavailable(described, error)),
+        }
+    }
+
+    fn new(connection: Connection) -> Self {
+        let connection = Arc::new(connection);
+        let aborts = Aborts::new(connection.clone());
+        Self { connection, aborts }
+    }
+
+    /// On a store that is no server.
+    #[cfg(test)]
+    pub(crate) fn on(store: Arc<dyn ObjectStore>, prefix: &str, timeout: Duration) -> Self {
+        let prefix = Path::parse(prefix).expect("a test names its prefix well");
+        Self::new(Connection { store, described: "the bucket of a test".into(), prefix, timeout })
+    }
 }
 
 // === impl Connection ===
@@ -167,7 +234,7 @@ impl Connection {
 }
 
 #[async_trait]
-impl Blobs for S3 {
+impl Blobs for Bucket {
     fn describe(&self) -> String {
         self.connection.described.clone()
     }
@@ -203,7 +270,10 @@ impl Blobs for S3 {
             Some(after) => self.connection.store.list_with_offset(Some(&folder), after),
             None => self.connection.store.list(Some(&folder)),
         };
-        let listed = listed.map_ok(|object| object.location).take(page.count_max);
+        // A server that cannot begin there begins at the beginning.
+        let is_next = |path: &Path| after.as_ref().is_none_or(|after| path > after);
+        let listed = listed.map_ok(|object| object.location);
+        let listed = listed.try_filter(|path| std::future::ready(is_next(path))).take(page.count_max);
         let paths: Vec<Path> = self.connection.ask(listed.try_collect()).await?;
         let mut names = Vec::with_capacity(paths.len());
         for path in paths {

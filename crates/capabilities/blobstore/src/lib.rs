@@ -4,7 +4,7 @@
 //! conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | s3
+//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | bucket
 //! ```
 //!
 //! # Invariants
@@ -24,9 +24,9 @@ mod guest;
 mod limits;
 mod scope;
 
+pub mod bucket;
 pub mod folder;
 pub mod memory;
-pub mod s3;
 
 use async_trait::async_trait;
 use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};

@@ -13,9 +13,10 @@ use futures::TryStreamExt;
 use model::ComponentName;
 use tokio::runtime::Runtime;
 
+use crate::bucket::azure::Options as AzureOptions;
+use crate::bucket::{Bucket, s3::Options};
 use crate::folder::Folder;
 use crate::memory::Memory;
-use crate::s3::{Options, S3};
 use crate::{Blobs, BlobsError, Container, Object, Page, Span};
 use testkit::S3 as Server;
 
@@ -32,6 +33,19 @@ pub(crate) fn options(endpoint: &str) -> Options {
         region: "us-east-1".into(),
         endpoint: Some(endpoint.into()),
         key: Some((Server::ACCESS_KEY.into(), Server::SECRET_KEY.into())),
+        allow_http: true,
+        prefix: "wattle".into(),
+        timeout: Duration::from_secs(20),
+    }
+}
+
+/// What opens the container of a server.
+pub(crate) fn azure_options(server: &testkit::Azurite) -> AzureOptions {
+    AzureOptions {
+        account: testkit::Azurite::ACCOUNT.into(),
+        container: testkit::Azurite::CONTAINER.into(),
+        key: Some(testkit::Azurite::KEY.into()),
+        endpoint: Some(server.endpoint()),
         allow_http: true,
         prefix: "wattle".into(),
         timeout: Duration::from_secs(20),
@@ -57,14 +71,20 @@ impl Fresh {
 
     pub(crate) fn s3() -> Self {
         let server = Server::start();
-        let blobs = HOME.block_on(S3::open(&options(&server.endpoint()))).expect("the server is up");
+        let blobs = HOME.block_on(options(&server.endpoint()).open()).expect("the server is up");
+        Self { blobs: Arc::new(blobs), _place: Box::new(server) }
+    }
+
+    pub(crate) fn azure() -> Self {
+        let server = testkit::Azurite::start();
+        let blobs = HOME.block_on(azure_options(&server).open()).expect("the server is up");
         Self { blobs: Arc::new(blobs), _place: Box::new(server) }
     }
 
     /// S3 without a server, for keys that are too long for the one above, and for no other.
     pub(crate) fn s3_in_memory() -> Self {
         let _home = HOME.enter();
-        let blobs = S3::on(Arc::new(object_store::memory::InMemory::new()), "wattle", Duration::from_secs(20));
+        let blobs = Bucket::on(Arc::new(object_store::memory::InMemory::new()), "wattle", Duration::from_secs(20));
         Self { blobs: Arc::new(blobs), _place: Box::new(()) }
     }
 
@@ -132,6 +152,7 @@ capability::conformance! {
         memory => Fresh::memory(),
         folder => Fresh::folder(),
         s3 => Fresh::s3(),
+        azure => Fresh::azure(),
     }
 }
 

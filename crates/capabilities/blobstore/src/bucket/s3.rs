@@ -1,4 +1,4 @@
-//! This is how a bucket is opened.
+//! This is how a bucket of S3 is opened.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,19 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use capability::settings::{Default as Unsaid, Kind};
 use capability::{Backend, OpenError, Place, Setting, Settings};
-use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::client::SpawnedReqwestConnector;
-use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
-use tokio::runtime::Handle;
 
-use super::upload::Aborts;
-use super::{Connection, S3};
+use super::{Bucket, Candidate, Reach};
 use crate::blobs::Blobs;
-
-/// A request is sent again so many times at most, within the timeout.
-const RETRIES: usize = 2;
 
 /// The backend `s3`.
 pub struct S3Backend;
@@ -95,7 +86,7 @@ impl Backend<dyn Blobs> for S3Backend {
     }
 
     async fn open(&self, settings: &Settings, _: &Place) -> Result<Arc<dyn Blobs>, OpenError> {
-        Ok(Arc::new(S3::open(&Options::from_settings(settings)?).await?))
+        Ok(Arc::new(Options::from_settings(settings)?.open().await?))
     }
 }
 
@@ -129,17 +120,15 @@ impl Options {
         }
     }
 
-    /// Requests are made on the runtime in which it is opened: the cores that run components never wait for each other.
     fn build(&self) -> object_store::Result<AmazonS3> {
-        let client = ClientOptions::new().with_timeout_disabled().with_connect_timeout(self.timeout);
-        let retry = RetryConfig { max_retries: RETRIES, retry_timeout: self.timeout, ..RetryConfig::default() };
+        let Reach { client, retry, connector } = Reach::new(self.timeout);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&self.bucket)
             .with_region(&self.region)
             .with_client_options(client)
             .with_allow_http(self.allow_http)
             .with_retry(retry)
-            .with_http_connector(SpawnedReqwestConnector::new(Handle::current()));
+            .with_http_connector(connector);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
@@ -148,40 +137,11 @@ impl Options {
         }
         builder.build()
     }
-}
 
-// === impl S3 ===
-
-impl S3 {
-    /// Opens a bucket, and looks into it.
-    pub async fn open(options: &Options) -> Result<Self, OpenError> {
-        let described = options.describe();
-        let refused = |error: object_store::Error| OpenError::refused(described.clone(), error);
-        // The client of requests asks for the process's own choice, and panics where there is none.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            rustls::crypto::ring::default_provider().install_default().ok();
-        }
-        let store = Arc::new(options.build().map_err(refused)?);
-        let prefix = Path::parse(&options.prefix).map_err(|error| refused(error.into()))?;
-        let s3 = Self::new(Connection { store, described: described.clone(), prefix, timeout: options.timeout });
-        let mut listed = s3.connection.store.list(Some(&s3.connection.prefix));
-        match s3.connection.ask_for(listed.try_next()).await {
-            Ok(Some(_)) => Ok(s3),
-            Ok(None) => Err(OpenError::refused(described, "there is no such bucket")),
-            Err(error) => Err(OpenError::unavailable(described, error)),
-        }
-    }
-
-    fn new(connection: Connection) -> Self {
-        let connection = Arc::new(connection);
-        let aborts = Aborts::new(connection.clone());
-        Self { connection, aborts }
-    }
-
-    /// On a store that is no server.
-    #[cfg(test)]
-    pub(crate) fn on(store: Arc<dyn ObjectStore>, prefix: &str, timeout: Duration) -> Self {
-        let prefix = Path::parse(prefix).expect("a test names its prefix well");
-        Self::new(Connection { store, described: "s3 of a test".into(), prefix, timeout })
+    /// Opens the bucket, and looks into it.
+    pub async fn open(&self) -> Result<Bucket, OpenError> {
+        let described = self.describe();
+        let store = Arc::new(self.build().map_err(|error| OpenError::refused(described.clone(), error))?);
+        Bucket::look_into(Candidate { store, described, prefix: &self.prefix, timeout: self.timeout }).await
     }
 }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use capability::settings::check;
 use capability::{Backend, OpenError, Place};
-use testkit::S3 as Server;
+use testkit::{Azurite, S3 as Server};
 use tokio::net::TcpListener;
 
-use super::backend::S3Backend;
-use super::{PART, S3};
+use super::PART;
+use super::azure::AzureBackend;
+use super::s3::S3Backend;
 use crate::blobs::Blobs;
 use crate::suite::{HOME, container, options, put, read};
 use crate::{BlobsError, Span};
@@ -28,7 +29,7 @@ fn parts(folder: &Path) -> usize {
 fn an_upload_that_is_dropped_is_aborted() {
     let server = Server::start();
     HOME.block_on(async {
-        let blobs = S3::open(&options(&server.endpoint())).await.expect("the server is up");
+        let blobs = options(&server.endpoint()).open().await.expect("the server is up");
         let files = container("shop", "files");
         blobs.create(&files).await.expect("it is created");
         let mut upload = blobs.write(&files.object("a")).await.expect("it begins");
@@ -59,7 +60,7 @@ fn a_server_that_never_answers_is_given_up_in_time() {
         options.timeout = Duration::from_millis(300);
         let started = Instant::now();
         let outcome = tokio::select! {
-            outcome = S3::open(&options) => outcome,
+            outcome = options.open() => outcome,
             () = accept => panic!("the port is open"),
         };
         assert!(matches!(outcome.map(drop), Err(OpenError::Unavailable { .. })));
@@ -71,7 +72,7 @@ fn a_server_that_never_answers_is_given_up_in_time() {
 fn a_server_that_stops_to_answer_is_an_error_of_each_call() {
     let server = Server::start();
     HOME.block_on(async {
-        let blobs = S3::open(&options(&server.endpoint())).await.expect("the server is up");
+        let blobs = options(&server.endpoint()).open().await.expect("the server is up");
         let files = container("shop", "files");
         blobs.create(&files).await.expect("it is created");
         put(&blobs, &files.object("a"), b"x").await;
@@ -134,5 +135,55 @@ fn a_link_says_where_the_bucket_is_and_what_opens_it() {
         let wrong = format!("file:{}", server.folder().join("wrong").display());
         assert!(open(&told(&server, &[("secret-key", wrong)])).await.is_err(), "a wrong key opens nothing");
         assert!(open(&told(&server, &[("bucket", "none".to_owned())])).await.is_err(), "there is no such bucket");
+    });
+}
+
+/// The settings of a link to this server, with a key in a file.
+fn told_azure(server: &Azurite, folder: &Path, key: &str) -> BTreeMap<String, String> {
+    let place = folder.join("key");
+    std::fs::write(&place, format!("{key}\n")).expect("the folder is ours");
+    let told = [
+        ("account", Azurite::ACCOUNT.to_owned()),
+        ("container", Azurite::CONTAINER.to_owned()),
+        ("endpoint", server.endpoint()),
+        ("key", format!("file:{}", place.display())),
+        ("allow-http", "true".to_owned()),
+        ("timeout", "5s".to_owned()),
+    ];
+    told.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+async fn open_azure(
+    told: &BTreeMap<String, String>,
+    (name, value): (&str, &str),
+) -> Result<std::sync::Arc<dyn Blobs>, OpenError> {
+    let mut told = told.clone();
+    if !name.is_empty() {
+        told.insert(name.into(), value.into());
+    }
+    let settings = check("azure", AzureBackend.settings(), &told).expect("they are well formed");
+    AzureBackend.open(&settings, &Place { folder: "nowhere".into() }).await
+}
+
+#[test]
+fn a_link_says_where_the_container_is_and_what_opens_it() {
+    let (server, folder) = (Azurite::start(), tempfile::tempdir().expect("a folder for the test"));
+    HOME.block_on(async {
+        let right = told_azure(&server, folder.path(), Azurite::KEY);
+        let blobs = open_azure(&right, ("", "")).await.expect("it opens");
+        let described = blobs.describe();
+        assert!(described.starts_with("azure devstoreaccount1/data at http://127.0.0.1:"), "{described}");
+        let files = container("shop", "files");
+        blobs.create(&files).await.expect("it is created");
+        assert!(open_azure(&right, ("allow-http", "false")).await.is_err(), "it has no TLS");
+        assert!(open_azure(&right, ("container", "none")).await.is_err(), "there is no such container");
+        for wrong in ["bm90IHRoZSBrZXk=", "no key at all"] {
+            let told = told_azure(&server, folder.path(), wrong);
+            let error = open_azure(&told, ("", "")).await.map(drop).expect_err("it opens nothing");
+            assert!(!stdx::Chain(&error).to_string().contains(wrong), "{error}");
+        }
+        drop(server);
+        let away = blobs.read(&files.object("a"), Span::ALL).await.map(drop);
+        assert!(matches!(away, Err(BlobsError::Unavailable { .. })), "{away:?}");
     });
 }

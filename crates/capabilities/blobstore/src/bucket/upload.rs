@@ -1,4 +1,4 @@
-//! This is an object on its way to S3: one request where it is small, else one for each part.
+//! This is an object on its way to a bucket: one request where it is small, else one for each part.
 
 use std::sync::Arc;
 

@@ -254,6 +254,7 @@ capability::conformance! {
         memory => Fresh::memory(),
         folder => Fresh::folder(),
         s3 => Fresh::s3(),
+        azure => Fresh::azure(),
     }
 }
 

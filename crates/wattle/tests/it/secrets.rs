@@ -118,13 +118,13 @@ fn put(wattle: &Wattle, name: &str, value: &str) -> String {
 fn a_secret_that_this_machine_keeps_is_known_to_who_is_linked_to_it() {
     let wattle = wattle();
     let link = put(&wattle, "db-password", SECRET);
-    put(&wattle, "other", "x");
+    put(&wattle, "other", "something else");
     let up = wattle.up([guest("keeper"), "--log=trace".into()]);
     assert_eq!(asked(&up, "/db-password").0, 404);
     linked(&wattle, &up, &link);
     assert_eq!(asked(&up, "/db-password?tell"), (200, SECRET.into()));
-    put(&wattle, "db-password", "new");
-    assert_eq!(asked(&up, "/db-password?tell"), (200, "new".into()));
+    put(&wattle, "db-password", "something new");
+    assert_eq!(asked(&up, "/db-password?tell"), (200, "something new".into()));
     put(&wattle, "db-password", SECRET);
     let listed = wattle.run(["secret", "list"]);
     assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), "db-password\nother\n"));

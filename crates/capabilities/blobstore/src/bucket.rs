@@ -26,7 +26,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use capability::OpenError;
+use capability::settings::{Default as Unsaid, Kind};
+use capability::{OpenError, Setting, Settings};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::client::SpawnedReqwestConnector;
 use object_store::path::Path;
@@ -66,45 +67,98 @@ struct Connection {
 }
 
 /// How a bucket is reached, of whatever kind it is.
-struct Reach {
-    client: ClientOptions,
+#[derive(Clone)]
+pub struct Reach {
+    /// The server; that of the kind where there is none.
+    pub endpoint: Option<String>,
+    /// Whether the server may be one without TLS.
+    pub allow_http: bool,
+    /// What the path of each object begins with.
+    pub prefix: String,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// What sends the requests to a bucket.
+struct Client {
+    options: ClientOptions,
     retry: RetryConfig,
     connector: SpawnedReqwestConnector,
 }
 
-/// A bucket that may not be there.
-struct Candidate<'a> {
-    store: Arc<dyn ObjectStore>,
-    described: String,
-    prefix: &'a str,
-    timeout: Duration,
-}
+const ENDPOINT: Setting = Setting {
+    name: "endpoint",
+    about: "the server; that of the provider where nothing is said",
+    kind: Kind::Url(&["https", "http"]),
+    default: Unsaid::Absent,
+};
+
+const ALLOW_HTTP: Setting = Setting {
+    name: "allow-http",
+    about: "whether the endpoint may be one without TLS",
+    kind: Kind::Switch,
+    default: Unsaid::Is("false"),
+};
+
+const PREFIX: Setting = Setting {
+    name: "prefix",
+    about: "what the path of each object begins with",
+    kind: Kind::Text,
+    default: Unsaid::Is("wattle"),
+};
+
+const TIMEOUT: Setting = Setting {
+    name: "timeout",
+    about: "how long one request may take, and each piece of an object",
+    kind: Kind::Time,
+    default: Unsaid::Is("30s"),
+};
 
 // === impl Reach ===
 
 impl Reach {
+    fn from_settings(settings: &Settings) -> Self {
+        Self {
+            endpoint: settings.text("endpoint").map(str::to_owned),
+            allow_http: settings.is_on("allow-http"),
+            prefix: settings.text("prefix").expect("it has a default").to_owned(),
+            timeout: settings.time("timeout").expect("it has a default"),
+        }
+    }
+
+    /// What is reached, for messages.
+    fn describe(&self, what: &str) -> String {
+        match &self.endpoint {
+            Some(endpoint) => format!("{what} at {}", capability::settings::without_password(endpoint)),
+            None => what.to_owned(),
+        }
+    }
+
     /// Requests are made on the runtime in which it is opened: the cores that run components never wait for each other.
-    fn new(timeout: Duration) -> Self {
+    fn client(&self) -> Client {
         // The client of requests asks for the process's own choice, and panics where there is none.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             rustls::crypto::ring::default_provider().install_default().ok();
         }
-        Self {
-            client: ClientOptions::new().with_timeout_disabled().with_connect_timeout(timeout),
+        let timeout = self.timeout;
+        Client {
+            options: ClientOptions::new().with_timeout_disabled().with_connect_timeout(timeout),
             retry: RetryConfig { max_retries: RETRIES, retry_timeout: timeout, ..RetryConfig::default() },
             connector: SpawnedReqwestConnector::new(Handle::current()),
         }
     }
-}
 
-// === impl Bucket ===
-
-impl Bucket {
     /// Looks into a bucket, and has it if it is there.
-    async fn look_into(candidate: Candidate<'_>) -> Result<Self, OpenError> {
-        let Candidate { store, described, prefix, timeout } = candidate;
-        let prefix = Path::parse(prefix).map_err(|error| OpenError::refused(described.clone(), error))?;
-        let bucket = Self::new(Connection { store, described: described.clone(), prefix, timeout });
+    async fn look_into(
+        &self,
+        described: String,
+        store: object_store::Result<impl ObjectStore>,
+    ) -> Result<Bucket, OpenError> {
+        let refused = |error: object_store::Error| OpenError::refused(described.clone(), error);
+        let store = Arc::new(store.map_err(refused)?);
+        let prefix = Path::parse(&self.prefix).map_err(|error| refused(error.into()))?;
+        let connection = Connection { store, described: described.clone(), prefix, timeout: self.timeout };
+        let bucket = Bucket::new(connection);
         let mut listed = bucket.connection.store.list(Some(&bucket.connection.prefix));
         match bucket.connection.ask_for(listed.try_next()).await {
             Ok(Some(_)) => Ok(bucket),
@@ -112,7 +166,11 @@ impl Bucket {
             Err(error) => Err(OpenError::unavailable(described, error)),
         }
     }
+}
 
+// === impl Bucket ===
+
+impl Bucket {
     fn new(connection: Connection) -> Self {
         let connection = Arc::new(connection);
         let aborts = Aborts::new(connection.clone());

@@ -14,7 +14,7 @@ use model::ComponentName;
 use tokio::runtime::Runtime;
 
 use crate::bucket::azure::Options as AzureOptions;
-use crate::bucket::{Bucket, s3::Options};
+use crate::bucket::{Bucket, Reach, s3::Options};
 use crate::folder::Folder;
 use crate::memory::Memory;
 use crate::{Blobs, BlobsError, Container, Object, Page, Span};
@@ -31,12 +31,14 @@ pub(crate) fn options(endpoint: &str) -> Options {
     Options {
         bucket: Server::BUCKET.into(),
         region: "us-east-1".into(),
-        endpoint: Some(endpoint.into()),
         key: Some((Server::ACCESS_KEY.into(), Server::SECRET_KEY.into())),
-        allow_http: true,
-        prefix: "wattle".into(),
-        timeout: Duration::from_secs(20),
+        reach: reach(endpoint),
     }
+}
+
+fn reach(endpoint: &str) -> Reach {
+    let (endpoint, prefix) = (Some(endpoint.to_owned()), "wattle".to_owned());
+    Reach { endpoint, allow_http: true, prefix, timeout: Duration::from_secs(20) }
 }
 
 /// What opens the container of a server.
@@ -45,10 +47,7 @@ pub(crate) fn azure_options(server: &testkit::Azurite) -> AzureOptions {
         account: testkit::Azurite::ACCOUNT.into(),
         container: testkit::Azurite::CONTAINER.into(),
         key: Some(testkit::Azurite::KEY.into()),
-        endpoint: Some(server.endpoint()),
-        allow_http: true,
-        prefix: "wattle".into(),
-        timeout: Duration::from_secs(20),
+        reach: reach(&server.endpoint()),
     }
 }
 

@@ -1,14 +1,13 @@
 //! This is how a bucket of S3 is opened.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use capability::settings::{Default as Unsaid, Kind};
 use capability::{Backend, OpenError, Place, Setting, Settings};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 
-use super::{Bucket, Candidate, Reach};
+use super::{ALLOW_HTTP, Bucket, Client, ENDPOINT, PREFIX, Reach, TIMEOUT};
 use crate::blobs::Blobs;
 
 /// The backend `s3`.
@@ -17,12 +16,7 @@ pub struct S3Backend;
 const SETTINGS: &[Setting] = &[
     Setting { name: "bucket", about: "which bucket, which is there", kind: Kind::Text, default: Unsaid::Required },
     Setting { name: "region", about: "where the bucket is", kind: Kind::Text, default: Unsaid::Is("us-east-1") },
-    Setting {
-        name: "endpoint",
-        about: "the server; that of Amazon where nothing is said",
-        kind: Kind::Url(&["https", "http"]),
-        default: Unsaid::Absent,
-    },
+    ENDPOINT,
     Setting {
         name: "access-key",
         about: "the key's id; the role of this machine where nothing is said",
@@ -30,24 +24,9 @@ const SETTINGS: &[Setting] = &[
         default: Unsaid::Absent,
     },
     Setting { name: "secret-key", about: "the key itself", kind: Kind::Secret, default: Unsaid::Absent },
-    Setting {
-        name: "allow-http",
-        about: "whether the endpoint may be one without TLS",
-        kind: Kind::Switch,
-        default: Unsaid::Is("false"),
-    },
-    Setting {
-        name: "prefix",
-        about: "what the path of each object begins with",
-        kind: Kind::Text,
-        default: Unsaid::Is("wattle"),
-    },
-    Setting {
-        name: "timeout",
-        about: "how long one request may take, and each piece of an object",
-        kind: Kind::Time,
-        default: Unsaid::Is("30s"),
-    },
+    ALLOW_HTTP,
+    PREFIX,
+    TIMEOUT,
 ];
 
 /// What a bucket is opened with.
@@ -57,16 +36,10 @@ pub struct Options {
     pub bucket: String,
     /// Where it is.
     pub region: String,
-    /// The server; Amazon's where there is none.
-    pub endpoint: Option<String>,
     /// The id of a key, and the key; the role of the machine where there is none.
     pub key: Option<(String, String)>,
-    /// Whether the server may be one without TLS.
-    pub allow_http: bool,
-    /// What the path of each object begins with.
-    pub prefix: String,
-    /// How long one request may take.
-    pub timeout: Duration,
+    /// How it is reached.
+    pub reach: Reach,
 }
 
 // === impl S3Backend ===
@@ -104,32 +77,22 @@ impl Options {
         };
         Ok(Self {
             region: text("region").expect("it has a default"),
-            endpoint: text("endpoint"),
             key,
-            allow_http: settings.is_on("allow-http"),
-            prefix: text("prefix").expect("it has a default"),
-            timeout: settings.time("timeout").expect("it has a default"),
+            reach: Reach::from_settings(settings),
             bucket,
         })
     }
 
-    fn describe(&self) -> String {
-        match &self.endpoint {
-            Some(endpoint) => format!("s3 {} at {}", self.bucket, capability::settings::without_password(endpoint)),
-            None => format!("s3 {}", self.bucket),
-        }
-    }
-
     fn build(&self) -> object_store::Result<AmazonS3> {
-        let Reach { client, retry, connector } = Reach::new(self.timeout);
+        let Client { options, retry, connector } = self.reach.client();
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&self.bucket)
             .with_region(&self.region)
-            .with_client_options(client)
-            .with_allow_http(self.allow_http)
+            .with_client_options(options)
+            .with_allow_http(self.reach.allow_http)
             .with_retry(retry)
             .with_http_connector(connector);
-        if let Some(endpoint) = &self.endpoint {
+        if let Some(endpoint) = &self.reach.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
         if let Some((id, key)) = &self.key {
@@ -140,8 +103,7 @@ impl Options {
 
     /// Opens the bucket, and looks into it.
     pub async fn open(&self) -> Result<Bucket, OpenError> {
-        let described = self.describe();
-        let store = Arc::new(self.build().map_err(|error| OpenError::refused(described.clone(), error))?);
-        Bucket::look_into(Candidate { store, described, prefix: &self.prefix, timeout: self.timeout }).await
+        let described = self.reach.describe(&format!("s3 {}", self.bucket));
+        self.reach.look_into(described, self.build()).await
     }
 }

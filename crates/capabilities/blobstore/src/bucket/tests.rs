@@ -57,7 +57,7 @@ fn a_server_that_never_answers_is_given_up_in_time() {
             }
         };
         let mut options = options(&format!("http://127.0.0.1:{port}"));
-        options.timeout = Duration::from_millis(300);
+        options.reach.timeout = Duration::from_millis(300);
         let started = Instant::now();
         let outcome = tokio::select! {
             outcome = options.open() => outcome,
@@ -99,7 +99,7 @@ fn told(server: &Server, more: &[(&str, String)]) -> BTreeMap<String, String> {
     let place = |name: &str| format!("file:{}", server.folder().join(name).display());
     let told = [
         ("bucket", options.bucket),
-        ("endpoint", options.endpoint.expect("it has a port")),
+        ("endpoint", options.reach.endpoint.expect("it has a port")),
         ("access-key", place("id")),
         ("secret-key", place("key")),
         ("allow-http", "true".to_owned()),

@@ -258,7 +258,11 @@ impl Declaring {
             }
             Provider::Backend(..) => match backend.parse() {
                 Ok(target) => {
-                    let config = told.into_iter().map(|(name, value)| (provider.setting(&name), value)).collect();
+                    let mut config: BTreeMap<_, _> =
+                        told.into_iter().map(|(name, value)| (provider.setting(&name), value)).collect();
+                    if let Err(text) = providers::split_groups(&mut config) {
+                        self.problem(place, text);
+                    }
                     let put = LinkPut { config, ..link_to(component, target, link.contracts(None)) };
                     self.put_as_named(place, put, link);
                 }
@@ -307,7 +311,14 @@ impl Declaring {
         };
         match self.links.iter_mut().find(is_same) {
             None => self.links.push(put),
-            Some(other) if other.target == put.target => other.config.extend(put.config),
+            Some(other) if other.target == put.target => {
+                let differs = |name: &&String| other.config.get(*name).is_some_and(|told| *told != put.config[*name]);
+                let differing = put.config.keys().find(differs).cloned();
+                other.config.extend(put.config);
+                if let Some(name) = differing {
+                    self.problem(place, format!("another link of the same name says otherwise what {name} is"));
+                }
+            }
             Some(other) => {
                 let text = format!("{} leads to {} by another link of the same name", put.source, other.target);
                 self.problem(place, text);

@@ -1,5 +1,7 @@
 //! This is what the providers that manifests name are here: backends of this host, by the names of their images.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 /// What a provider is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
@@ -42,6 +44,25 @@ pub(crate) fn of_image(image: &str) -> Result<(Provider, &str), String> {
             names.join(", ")
         )
     })
+}
+
+/// A provider's `orders.*|workers` is a subject and a queue group; here a link has one group for all of its subjects.
+pub(crate) fn split_groups(config: &mut BTreeMap<String, String>) -> Result<(), String> {
+    let Some(written) = config.get("subscriptions").filter(|written| written.contains('|')) else { return Ok(()) };
+    let split =
+        |one: &str| one.split_once('|').map(|(subject, group)| (subject.trim().to_owned(), group.trim().to_owned()));
+    let split: Option<Vec<_>> = written.split(',').map(split).collect();
+    let (subjects, groups): (Vec<_>, BTreeSet<_>) = split.unwrap_or_default().into_iter().unzip();
+    match groups.first().filter(|_| groups.len() == 1) {
+        Some(group) => {
+            config.insert("queue_group".into(), group.clone());
+            config.insert("subscriptions".into(), subjects.join(","));
+            Ok(())
+        }
+        None => Err(format!(
+            "{written:?} has several queue groups, or none for some; a link of a name of its own has another"
+        )),
+    }
 }
 
 // === impl Provider ===

@@ -98,7 +98,7 @@ fn links_of_all_kinds() {
   type: capability
   properties: {image: 'wasmcloud+builtin://messaging-nats', config: [{name: n, properties: {cluster_uris: 'nats://a:4222'}}]}
   traits:
-    - {type: link, properties: {namespace: wasmcloud, package: messaging, interfaces: [handler], target: till, source_config: [{name: s, properties: {subscriptions: 'orders.*'}}]}}
+    - {type: link, properties: {namespace: wasmcloud, package: messaging, interfaces: [handler], target: till, source_config: [{name: s, properties: {subscriptions: 'orders.*|till,tasks|till'}}]}}
 - {name: out, type: capability, properties: {image: 'ghcr.io/wasmcloud/http-client:0.13.1'}}
 - {name: files, type: capability, properties: {image: 'ghcr.io/wasmcloud/blobstore-fs@sha256:00'}}
 ",
@@ -106,7 +106,7 @@ fn links_of_all_kinds() {
     expect![[r#"
         till from till.wasm at ["admin@example.com/till"]
         price from /srv/price.wasm at []
-        till wasmcloud:messaging (default) -> messaging/nats {"subscriptions": "orders.*", "url": "nats://a:4222"} [prefer-local]
+        till wasmcloud:messaging (default) -> messaging/nats {"queue_group": "till", "subscriptions": "orders.*,tasks", "url": "nats://a:4222"} [prefer-local]
         till demo:shop/tag (default) -> price {} [local,timeout=2s]
         till demo:shop/stock (default) -> price {} [local,timeout=2s]
         till wasi:keyvalue (cache) -> keyvalue/memory {} [prefer-local]
@@ -173,6 +173,9 @@ spec:
         - {type: link, properties: {namespace: wasi, package: keyvalue, interfaces: [store], target: kv, source: {secrets: [{}]}}}
         - {type: link, properties: {namespace: wasi, package: keyvalue, interfaces: [store], target: kv2}}
         - {type: link, properties: {namespace: wasi, package: keyvalue, interfaces: [store], target: {name: kv, config: [{name: n, properties: {k: [1]}}]}}}
+        - {type: link, properties: {namespace: x, package: kv, interfaces: [a], target: {name: kv, config: [{name: n, properties: {url: a}}]}}}
+        - {type: link, properties: {namespace: x, package: kv, interfaces: [b], target: {name: kv, config: [{name: n, properties: {url: b}}]}}}
+        - {type: link, properties: {namespace: x, package: m, interfaces: [b], target: {name: kv, config: [{name: n, properties: {subscriptions: 'a|b,c'}}]}}}
     - name: server
       type: capability
       properties: {image: http-server}
@@ -215,6 +218,8 @@ fn all_problems_are_said_at_once_each_with_its_place() {
           component i, trait 8: a secret of a link is a setting with its place: password: file:/run/secrets/db
           component i, trait 9: i leads to keyvalue/redis by another link of the same name
           component i, trait 10: a target is a name, or a name with config, whose properties are texts, numbers, true or false
+          component i, trait 12: another link of the same name says otherwise what url is
+          component i, trait 13: "a|b,c" has several queue groups, or none for some; a link of a name of its own has another
           component server, trait 1: "8080" is no address, as 127.0.0.1:8080 is one
           component server, trait 1: prot is no setting of a server here; it has address, host and path
           component server, trait 2: neither end of it is a component

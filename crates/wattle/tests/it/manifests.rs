@@ -84,6 +84,17 @@ fn an_application_runs_as_its_manifest_declares() {
     assert_eq!(sell(&up), (1, 2));
 }
 
+/// The manifest that the README shows.
+#[test]
+fn the_guestbook_runs_from_its_manifest() {
+    let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/guestbook/guestbook.yaml");
+    let up = wattle().up([manifest]);
+    let signed = up.ask("POST", "/", b"name=Ada&message=Hello");
+    assert_eq!(signed.status, 303, "{}", signed.text());
+    assert!(up.get("/api/entries").text().contains("Ada"));
+    assert_eq!(up.stop().code, Some(0));
+}
+
 #[test]
 fn declared_listeners_answer_what_was_declared_for_them() {
     let wattle = wattle();

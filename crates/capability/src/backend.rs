@@ -93,8 +93,13 @@ impl<T: ?Sized + Send + Sync + 'static> Backends<T> {
 
     /// Opens the one of that name.
     pub async fn open(&self, name: &str, settings: &Settings, place: &Place) -> Result<Opened, OpenError> {
+        self.open_typed(name, settings, place).await.map(Opened::new)
+    }
+
+    /// The same, as what the capability works on.
+    pub async fn open_typed(&self, name: &str, settings: &Settings, place: &Place) -> Result<Arc<T>, OpenError> {
         match self.0.iter().find(|backend| backend.name() == name) {
-            Some(backend) => Ok(Opened::new(backend.open(settings, place).await?)),
+            Some(backend) => backend.open(settings, place).await,
             None => Err(OpenError::refused(name, "there is no such backend")),
         }
     }
@@ -116,6 +121,14 @@ impl OpenError {
     /// It does not take what it was told.
     pub fn refused(backend: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Refused { backend: backend.into(), source: source.into() }
+    }
+
+    /// Its server was not connected to.
+    pub fn not_connected(backend: impl Into<String>, error: line::ConnectError) -> Self {
+        match error {
+            line::ConnectError::Unavailable(source) => Self::unavailable(backend, source),
+            line::ConnectError::Refused(source) => Self::refused(backend, source),
+        }
     }
 }
 

@@ -9,8 +9,8 @@
 //! a call:                          function ─▶ state.bound().part::<Part>() ─▶ backend
 //! ```
 //!
-//! A link names a backend and what it is told. The host checks that against what the backend declares ([`settings::check`]),
-//! opens it ([`Capability::open`]), and binds the component anew: what ran before keeps what it was bound to.
+//! A link names a backend and what it is told. The host checks that ([`settings::check`]), opens it ([`Capability::open`]), and
+//! binds the component anew: what ran before keeps what it was bound to.
 //!
 //! # Invariants
 //!
@@ -21,6 +21,7 @@ mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod duty;
+pub mod jetstream;
 mod linking;
 pub mod settings;
 pub mod tls;
@@ -55,8 +56,8 @@ pub trait Capability: Send + Sync {
     /// Opens a backend for links. Called within the control plane's runtime.
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError>;
 
-    /// Whether what a target read when it was opened has changed since. Such a target is opened anew, and components are bound to
-    /// that: what runs keeps what it has. Asked about once a second for each target of a link.
+    /// Whether what a target read when it was opened has changed since. Such a target is opened anew: what runs keeps what it
+    /// has. Asked about once a second for each target of a link.
     async fn has_changed(&self, _: &Opened) -> bool {
         false
     }
@@ -64,8 +65,7 @@ pub trait Capability: Send + Sync {
     /// Defines its functions for all components of one engine, with concurrency support or without.
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()>;
 
-    /// Puts its part into what a component is bound to. The links are the component's own for this capability, at most one of
-    /// each name; their targets are what [`Capability::open`] opened.
+    /// Puts its part into what a component is bound to: by its own links, one of each name, to what [`Capability::open`] opened.
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut Bound);
 
     /// What it calls of its own accord where a component exports it, each in its exact version.
@@ -91,7 +91,7 @@ pub struct BackendInfo {
     pub settings: &'static [Setting],
 }
 
-/// An open backend. It closes when the last copy is gone.
+/// An open backend, until its last copy is gone.
 #[derive(Clone)]
 pub struct Opened(Arc<dyn Any + Send + Sync>);
 
@@ -102,7 +102,7 @@ pub struct OpenLink {
     pub name: LinkName,
     /// How long a call may take, and how often it is tried.
     pub terms: Terms,
-    /// What it leads to; nothing where that could not be opened, which is tried again elsewhere.
+    /// What it leads to; nothing where that could not be opened yet.
     pub target: Option<Opened>,
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn layer(owner: &Crate) -> Option<Layer> {
         "manifest" | "trust" | "view" => Layer::Level(2),
         "plan" | "route" | "fuse" => Layer::Level(3),
         "rt" => Layer::Level(4),
-        "bus" | "engine" | "artifact" | "wire" => Layer::Level(5),
+        "bus" | "line" | "engine" | "artifact" | "wire" => Layer::Level(5),
         "capability" => Layer::Level(6),
         "host" | "manager" | "dashboard" | "operator" => Layer::Level(8),
         "wattle" => Layer::Level(BINARY),

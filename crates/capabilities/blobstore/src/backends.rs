@@ -7,6 +7,8 @@ use crate::bucket::azure::AzureBackend;
 use crate::bucket::s3::S3Backend;
 use crate::folder::FolderBackend;
 use crate::memory::MemoryBackend;
+use crate::nats::NatsBackend;
 
 /// What a link can name. The first is what a component gets that has no link.
-pub const BACKENDS: Backends<dyn Blobs> = Backends(&[&FolderBackend, &MemoryBackend, &S3Backend, &AzureBackend]);
+pub const BACKENDS: Backends<dyn Blobs> =
+    Backends(&[&FolderBackend, &MemoryBackend, &S3Backend, &AzureBackend, &NatsBackend]);

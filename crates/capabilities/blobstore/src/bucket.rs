@@ -36,9 +36,10 @@ use rt::within;
 use stdx::BoxError;
 use tokio::runtime::Handle;
 
+use crate::aborts::Aborts;
 use crate::blobs::{Blob, Blobs, BlobsError, Facts, Page, Pieces, Span, Upload};
 use crate::scope::{self, Container, Object, RESERVED};
-use upload::{Aborts, Writing};
+use upload::Writing;
 
 /// A request is sent again so many times at most, within the timeout.
 const RETRIES: usize = 2;
@@ -172,9 +173,7 @@ impl Reach {
 
 impl Bucket {
     fn new(connection: Connection) -> Self {
-        let connection = Arc::new(connection);
-        let aborts = Aborts::new(connection.clone());
-        Self { connection, aborts }
+        Self { connection: Arc::new(connection), aborts: Aborts::new() }
     }
 
     /// On a store that is no server.

@@ -4,7 +4,7 @@
 //! conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | bucket
+//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | bucket | nats
 //! ```
 //!
 //! # Invariants
@@ -18,6 +18,7 @@
 //!
 //! Which component is linked to which store (`host`).
 
+mod aborts;
 mod backends;
 mod blobs;
 mod guest;
@@ -27,6 +28,7 @@ mod scope;
 pub mod bucket;
 pub mod folder;
 pub mod memory;
+pub mod nats;
 
 use async_trait::async_trait;
 use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};

@@ -17,6 +17,7 @@ use crate::bucket::azure::Options as AzureOptions;
 use crate::bucket::{Bucket, Reach, s3::Options};
 use crate::folder::Folder;
 use crate::memory::Memory;
+use crate::nats::{Nats, NewBucket, Options as NatsOptions, Reach as NatsReach};
 use crate::{Blobs, BlobsError, Container, Object, Page, Span};
 use testkit::S3 as Server;
 
@@ -51,6 +52,15 @@ pub(crate) fn azure_options(server: &testkit::Azurite) -> AzureOptions {
     }
 }
 
+/// What opens the object store of a server.
+pub(crate) fn nats_options(server: &testkit::Nats) -> NatsOptions {
+    NatsOptions {
+        reach: NatsReach { url: server.url(), credentials: None, timeout: Duration::from_secs(20) },
+        bucket: "wattle".to_owned(),
+        create: Some(NewBucket { replicas: 1, limit: None }),
+    }
+}
+
 /// An empty store, with the folder or the server that goes away after it.
 pub(crate) struct Fresh {
     pub(crate) blobs: Arc<dyn Blobs>,
@@ -77,6 +87,12 @@ impl Fresh {
     pub(crate) fn azure() -> Self {
         let server = testkit::Azurite::start();
         let blobs = HOME.block_on(azure_options(&server).open()).expect("the server is up");
+        Self { blobs: Arc::new(blobs), _place: Box::new(server) }
+    }
+
+    pub(crate) fn nats() -> Self {
+        let server = testkit::Nats::start();
+        let blobs = HOME.block_on(Nats::connect(&nats_options(&server))).expect("the server is up");
         Self { blobs: Arc::new(blobs), _place: Box::new(server) }
     }
 
@@ -152,6 +168,7 @@ capability::conformance! {
         folder => Fresh::folder(),
         s3 => Fresh::s3(),
         azure => Fresh::azure(),
+        nats => Fresh::nats(),
     }
 }
 
@@ -164,6 +181,7 @@ mod long {
             memory => Fresh::memory(),
             folder => Fresh::folder(),
             s3_in_memory => Fresh::s3_in_memory(),
+            nats => Fresh::nats(),
         }
     }
 }

@@ -39,7 +39,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
-use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
+use crate::store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
+use crate::watch::Watchers;
 
 use self::shared::Sharing;
 use self::writer::{Answer, Job, Work};
@@ -66,6 +67,7 @@ pub struct Disk {
     jobs: Option<mpsc::Sender<Job>>,
     room: Arc<Semaphore>,
     writer: Option<JoinHandle<()>>,
+    watchers: Watchers,
     /// Held as long as the store is open.
     _lock: File,
     /// Let go of last: who waits to open the folder again finds it free. `None` where the store is nobody else's.
@@ -96,6 +98,7 @@ impl Disk {
             jobs: Some(jobs),
             room: Arc::new(Semaphore::new(QUEUE_UNITS as usize)),
             writer: Some(writer),
+            watchers: Watchers::default(),
             _lock: lock,
             sharing: None,
         })
@@ -155,7 +158,10 @@ impl Store for Disk {
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.write(Work::Apply(changes)).await.map(|_| ())
+        let watched = self.watchers.watched(changes.iter().map(Change::key));
+        self.write(Work::Apply(changes)).await?;
+        watched.iter().for_each(|key| self.watchers.tell(key));
+        Ok(())
     }
 
     async fn list(&self, scope: &Scope, page: Page<'_>) -> Result<Vec<String>, StoreError> {
@@ -174,16 +180,26 @@ impl Store for Disk {
 
     async fn increment(&self, key: &Key, addend: Addend) -> Result<Sum, StoreError> {
         match self.write(Work::Increment(key.clone(), addend)).await? {
-            Answer::Added(sum) => Ok(sum),
+            Answer::Added(sum) => {
+                self.watchers.tell(key);
+                Ok(sum)
+            }
             Answer::Applied | Answer::Swapped(_) => unreachable!("the writer answers an increment with a sum"),
         }
     }
 
     async fn swap(&self, key: &Key, seen: Stamp, value: Bytes) -> Result<Swap, StoreError> {
         match self.write(Work::Swap(key.clone(), seen, value)).await? {
-            Answer::Swapped(swap) => Ok(swap),
+            Answer::Swapped(swap) => {
+                self.watchers.tell(key);
+                Ok(swap)
+            }
             Answer::Applied | Answer::Added(_) => unreachable!("the writer answers a swap with a swap"),
         }
+    }
+
+    async fn watch(&self, scope: &Scope) -> Result<Changes, StoreError> {
+        Ok(self.watchers.watch(scope))
     }
 }
 

@@ -23,7 +23,8 @@ use crate::limits::{Limits, TooMuch};
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
 use crate::store::{Change, Page, Stamp, Swap};
-use link::Link;
+
+pub(crate) use link::Link;
 
 /// What is offered, each in its exact version.
 pub const CONTRACTS: [&str; 6] = [
@@ -34,6 +35,9 @@ pub const CONTRACTS: [&str; 6] = [
     "wasi:keyvalue/atomics@0.2.0-draft2",
     "wasi:keyvalue/batch@0.2.0-draft2",
 ];
+
+/// What a component exports that is told of changes, in each version.
+pub(crate) const WATCHERS: [&str; 2] = ["wasi:keyvalue/watcher@0.2.0-draft", "wasi:keyvalue/watcher@0.2.0-draft2"];
 
 /// Defines the functions of all versions.
 pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
@@ -112,6 +116,14 @@ impl Binding {
 fn open(state: &mut State, name: &str) -> Result<Resource<Bucket>, Failure> {
     let binding = state.bound().part::<Binding>().ok_or(Failure::AccessDenied)?;
     let bucket = binding.bucket(name, state.chosen("wasi:keyvalue/store"))?;
+    Ok(state.table.push(bucket)?)
+}
+
+/// Opens a bucket of one link, for a call that the host makes.
+pub(crate) fn open_by(state: &mut State, name: &str, link: &LinkName) -> wasmtime::Result<Resource<Bucket>> {
+    let binding = state.bound().part::<Binding>();
+    let bucket = binding.and_then(|binding| binding.bucket(name, link.as_str()).ok());
+    let bucket = bucket.ok_or_else(|| wasmtime::Error::msg("the bucket that is watched cannot be opened"))?;
     Ok(state.table.push(bucket)?)
 }
 

@@ -4,7 +4,8 @@
 //! bytes under keys, and the conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:keyvalue ── guest ── link ── dyn Store ── memory | disk | redis | nats
+//! component ── wasi:keyvalue ── guest ── link ──┬─ dyn Store ── memory | disk | redis | nats
+//! component ◀─ watcher ──────── serve ──────────┘
 //! ```
 //!
 //! # Invariants
@@ -20,18 +21,23 @@
 mod backends;
 mod guest;
 mod limits;
-mod line;
 mod number;
 mod scope;
+mod serve;
 mod store;
+mod watch;
 
 pub mod disk;
 pub mod memory;
 pub mod nats;
 pub mod redis;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};
+use capability::{
+    BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Place, Service, Settings,
+};
 use model::{ComponentName, Contract};
 
 pub use backends::BACKENDS;
@@ -39,12 +45,20 @@ pub use guest::CONTRACTS;
 pub use limits::Limits;
 pub use number::{Addend, Sum};
 pub use scope::{Key, Scope};
-pub use store::{Change, Page, Stamp, Store, StoreError, Swap};
+pub(crate) use serve::Watched;
+pub use store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
 
 /// The capability `keyvalue`.
 pub struct KeyValue {
     place: Place,
     limits: Limits,
+}
+
+/// What a link leads to.
+pub(crate) struct Linked {
+    pub(crate) store: Arc<dyn Store>,
+    /// What its component is told of; nothing where the link says nothing of that.
+    pub(crate) watched: Option<Watched>,
 }
 
 // === impl KeyValue ===
@@ -80,7 +94,15 @@ impl Capability for KeyValue {
     }
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
-        BACKENDS.open(backend, settings, &self.place).await
+        let watched = Watched::from_settings(settings).map_err(|error| OpenError::refused(backend, error))?;
+        let store = BACKENDS.open_typed(backend, settings, &self.place).await?;
+        if watched.is_some() {
+            // Who cannot tell of changes is better known now.
+            let anybody: ComponentName = "anybody".parse().expect("it is a name");
+            let tried = store.watch(&Scope::new(&anybody, "")).await;
+            drop(tried.map_err(|error| OpenError::refused(backend, error))?);
+        }
+        Ok(Opened::new(Arc::new(Linked { store, watched })))
     }
 
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
@@ -89,6 +111,14 @@ impl Capability for KeyValue {
 
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
         bound.insert(guest::Binding::new(component, links, self.limits));
+    }
+
+    fn calls(&self) -> Vec<Contract> {
+        capability::contracts(&guest::WATCHERS)
+    }
+
+    fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
+        serve::serve(component, link, self.limits, duty)
     }
 }
 

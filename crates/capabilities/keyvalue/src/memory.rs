@@ -10,9 +10,11 @@ use capability::settings::{Default as Unsaid, Kind};
 use capability::{Backend, OpenError, Place, Setting, Settings};
 use stdx::ByteSize;
 
+use crate::Watched;
 use crate::number::{self, Addend, Sum};
 use crate::scope::{Key, Scope};
-use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
+use crate::store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
+use crate::watch::Watchers;
 
 /// What a pair costs beside its bytes, roughly.
 const PAIR_OVERHEAD: usize = 64;
@@ -20,17 +22,22 @@ const PAIR_OVERHEAD: usize = 64;
 /// The backend `memory`.
 pub struct MemoryBackend;
 
-const SETTINGS: &[Setting] = &[Setting {
-    name: "limit",
-    about: "how much it may hold, of all components together",
-    kind: Kind::Size,
-    default: Unsaid::Is("256MiB"),
-}];
+const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "limit",
+        about: "how much it may hold, of all components together",
+        kind: Kind::Size,
+        default: Unsaid::Is("256MiB"),
+    },
+    Watched::KEYS,
+    Watched::BUCKET,
+];
 
 /// Pairs in memory, up to a limit of bytes.
 pub struct Memory {
     limit: ByteSize,
     pairs: RwLock<Pairs>,
+    watchers: Watchers,
 }
 
 #[derive(Default)]
@@ -73,7 +80,7 @@ impl Default for Memory {
 impl Memory {
     /// Holds so many bytes, of all components together.
     pub fn new(limit: ByteSize) -> Self {
-        Self { limit, pairs: RwLock::default() }
+        Self { limit, pairs: RwLock::default(), watchers: Watchers::default() }
     }
 
     /// A panic cannot leave the map half changed: each change is one insertion or one removal.
@@ -109,6 +116,7 @@ impl Store for Memory {
         };
         self.check_room(&pairs, changes.iter().map(growth).sum())?;
         for change in changes {
+            self.watchers.tell(change.key());
             match change {
                 Change::Put(key, value) => pairs.put(key.as_bytes(), value),
                 Change::Delete(key) => pairs.remove(key.as_bytes()),
@@ -132,6 +140,7 @@ impl Store for Memory {
             let value = number::print(number);
             self.check_room(&pairs, pairs.growth(key, value.len()))?;
             pairs.put(key.as_bytes(), value);
+            self.watchers.tell(key);
         }
         Ok(sum)
     }
@@ -143,7 +152,13 @@ impl Store for Memory {
         }
         self.check_room(&pairs, pairs.growth(key, value.len()))?;
         pairs.put(key.as_bytes(), value);
+        self.watchers.tell(key);
         Ok(Swap::Written)
+    }
+
+    /// Who is told reads after the change was made: nobody reads while it is.
+    async fn watch(&self, scope: &Scope) -> Result<Changes, StoreError> {
+        Ok(self.watchers.watch(scope))
     }
 }
 

@@ -21,14 +21,13 @@
 //!
 //! # Not here
 //!
-//! An index: a page costs what the whole bucket costs, and more than [`NAMES_MAX`] keys are not listed. Several keys in one
+//! An index: a page costs what the whole bucket costs, and more than [`jetstream::SUBJECTS_MAX`] keys are not listed. Several keys in one
 //! step: `apply` may be seen half made. Values larger than the server's `max_payload`, 1 MiB where nobody set it.
 
 mod backend;
-mod connect;
 mod failure;
-mod listing;
 mod names;
+mod watching;
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -40,25 +39,21 @@ use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
+use line::jetstream::{self, Connected, Opened};
 use rt::within;
 use stdx::ByteSize;
 use tokio::sync::Mutex;
 
-use crate::line::Line;
 use crate::number::{self, Addend, Sum};
 use crate::scope::{Key, Scope};
-use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
+use crate::store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
 
-use self::connect::Connected;
 use self::failure::Failure;
 use self::names::{Bucket, Meaning};
 
 pub use self::backend::NatsBackend;
-pub use self::connect::{NewBucket, Options};
-pub use crate::line::ConnectError;
-
-/// The most keys of one bucket of a component that are listed: as many as a server tells of at once.
-pub const NAMES_MAX: usize = 100_000;
+pub use line::ConnectError;
+pub use line::jetstream::{NewBucket, Reach};
 
 /// How many changes of a batch are on their way at once.
 const CHANGES_AT_ONCE: usize = 64;
@@ -76,14 +71,22 @@ const NAME: &str = "Wattle-Name";
 /// What other clients mark a key with that they deleted.
 const OPERATION: &str = "KV-Operation";
 
+/// Where a server is, and which bucket.
+#[derive(Clone)]
+pub struct Options {
+    /// How the server is reached.
+    pub reach: Reach,
+    /// The bucket of the server.
+    pub bucket: String,
+    /// What to make where there is no such bucket; nothing.
+    pub create: Option<NewBucket>,
+}
+
 /// Pairs in a bucket of NATS.
 pub struct Nats {
     described: String,
     bucket: Bucket,
-    timeout: Duration,
-    line: Line<Connected>,
-    /// How much the bucket may hold, where it was told.
-    limit: Option<ByteSize>,
+    opened: Opened,
     turns: Turns,
 }
 
@@ -99,13 +102,17 @@ struct Entry {
 impl Nats {
     /// Connects, and answers once the bucket is there. Must be called within the runtime that the connection is to live on.
     pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
-        connect::connect(options).await
+        let bucket = Bucket::new(&options.bucket).map_err(|error| ConnectError::Refused(error.into()))?;
+        let described = format!("nats {} {}", options.reach.addresses(), options.bucket);
+        let opened = bucket.kept(options.create).open(&options.reach, options.create.is_some()).await?;
+        let turns = std::array::from_fn(|_| Mutex::default());
+        Ok(Self { described, bucket, opened, turns })
     }
 
     /// Makes one call, of however many questions, within its time.
     async fn call<T>(&self, call: impl AsyncFnOnce(Connected) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let whole = async { call(self.line.connection().await?.0).await };
-        match within(Some(self.timeout), whole).await.unwrap_or_else(|late| Err(late.into())) {
+        let whole = async { call(self.opened.connected().await?).await };
+        match within(Some(self.opened.timeout()), whole).await.unwrap_or_else(|late| Err(late.into())) {
             Ok(answer) => Ok(answer),
             Err(failure) => Err(self.classify(failure).await),
         }
@@ -114,8 +121,8 @@ impl Nats {
     /// The failure by its class. How much a full account holds has to be asked.
     async fn classify(&self, failure: Failure) -> StoreError {
         let store = self.describe();
-        if failure.is_full()
-            && let Some(limit) = self.limit().await
+        if jetstream::is_full(&failure)
+            && let Some(limit) = self.opened.limit().await
         {
             return StoreError::Full { store, limit };
         }
@@ -124,15 +131,6 @@ impl Nats {
         } else {
             StoreError::Unavailable { store, source: failure.into() }
         }
-    }
-
-    async fn limit(&self) -> Option<ByteSize> {
-        if self.limit.is_some() {
-            return self.limit;
-        }
-        let asked = async { self.line.connection().await.ok()?.0.context.query_account().await.ok() };
-        let account = within(Some(self.timeout), asked).await.ok()??;
-        Some(ByteSize::bytes(account.storage.max(account.memory)))
     }
 
     /// Whose turn it is to add to that number.
@@ -182,7 +180,11 @@ impl Nats {
     async fn change(&self, connected: &Connected, change: Change) -> Result<(), Failure> {
         match change {
             Change::Put(key, value) => self.write(connected, (&key, value), None).await.map(|_| ()),
-            Change::Delete(key) => Ok(connected.stream.purge().filter(self.bucket.subject(&key)).await.map(|_| ())?),
+            Change::Delete(key) => {
+                connected.stream.purge().filter(self.bucket.subject(&key)).await?;
+                self.announce_deletion(connected, &key).await;
+                Ok(())
+            }
         }
     }
 
@@ -202,7 +204,7 @@ impl Nats {
 
     /// All names of the scope that come after `after`, in no order.
     async fn names(&self, connected: &Connected, scope: &Scope, after: Option<&str>) -> Result<Vec<String>, Failure> {
-        let subjects = listing::subjects(connected, &self.bucket, scope).await?;
+        let subjects = jetstream::subjects(connected, &self.bucket.stream(), &self.bucket.subjects(scope)).await?;
         let mut names = Vec::new();
         for subject in subjects {
             let name = match names::meaning(&subject) {
@@ -266,6 +268,10 @@ impl Store for Nats {
             Ok(if is_written { Swap::Written } else { Swap::ChangedMeanwhile })
         })
         .await
+    }
+
+    async fn watch(&self, scope: &Scope) -> Result<Changes, StoreError> {
+        self.call(async |connected| self.changes(&connected, scope).await).await
     }
 }
 

@@ -28,25 +28,26 @@ mod connect;
 mod failure;
 mod names;
 mod script;
+mod watching;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Cmd, FromRedisValue, InfoDict, cmd};
+use ::redis::{Client, Cmd, FromRedisValue, InfoDict, cmd};
 use async_trait::async_trait;
 use bytes::Bytes;
+use line::Line;
 use rt::within;
 use stdx::ByteSize;
 
-use crate::line::Line;
 use crate::number::{self, Addend, Sum};
 use crate::scope::{Key, Scope};
-use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
+use crate::store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
 
 use self::failure::{Failure, Odd};
 use self::names::Prefix;
 
 pub use self::backend::RedisBackend;
 pub use self::connect::Options;
-pub use crate::line::ConnectError;
+pub use line::ConnectError;
 
 /// The largest number, without its sign, that the server is asked to add.
 const DELTA_MAX: u128 = 999_999_999_999_999_999;
@@ -57,6 +58,8 @@ pub struct Redis {
     prefix: Prefix,
     timeout: std::time::Duration,
     line: Line<MultiplexedConnection>,
+    /// For connections of their own.
+    client: Client,
 }
 
 // === impl Redis ===
@@ -215,6 +218,14 @@ impl Store for Redis {
         match swapped.await {
             Ok(true) => Ok(Swap::Written),
             Ok(false) => Ok(Swap::ChangedMeanwhile),
+            Err(failure) => Err(self.classify(failure).await),
+        }
+    }
+
+    async fn watch(&self, scope: &Scope) -> Result<Changes, StoreError> {
+        let changes = within(Some(self.timeout), self.changes(scope)).await.unwrap_or_else(|late| Err(late.into()));
+        match changes {
+            Ok(changes) => Ok(changes),
             Err(failure) => Err(self.classify(failure).await),
         }
     }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use stdx::{BoxError, ByteSize, Code, Explain};
 
 use crate::number::{Addend, Sum};
@@ -28,6 +29,10 @@ pub trait Store: Send + Sync {
     /// Writes `value` if what is there still has the stamp `seen`.
     async fn swap(&self, key: &Key, seen: Stamp, value: Bytes) -> Result<Swap, StoreError>;
 
+    /// Tells of the keys of `scope` that change from now on, whoever changes them; not what they become, since that may have
+    /// changed again. It ends where nothing more will be told, and may be begun again. What nobody takes is dropped.
+    async fn watch(&self, scope: &Scope) -> Result<Changes, StoreError>;
+
     /// Replaces whatever was there.
     async fn put(&self, key: &Key, value: Bytes) -> Result<(), StoreError> {
         self.apply(vec![Change::Put(key.clone(), value)]).await
@@ -47,6 +52,9 @@ pub enum Change {
     /// There is no value.
     Delete(Key),
 }
+
+/// Names of keys that changed, in the order of their changes; one may be named more often than it changed.
+pub type Changes = BoxStream<'static, String>;
 
 /// Up to `count_max` keys, in order, that come after `after`.
 #[derive(Debug, Clone, Copy)]

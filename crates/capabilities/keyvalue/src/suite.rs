@@ -45,7 +45,7 @@ impl Fresh {
     }
 
     pub(crate) fn redis() -> Self {
-        let server = testkit::Redis::start();
+        let server = testkit::Redis::start_with(["--notify-keyspace-events", "KA"]);
         let connected = HOME.block_on(Redis::connect(&redis_options(&server)));
         Self { store: Arc::new(connected.expect("the server is up")), _place: Box::new(server) }
     }
@@ -81,10 +81,8 @@ pub(crate) fn redis_options(server: &testkit::Redis) -> crate::redis::Options {
 
 pub(crate) fn nats_options(server: &testkit::Nats) -> crate::nats::Options {
     crate::nats::Options {
-        url: server.url(),
+        reach: crate::nats::Reach { url: server.url(), credentials: None, timeout: Duration::from_secs(2) },
         bucket: "wattle".to_owned(),
-        credentials: None,
-        timeout: Duration::from_secs(2),
         create: Some(crate::nats::NewBucket { replicas: 1, limit: None }),
     }
 }
@@ -117,6 +115,8 @@ capability::conformance! {
         of_swaps_from_many_threads_one_wins,
         a_swap_sees_that_the_value_is_gone_or_new,
         what_is_acknowledged_is_seen_by_all_threads,
+        changes_are_told_by_name,
+        who_watches_no_more_is_not_told,
     ] {
         memory => Fresh::memory(),
         disk => Fresh::disk(),

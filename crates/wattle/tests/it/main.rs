@@ -14,6 +14,7 @@ mod inputs;
 mod keyvalue;
 mod limits;
 mod links;
+mod lookouts;
 mod manifests;
 mod messages;
 mod mqtt;

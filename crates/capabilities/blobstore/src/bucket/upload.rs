@@ -6,17 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
-use rt::Task;
-use stdx::Chain;
-use tokio::sync::mpsc;
-use tracing::warn;
 
 use super::{Connection, PART};
+use crate::aborts::Aborts;
 use crate::blobs::{BlobsError, Upload};
 use crate::scope::Object;
-
-/// So many dropped uploads wait at most to be aborted. Further ones are left to the bucket's own rule.
-const ABORTS_MAX: usize = 256;
 
 /// An object that is being written.
 pub(super) struct Writing {
@@ -28,30 +22,6 @@ pub(super) struct Writing {
     parts: Option<Box<dyn MultipartUpload>>,
     is_broken: bool,
     aborts: Aborts,
-}
-
-/// Where uploads go that were dropped: who drops them cannot wait until the server knows.
-#[derive(Clone)]
-pub(super) struct Aborts {
-    dropped: mpsc::Sender<Box<dyn MultipartUpload>>,
-    _task: Arc<Task>,
-}
-
-// === impl Aborts ===
-
-impl Aborts {
-    /// Must be called within a runtime, which does the work.
-    pub(super) fn new(connection: Arc<Connection>) -> Self {
-        let (dropped, mut waiting) = mpsc::channel::<Box<dyn MultipartUpload>>(ABORTS_MAX);
-        let task = Task::spawn(async move {
-            while let Some(mut upload) = waiting.recv().await {
-                if let Err(error) = connection.ask_for(upload.abort()).await {
-                    warn!(error = %Chain(&error), "an unfinished upload stays in the bucket");
-                }
-            }
-        });
-        Self { dropped, _task: Arc::new(task) }
-    }
 }
 
 // === impl Writing ===
@@ -132,9 +102,8 @@ impl Upload for Writing {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let Some(parts) = self.parts.take() else { return };
-        if self.aborts.dropped.try_send(parts).is_err() {
-            warn!(path = %self.path, "an unfinished upload stays in the bucket: too many wait to be aborted");
-        }
+        let Some(mut parts) = self.parts.take() else { return };
+        let connection = self.connection.clone();
+        self.aborts.push(async move { connection.ask_for(parts.abort()).await.map(drop) });
     }
 }

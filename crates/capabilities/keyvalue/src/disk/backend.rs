@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use capability::settings::{Default, Kind};
 use capability::{Backend, OpenError, Place, Setting, Settings};
 
+use crate::Watched;
 use crate::store::Store;
 
 use super::shared;
@@ -13,12 +14,16 @@ use super::shared;
 /// The backend `disk`.
 pub struct DiskBackend;
 
-const SETTINGS: &[Setting] = &[Setting {
-    name: "path",
-    about: "the folder, which is made where there is none; the host's own where nothing is said",
-    kind: Kind::Path,
-    default: Default::Absent,
-}];
+const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "path",
+        about: "the folder, which is made where there is none; the host's own where nothing is said",
+        kind: Kind::Path,
+        default: Default::Absent,
+    },
+    Watched::KEYS,
+    Watched::BUCKET,
+];
 
 #[async_trait]
 impl Backend<dyn Store> for DiskBackend {

@@ -18,6 +18,7 @@ use stdx::Chain;
 use tracing::warn;
 
 use super::Failure;
+use crate::Linked;
 use crate::limits::Limits;
 use crate::store::{Store, StoreError};
 
@@ -25,7 +26,7 @@ use crate::store::{Store, StoreError};
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A component's way to one store.
-pub(super) struct Link {
+pub(crate) struct Link {
     component: ComponentName,
     name: LinkName,
     store: Option<Arc<dyn Store>>,
@@ -37,11 +38,11 @@ pub(super) struct Link {
 // === impl Link ===
 
 impl Link {
-    pub(super) fn new(component: &ComponentName, link: &OpenLink, limits: Limits) -> Self {
+    pub(crate) fn new(component: &ComponentName, link: &OpenLink, limits: Limits) -> Self {
         Self {
             component: component.clone(),
             name: link.name.clone(),
-            store: link.target.as_ref().and_then(|target| target.target()).cloned(),
+            store: link.target.as_ref().and_then(|target| target.target::<Linked>()).map(|linked| linked.store.clone()),
             terms: link.terms.clone(),
             limits,
             is_failing: AtomicBool::new(false),
@@ -54,7 +55,7 @@ impl Link {
     }
 
     /// Asks the store something that changes nothing, again where the terms say so.
-    pub(super) async fn read<'a, T, F>(&'a self, ask: impl Fn(&'a dyn Store) -> F) -> Result<T, Failure>
+    pub(crate) async fn read<'a, T, F>(&'a self, ask: impl Fn(&'a dyn Store) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, StoreError>>,
     {

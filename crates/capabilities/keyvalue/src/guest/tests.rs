@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capability::conformance::{link, state};
+use capability::conformance::{self, state};
 use capability::{OpenLink, Place};
 use engine::State;
+use futures::StreamExt;
 use wasmtime::component::Resource;
 
 use super::draft::wasi::keyvalue::{atomics as atomics1, batch as batch1, store as store1};
@@ -14,9 +15,9 @@ use super::{Bucket, Failure};
 use crate::memory::Memory;
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
-use crate::store::{Change, Page, Stamp, Store, StoreError, Swap};
+use crate::store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
 use crate::suite::Fresh;
-use crate::{KeyValue, Limits};
+use crate::{KeyValue, Limits, Linked};
 use store::HostBucket as _;
 
 /// Small limits, so that a test reaches them.
@@ -28,6 +29,10 @@ fn limits() -> Limits {
         batch_keys: 100,
         ..Limits::default()
     }
+}
+
+fn link(store: Arc<dyn Store>) -> OpenLink {
+    conformance::link(Arc::new(Linked { store, watched: None }))
 }
 
 fn instance(fresh: &Fresh, component: &str) -> State {
@@ -316,7 +321,7 @@ fn a_component_that_is_bound_to_no_store_is_refused() {
 #[test]
 fn a_full_store_says_so_and_goes_on() {
     let store = Arc::new(Memory::new(stdx::ByteSize::kib(4)));
-    let mut state = instance_with("shop", &[link::<dyn Store>(store)]);
+    let mut state = instance_with("shop", &[link(store)]);
     capability::conformance::run(async {
         let bucket = open(&mut state, "");
         set(&mut state, &bucket, "key", &"x".repeat(2_000)).await;
@@ -410,6 +415,10 @@ impl Store for Sleepy {
 
     async fn swap(&self, _: &Key, _: Stamp, _: Bytes) -> Result<Swap, StoreError> {
         Ok(Swap::ChangedMeanwhile)
+    }
+
+    async fn watch(&self, _: &Scope) -> Result<Changes, StoreError> {
+        Ok(futures::stream::pending().boxed())
     }
 }
 

@@ -1,14 +1,11 @@
 //! What goes wrong with a NATS server, and what that says of the store.
 
-use std::error::Error as StdError;
-
-use async_nats::jetstream::context::{PublishError, RequestError};
-use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, PurgeError, PurgeErrorKind};
-use async_nats::jetstream::{Error as Answer, ErrorCode};
+use async_nats::jetstream::context::PublishError;
+use async_nats::jetstream::stream::{LastRawMessageError, PurgeError};
+use line::NoConnection;
+use line::jetstream::SubjectsError;
 use rt::Late;
-use stdx::ByteSize;
-
-use crate::line::NoConnection;
+use stdx::{BoxError, ByteSize};
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +25,12 @@ pub(super) enum Failure {
     /// It was not deleted, or nobody knows.
     #[error("the server did not delete it")]
     Delete(#[from] PurgeError),
-    /// It was not listed.
-    #[error("the server did not list its keys")]
-    List(#[from] RequestError),
-    /// The server says why it did not list them.
-    #[error("the server did not list its keys")]
-    Said(#[source] Answer),
-    /// While a leader is elected a stream looks empty. It is not.
-    #[error("the bucket has no leader at present")]
-    NoLeader,
-    /// More keys than are listed in order.
-    #[error("the bucket of the component has more than {0} keys, which is more than this store lists")]
-    TooMany(usize),
+    /// The keys were not listed.
+    #[error("the keys of the component's bucket are not listed")]
+    List(#[from] SubjectsError),
+    /// Nobody tells of changes.
+    #[error("the server does not tell of changes")]
+    Watch(#[source] BoxError),
     /// Others were faster, again and again.
     #[error("the value was changed by others in each of {0} attempts")]
     Contended(u32),
@@ -59,41 +50,8 @@ pub(super) enum Failure {
 // === impl Failure ===
 
 impl Failure {
-    /// Whether the bucket or the account holds as much as it may.
-    pub(super) fn is_full(&self) -> bool {
-        let Some(answer) = self.answer() else { return false };
-        let is_storing =
-            answer.error_code() == ErrorCode::STREAM_STORE_FAILED && answer.to_string().contains("maximum");
-        let full = [
-            ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
-            ErrorCode::INSUFFICIENT_RESOURCES,
-            ErrorCode::MEMORY_RESOURCES_EXCEEDED,
-            ErrorCode::STORAGE_RESOURCES_EXCEEDED,
-        ];
-        is_storing || full.contains(&answer.error_code())
-    }
-
     /// Whether something under our names is not what we put there.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self, Self::NoName)
-    }
-
-    /// What the server said.
-    fn answer(&self) -> Option<Answer> {
-        let from_source = |error: &dyn StdError| error.source()?.downcast_ref::<Answer>().cloned();
-        match self {
-            Self::Write(error) => from_source(error),
-            Self::List(error) => from_source(error),
-            Self::Said(answer) => Some(answer.clone()),
-            Self::Read(error) => match error.kind() {
-                LastRawMessageErrorKind::JetStream(answer) => Some(answer),
-                _ => None,
-            },
-            Self::Delete(error) => match error.kind() {
-                PurgeErrorKind::JetStream(answer) => Some(answer),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! $KV.wattle.shop.default.user=3a42     the value of the key `user:42` of the bucket `default` of `shop`
 //! $KV.wattle.shop.default.*             all values of that bucket
+//! wattle.deleted.$KV.wattle.shop.…       says that the value of that key was deleted
 //! ```
 //!
 //! Letters, digits, `-` and `_` stand for themselves, each other byte is `=` and its number; nothing at all is `=` alone. A
@@ -16,19 +17,20 @@
 
 use std::fmt::Write;
 
+use async_nats::jetstream::stream::Config;
+use line::jetstream::{BadBucket, BucketName, Kept, NewBucket};
+
 use crate::scope::{Key, Parts, Scope};
 
 /// The longest token that is not a digest.
 const TOKEN_MAX: usize = 768;
 
+/// What stands before the subject of a key that was deleted: the whole is no subject of the stream.
+const DELETED: &str = "wattle.deleted.";
+
 /// Where a store's subjects begin, and what its stream is called.
 #[derive(Debug, Clone)]
-pub(super) struct Bucket(String);
-
-/// The text cannot name a bucket.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no name of a bucket: letters, digits, '-' and '_' make one, at most 64 of them")]
-pub(super) struct BadBucket(String);
+pub(super) struct Bucket(BucketName);
 
 /// A name that a token stands for.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,29 +47,48 @@ pub(super) enum Meaning {
 
 impl Bucket {
     pub(super) fn new(name: &str) -> Result<Self, BadBucket> {
-        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let fits = !name.is_empty() && name.len() <= 64 && name.chars().all(is_legal);
-        if fits { Ok(Self(name.into())) } else { Err(BadBucket(name.into())) }
+        BucketName::new(name).map(Self)
     }
 
-    /// What it is called.
-    pub(super) fn name(&self) -> &str {
-        &self.0
+    /// The bucket as any client knows it, but for one thing: it is read from its leader alone, so that nobody reads what was
+    /// before.
+    pub(super) fn kept(&self, new: Option<NewBucket>) -> Kept {
+        let new = new.unwrap_or(NewBucket { replicas: 1, limit: None });
+        let config = Config {
+            name: self.stream(),
+            subjects: vec![self.all()],
+            max_messages_per_subject: 1,
+            deny_delete: true,
+            deny_purge: false,
+            allow_direct: false,
+            ..new.config()
+        };
+        Kept { name: self.0.clone(), config }
     }
 
     /// The stream that keeps it.
     pub(super) fn stream(&self) -> String {
-        format!("KV_{}", self.0)
+        format!("KV_{}", self.0.as_str())
     }
 
     /// All of its subjects.
-    pub(super) fn all(&self) -> String {
-        format!("$KV.{}.>", self.0)
+    fn all(&self) -> String {
+        format!("$KV.{}.>", self.0.as_str())
     }
 
     /// The subjects of a bucket of a component.
     pub(super) fn subjects(&self, scope: &Scope) -> String {
         format!("{}.*", self.start(scope.parts()))
+    }
+
+    /// Where the deletions of keys of a bucket of a component are announced.
+    pub(super) fn deletions(&self, scope: &Scope) -> String {
+        format!("{DELETED}{}", self.subjects(scope))
+    }
+
+    /// Where the deletion of a key is announced.
+    pub(super) fn deletion(&self, key: &Key) -> String {
+        format!("{DELETED}{}", self.subject(key))
     }
 
     /// The subject of a key.
@@ -77,7 +98,7 @@ impl Bucket {
     }
 
     fn start(&self, parts: Parts<'_>) -> String {
-        format!("$KV.{}.{}.{}", self.0, token(parts.component), token(parts.bucket))
+        format!("$KV.{}.{}.{}", self.0.as_str(), token(parts.component), token(parts.bucket))
     }
 }
 

@@ -22,7 +22,15 @@ fn key(name: &str) -> Key {
 }
 
 fn options(server: &testkit::Nats) -> Options {
-    Options { timeout: TIMEOUT, ..suite::nats_options(server) }
+    with_timeout(suite::nats_options(server), TIMEOUT)
+}
+
+fn with_timeout(options: Options, timeout: Duration) -> Options {
+    Options { reach: Reach { timeout, ..options.reach.clone() }, ..options }
+}
+
+fn at(url: String, options: Options) -> Options {
+    Options { reach: Reach { url, ..options.reach.clone() }, ..options }
 }
 
 fn connect(options: &Options) -> Nats {
@@ -65,7 +73,7 @@ fn a_server_that_never_answers_is_not_waited_for() {
     let address = listener.local_addr().expect("it is bound");
     let server = testkit::Nats::start();
     let started = Instant::now();
-    let error = HOME.block_on(Nats::connect(&Options { url: format!("nats://{address}"), ..options(&server) }));
+    let error = HOME.block_on(Nats::connect(&at(format!("nats://{address}"), options(&server))));
     let error = error.map(|_| ()).expect_err("nobody answers");
     assert!(matches!(error, ConnectError::Unavailable(_)), "{error:?}");
     assert!(started.elapsed() < TIMEOUT + GRACE);
@@ -93,7 +101,7 @@ fn a_paused_server_costs_a_call_its_time_and_no_more() {
 fn a_connection_that_leads_nowhere_is_replaced() {
     let server = testkit::Nats::start();
     let proxy = Proxy::to(server.address());
-    let store = connect(&Options { url: format!("nats://{}", proxy.address()), ..options(&server) });
+    let store = connect(&at(format!("nats://{}", proxy.address()), options(&server)));
     run(store.put(&key("a"), "1".into())).expect("it writes");
     proxy.swallow_open_connections();
     assert_unavailable(run(store.get(&key("a"))));
@@ -174,14 +182,14 @@ fn a_value_larger_than_a_message_is_refused_in_words() {
 #[test]
 fn more_keys_than_are_listed_are_said_to_be_too_many() {
     let server = testkit::Nats::start();
-    let store = connect(&Options { timeout: Duration::from_secs(20), ..options(&server) });
+    let store = connect(&with_timeout(options(&server), Duration::from_secs(20)));
     let put = |index: usize| Change::Put(key(&index.to_string()), Bytes::new());
-    run(store.apply((0..NAMES_MAX).map(put).collect())).expect("it writes");
+    run(store.apply((0..jetstream::SUBJECTS_MAX).map(put).collect())).expect("it writes");
     let list = |after| run(store.list(&scope("shop", ""), Page { after, count_max: 3 }));
     assert_eq!(list(Some("9999")).expect("it reads"), ["99990", "99991", "99992"]);
-    run(store.apply(vec![put(NAMES_MAX)])).expect("it writes");
+    run(store.apply(vec![put(jetstream::SUBJECTS_MAX)])).expect("it writes");
     let error = list(None).expect_err("they are too many");
-    assert!(stdx::Chain(&error).to_string().contains("more than 100000 keys"), "{}", stdx::Chain(&error));
+    assert!(stdx::Chain(&error).to_string().contains("more than 100000"), "{}", stdx::Chain(&error));
     assert!(run(store.list(&scope("shop", "other"), Page { after: None, count_max: 3 })).expect("it reads").is_empty());
 }
 
@@ -246,7 +254,7 @@ fn a_lost_bucket_is_a_failure_and_not_an_empty_one() {
 #[test]
 fn two_stores_on_one_bucket_are_one() {
     let server = testkit::Nats::start();
-    let options = Options { timeout: Duration::from_secs(5), ..options(&server) };
+    let options = with_timeout(options(&server), Duration::from_secs(5));
     let stores = [connect(&options), connect(&options)];
     let (count, new) = (key("count"), key("new"));
     std::thread::scope(|threads| {
@@ -280,7 +288,7 @@ fn a_cluster_survives_one_of_three_and_says_so_when_it_does_not() {
         })
         .collect();
     let new = NewBucket { replicas: 3, limit: None };
-    let options = Options { create: Some(new), timeout: Duration::from_secs(1), ..options(&servers[0]) };
+    let options = Options { create: Some(new), ..with_timeout(options(&servers[0]), Duration::from_secs(1)) };
     let mut opened = None;
     eventually("the three have found each other", || {
         opened = HOME.block_on(Nats::connect(&options)).ok();
@@ -293,7 +301,9 @@ fn a_cluster_survives_one_of_three_and_says_so_when_it_does_not() {
         let value = run(store.get(&key("a")));
         let names = run(store.list(&scope("shop", ""), page));
         assert!(value.as_ref().is_ok_and(Option::is_some) || value.is_err(), "{value:?}");
-        assert!(names.as_ref().is_ok_and(|names| names == &["a"]) || names.is_err(), "{names:?}");
+        // A write that nobody answered may have been made.
+        let is_whole = |names: &Vec<String>| names == &["a"] || names == &["a", "b"];
+        assert!(names.as_ref().is_ok_and(is_whole) || names.is_err(), "{names:?}");
         value.is_ok() && names.is_ok()
     };
     servers[0].kill();

@@ -8,6 +8,7 @@ use capability::settings::{Default, Kind};
 use capability::{Backend, OpenError, Place, Setting, Settings};
 use tracing::warn;
 
+use crate::Watched;
 use crate::store::Store;
 
 use super::{Options, Redis};
@@ -26,6 +27,8 @@ const SETTINGS: &[Setting] = &[
     Setting { name: "prefix", about: "what all names begin with", kind: Kind::Text, default: Default::Is("wattle") },
     Setting { name: "timeout", about: "for one call", kind: Kind::Time, default: Default::Is("2s") },
     Setting { name: "connect-timeout", about: "for one attempt", kind: Kind::Time, default: Default::Is("2s") },
+    Watched::KEYS,
+    Watched::BUCKET,
 ];
 
 /// The address leads to one node of several.
@@ -59,7 +62,7 @@ impl Backend<dyn Store> for RedisBackend {
             timeout: time("timeout"),
             connect_timeout: time("connect-timeout"),
         };
-        let store = Redis::connect(&options).await.map_err(|error| error.of(&named))?;
+        let store = Redis::connect(&options).await.map_err(|error| OpenError::not_connected(&named, error))?;
         if let Some(info) = store.info().await {
             check(&info, &named)?;
         }

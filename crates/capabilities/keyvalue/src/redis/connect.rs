@@ -9,9 +9,8 @@ use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
     PushInfo, PushKind, RedisError, cmd,
 };
+use line::{ConnectError, Dial, Line, Loss};
 use stdx::BoxError;
-
-use crate::line::{ConnectError, Dial, Line, Loss};
 
 use super::Redis;
 use super::failure::Failure;
@@ -43,8 +42,9 @@ pub(super) async fn connect(options: &Options) -> Result<Redis, ConnectError> {
     let prefix = Prefix::new(&options.prefix).map_err(|error| ConnectError::Refused(error.into()))?;
     let server = Server::new(options).map_err(of_server)?;
     let described = format!("redis {} {}", server.address(), options.prefix);
+    let client = server.client.clone();
     let line = Line::open(server).await.map_err(classify)?;
-    let store = Redis { described, prefix, timeout: options.timeout, line };
+    let store = Redis { described, prefix, timeout: options.timeout, line, client };
     match store.ask::<()>(&cmd("PING")).await {
         Ok(()) => Ok(store),
         Err(Failure::Asked(error)) => Err(of_server(error)),

@@ -3,9 +3,8 @@
 use std::string::FromUtf8Error;
 
 use ::redis::RedisError;
+use line::NoConnection;
 use rt::Late;
-
-use crate::line::NoConnection;
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +21,9 @@ pub(super) enum Failure {
     /// The server answered with something that we cannot have put there.
     #[error(transparent)]
     Odd(#[from] Odd),
+    /// The server has to be told to tell.
+    #[error("the server does not tell of changes; `redis-cli config set {0} KA` makes it do so")]
+    TellsNothing(&'static str),
 }
 
 /// Something under our names that is not ours.
@@ -52,7 +54,7 @@ impl Failure {
         match self {
             Self::Late(_) => true,
             Self::Asked(error) => error.is_unrecoverable_error() || error.code() == Some("READONLY"),
-            Self::NoConnection(_) | Self::Odd(_) => false,
+            Self::NoConnection(_) | Self::Odd(_) | Self::TellsNothing(_) => false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What any store has to promise, each as a function of an empty one.
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::join_all;
 
 use super::{Fresh, scope};
@@ -377,4 +378,44 @@ async fn write_and_read(fresh: &Fresh, scope: &Scope, name: &str) {
         fresh.put(scope, name, round.to_string()).await;
         assert_eq!(fresh.value(scope, name).await, Some(round.to_string().into()));
     }
+}
+
+pub(super) async fn changes_are_told_by_name(fresh: Fresh) {
+    let (ours, theirs) = (scope("shop", ""), scope("shop2", ""));
+    let mut told = fresh.store.watch(&ours).await.expect("it is watched");
+    let odd = ["", "a*b", "[x]", "\\", "a b", "é", "a.b", ">", "user:42", &"k".repeat(2_000)];
+    fresh.put(&theirs, "not ours", "1").await;
+    fresh.put(&scope("shop", "other"), "of another bucket", "1").await;
+    for name in odd {
+        fresh.put(&ours, name, "1").await;
+    }
+    fresh.store.increment(&ours.key("sum"), Addend::unsigned(1)).await.expect("it adds");
+    fresh.store.swap(&ours.key("new"), Stamp::of(None), "1".into()).await.expect("it answers");
+    let batch = ["one", "two"].map(|name| Change::Put(ours.key(name), "1".into()));
+    fresh.store.apply(batch.into()).await.expect("it writes");
+    fresh.store.delete(&ours.key("user:42")).await.expect("it deletes");
+    fresh.store.delete(&ours.key(odd[9])).await.expect("it deletes");
+
+    let ours: Vec<&str> = odd.into_iter().chain(["sum", "new", "one", "two", "user:42", odd[9]]).collect();
+    let mut wanted = ours.clone();
+    while !wanted.is_empty() {
+        let name = tokio::time::timeout(std::time::Duration::from_secs(20), told.next()).await;
+        let name = name.unwrap_or_else(|_| panic!("not told: {wanted:?}")).expect("it goes on");
+        assert!(ours.contains(&name.as_str()), "{name:?} was not to be told");
+        if let Some(which) = wanted.iter().position(|wanted| *wanted == name) {
+            wanted.remove(which);
+        }
+    }
+}
+
+pub(super) async fn who_watches_no_more_is_not_told(fresh: Fresh) {
+    let ours = scope("shop", "");
+    for _ in 0..3 {
+        drop(fresh.store.watch(&ours).await.expect("it is watched"));
+        fresh.put(&ours, "a", "1").await;
+    }
+    let mut told = fresh.store.watch(&ours).await.expect("it is watched");
+    fresh.put(&ours, "b", "1").await;
+    let name = tokio::time::timeout(std::time::Duration::from_secs(20), told.next()).await.expect("in time");
+    assert_eq!(name.as_deref(), Some("b"), "what was before is not told");
 }

@@ -23,7 +23,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use capability::OpenError;
 use rt::Task;
 use stdx::BoxError;
 use tokio::sync::watch;
@@ -33,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A way to connect.
-pub(crate) trait Dial: Send + Sync + 'static {
+pub trait Dial: Send + Sync + 'static {
     /// What calls are made on. Its copies are one connection, which closes with the last of them.
     type Connection: Clone + Send + Sync + 'static;
 
@@ -42,13 +41,13 @@ pub(crate) trait Dial: Send + Sync + 'static {
 }
 
 /// A connection that is made anew when it is lost.
-pub(crate) struct Line<C> {
+pub struct Line<C> {
     shared: Arc<Shared<C>>,
     _keeper: Task,
 }
 
 /// Says that a connection is lost. Whoever has it keeps no connection open.
-pub(crate) struct Loss<C> {
+pub struct Loss<C> {
     number: u64,
     shared: Weak<Shared<C>>,
 }
@@ -73,7 +72,7 @@ pub enum ConnectError {
 /// There is no connection at present.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("there is no connection")]
-pub(crate) struct NoConnection {
+pub struct NoConnection {
     #[source]
     source: Arc<dyn Error + Send + Sync>,
 }
@@ -93,7 +92,7 @@ struct KeeperGone;
 
 impl<C: Clone + Send + Sync + 'static> Line<C> {
     /// Connects, once: who opens a line wants to know why it is not to be had. Must be called within a runtime.
-    pub(crate) async fn open(dial: impl Dial<Connection = C>) -> Result<Self, BoxError> {
+    pub async fn open(dial: impl Dial<Connection = C>) -> Result<Self, BoxError> {
         let shared = Arc::new(Shared { state: watch::channel(State::Dialling).0, lost: AtomicU64::new(0) });
         let connection = dial.dial(shared.loss(1)).await?;
         shared.put_up(connection, 1);
@@ -101,7 +100,7 @@ impl<C: Clone + Send + Sync + 'static> Line<C> {
     }
 
     /// The connection, and the way to say that it is lost.
-    pub(crate) async fn connection(&self) -> Result<(C, Loss<C>), NoConnection> {
+    pub async fn connection(&self) -> Result<(C, Loss<C>), NoConnection> {
         let mut state = self.shared.state.subscribe();
         let known = state.wait_for(|state| !matches!(state, State::Dialling)).await;
         match known.as_deref() {
@@ -166,22 +165,10 @@ impl<C> Shared<C> {
 
 impl<C> Loss<C> {
     /// The connection is lost: who asks from now on gets another one. Saying so again changes nothing.
-    pub(crate) fn tell(&self) {
+    pub fn tell(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.lost.fetch_max(self.number, Ordering::SeqCst);
             shared.take_down();
-        }
-    }
-}
-
-// === impl ConnectError ===
-
-impl ConnectError {
-    /// The same for who opens a backend, named as a link is printed.
-    pub(crate) fn of(self, backend: &str) -> OpenError {
-        match self {
-            Self::Unavailable(source) => OpenError::unavailable(backend, source),
-            Self::Refused(source) => OpenError::refused(backend, source),
         }
     }
 }

@@ -17,7 +17,6 @@ use ring::digest::{Context, SHA256};
 
 use super::Store;
 use super::failure::Failure;
-use super::names::CHUNK;
 use super::writing::OFFSET;
 use crate::blobs::{Blob, BlobsError, Span};
 
@@ -38,6 +37,8 @@ struct Reading {
     at: u64,
     /// What is read: from the first number to before the second.
     span: std::ops::Range<u64>,
+    /// How many bytes each of its messages has, but the last; other clients choose for themselves.
+    chunk: u64,
     fetched: VecDeque<Bytes>,
     check: Option<Check>,
 }
@@ -60,8 +61,10 @@ pub(super) async fn begin(store: Arc<Store>, info: ObjectInfo, span: Span) -> Re
     let digest = info.digest.filter(|_| is_whole);
     let check = digest.map(|digest| Check { digest, seen: Context::new(&SHA256) });
     let subject = store.bucket.bytes(&info.nuid);
-    let mut reading = Reading { store, subject, before: 0, at: 0, span, fetched: VecDeque::new(), check };
-    if reading.span.start >= CHUNK as u64 {
+    let chunk = info.options.and_then(|options| options.max_chunk_size).filter(|chunk| *chunk > 0);
+    let chunk = chunk.map_or(size, |chunk| chunk as u64);
+    let mut reading = Reading { store, subject, before: 0, at: 0, span, chunk, fetched: VecDeque::new(), check };
+    if reading.span.start >= chunk {
         reading.seek().await?;
     }
     let pieces =
@@ -85,7 +88,7 @@ impl Reading {
             self.before = message.sequence - 1;
             self.at = at;
             // Each message before the wanted one has a number of its own: it cannot be sooner.
-            match (self.span.start - at) / CHUNK as u64 {
+            match self.span.start.saturating_sub(at) / self.chunk {
                 0 => break,
                 missing => from = message.sequence + missing,
             }
@@ -123,7 +126,7 @@ impl Reading {
 
     /// Asks for the next messages: for as many as there are at least, so that none is asked for that is not there.
     async fn fetch_more(&mut self) -> Result<(), BlobsError> {
-        let left = (self.span.end - self.at).div_ceil(CHUNK as u64);
+        let left = (self.span.end - self.at).div_ceil(self.chunk);
         let count = left.min(AT_ONCE);
         let this = &*self;
         let asked = stream::iter(1..=count).map(|guess| this.fetch(this.before + guess)).buffered(AT_ONCE as usize);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::object_store::ObjectStore;
+use async_nats::jetstream::object_store::{ObjectMetadata, ObjectStore};
 use async_nats::jetstream::stream;
 use bytes::Bytes;
 use futures::future::join_all;
@@ -74,6 +74,11 @@ fn other_clients_of_the_store_and_we_understand_each_other() {
         theirs.put("shop/files/theirs", &mut written.as_ref()).await.expect("it is written");
         assert_eq!(read(&blobs, &files.object("theirs"), Span::ALL).await, Some(written.clone()));
         let span = Span { first: 10 * CHUNK as u64 - 1, last: 10 * CHUNK as u64 };
+        assert_eq!(read(&blobs, &files.object("theirs"), span).await.as_deref(), Some([9, 10].as_slice()));
+
+        let large = ObjectMetadata { chunk_size: Some(3 * CHUNK), ..ObjectMetadata::from("shop/files/theirs") };
+        theirs.put(large, &mut written.as_ref()).await.expect("it is written");
+        assert_eq!(read(&blobs, &files.object("theirs"), Span::ALL).await, Some(written.clone()));
         assert_eq!(read(&blobs, &files.object("theirs"), span).await.as_deref(), Some([9, 10].as_slice()));
 
         theirs.delete("shop/files/theirs").await.expect("it is deleted");

@@ -155,6 +155,13 @@ impl Drop for Writing {
             return;
         }
         let (store, id) = (self.store.clone(), std::mem::take(&mut self.id));
-        self.aborts.push(async move { store.purge(&id).await });
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
+        self.aborts.push(async move {
+            // A message that the server has yet to store would come after the purge.
+            for message in unconfirmed {
+                drop(store.ask(async { Ok::<_, Failure>(message.await.map(drop)?) }).await);
+            }
+            store.purge(&id).await
+        });
     }
 }

@@ -28,6 +28,9 @@ enum Recipe {
     Text,
     /// A component of the package `guests/rust`.
     Example,
+    /// One of the same package, linked as a core module and made into a component here: what it imports is of a kind that the
+    /// linkers of stable toolchains do not read yet.
+    Encoded,
     /// The command `cat`, as a component of WASI 0.2.
     Command,
     /// The command `cat`, as a core module of WASI 0.1.
@@ -86,6 +89,9 @@ fn all(places: &Places) -> anyhow::Result<Vec<Guest>> {
     for name in stems(&places.root.join("guests/rust/examples"), "rs")? {
         add(Recipe::Example, &name);
     }
+    for name in stems(&places.root.join("guests/rust/encoded"), "rs")? {
+        add(Recipe::Encoded, &name);
+    }
     for entry in std::fs::read_dir(places.root.join("examples"))? {
         let folder = entry?.path();
         if let (true, Some(name)) = (folder.join("Cargo.toml").exists(), folder.file_name()) {
@@ -138,10 +144,22 @@ fn make(places: &Places, guest: &Guest) -> anyhow::Result<Outcome> {
             let built = std::fs::read(rust::product(places, guest))?;
             places.install(&guest.name, &built).map(|()| Outcome::Ready)
         }
+        Recipe::Encoded => {
+            let built = std::fs::read(rust::product(places, guest))?;
+            places.install(&guest.name, &encode(&built)?).map(|()| Outcome::Ready)
+        }
         Recipe::C => optional::c(places, &guest.name),
         Recipe::JavaScript => optional::javascript(places, &guest.name),
         Recipe::Python => optional::python(places, &guest.name),
     }
+}
+
+/// Makes a core module that carries its world into a component.
+fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    use wasi_preview1_component_adapter_provider as adapters;
+    let (name, adapter) =
+        (adapters::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapters::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
+    wit_component::ComponentEncoder::default().validate(true).module(module)?.adapter(name, adapter)?.encode()
 }
 
 // === impl Places ===

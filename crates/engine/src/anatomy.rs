@@ -10,8 +10,12 @@
 //! 2. Nothing is validated here: the compiler does that, in a process of its own (`compile`).
 //! 3. A limit that is exceeded is named with its value and the program's.
 
+mod import_name;
+
 use stdx::{ByteSize, Code, Explain};
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
+
+pub use import_name::ImportName;
 
 /// What a program is, read from its sections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -19,7 +23,7 @@ pub struct Anatomy {
     /// Core module or component.
     pub form: Form,
     /// Imports of the outermost level, in order: `module name` pairs of a core module are joined with a space.
-    pub imports: Vec<String>,
+    pub imports: Vec<ImportName>,
     /// Exports of the outermost level, in order.
     pub exports: Vec<String>,
     /// Whether it uses asynchronous functions, streams or futures of the component model, as WASI 0.3 does.
@@ -185,7 +189,8 @@ impl Anatomy {
 
     /// The newest WASI that it names, if it names one.
     pub fn wasi(&self) -> Option<Wasi> {
-        self.imports.iter().chain(&self.exports).filter_map(|name| wasi_of(name)).max()
+        let imports = self.imports.iter().map(ImportName::interface);
+        imports.chain(self.exports.iter().map(String::as_str)).filter_map(wasi_of).max()
     }
 
     fn read(&mut self, payload: Payload<'_>, depth: usize) -> wasmparser::Result<()> {
@@ -208,7 +213,7 @@ impl Anatomy {
             Payload::ImportSection(section) if depth == 0 => {
                 for import in section.into_imports() {
                     let import = import?;
-                    self.imports.push(format!("{} {}", import.module, import.name));
+                    self.imports.push(ImportName::new(&format!("{} {}", import.module, import.name), None));
                 }
             }
             Payload::ExportSection(section) if depth == 0 => {
@@ -218,7 +223,8 @@ impl Anatomy {
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    self.imports.push(import?.name.name.to_owned());
+                    let import = import?.name;
+                    self.imports.push(ImportName::new(import.name, import.implements));
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {

@@ -65,7 +65,7 @@ pub fn foreign_imports(anatomy: &Anatomy) -> Vec<ForeignImport> {
     if anatomy.form == Form::Component || anatomy.has_world {
         return Vec::new();
     }
-    let named = anatomy.imports.iter().filter_map(|import| import.split_once(' '));
+    let named = anatomy.imports.iter().filter_map(|import| import.as_str().split_once(' '));
     let foreign = named.filter(|(module, _)| *module != "wasi_snapshot_preview1");
     foreign.map(|(module, name)| ForeignImport { module: module.into(), name: name.into() }).collect()
 }

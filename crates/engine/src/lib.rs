@@ -32,7 +32,7 @@ mod values;
 mod wasi;
 
 pub use account::{Account, Alive, Room};
-pub use anatomy::{Anatomy, Form, Pattern, ScanError, ScanLimits, Wasi};
+pub use anatomy::{Anatomy, Form, ImportName, Pattern, ScanError, ScanLimits, Wasi};
 pub use body::drop_streams_at_once;
 pub use cache::CacheError;
 pub use egress::{Answer, Egress, NoEgress, Transmission};

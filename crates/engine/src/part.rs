@@ -1,9 +1,11 @@
-//! These are the parts of a component that was fused of several: each keeps its own links, though all are in one instance.
+//! These are the parts of a component that follow links of their own, though all are in one instance: those that were fused into
+//! it, and its imports with a label.
 //!
 //! ```text
 //! import of the whole              getter            while that function runs
 //! wasi:keyvalue/store         ─▶   Part(0).acting()  state.bound() is what the first part is bound to
 //! part1-wasi:keyvalue/store   ─▶   Part(1).acting()  state.bound() is what the second part is bound to
+//! left: wasi:keyvalue/store   ─▶   Part(2).acting()  state.bound() is what the label `left` is bound to
 //! ```
 //!
 //! # Invariants
@@ -13,7 +15,7 @@
 
 use crate::state::State;
 
-/// One part of a fused component; the first is the component that was there before, and all of one that was not fused.
+/// One part of a component; the first is the component itself: all of it where nothing was fused with it and nothing has a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Part(u8);
 
@@ -30,13 +32,21 @@ const GETTERS: [Getter; Part::MAX] = [
     State::acting::<5>,
     State::acting::<6>,
     State::acting::<7>,
+    State::acting::<8>,
+    State::acting::<9>,
+    State::acting::<10>,
+    State::acting::<11>,
+    State::acting::<12>,
+    State::acting::<13>,
+    State::acting::<14>,
+    State::acting::<15>,
 ];
 
 // === impl Part ===
 
 impl Part {
     /// Parts that one component can have.
-    pub const MAX: usize = 8;
+    pub const MAX: usize = 16;
 
     /// The component itself, where others were fused with it.
     pub const FIRST: Self = Self(0);

@@ -90,6 +90,7 @@ impl Settings {
         config
             .epoch_interruption(true)
             .concurrency_support(self.has_concurrency)
+            .wasm_component_model_implements(true)
             .wasm_component_model_async(self.has_concurrency);
         match self.compiler {
             Compiler::Cranelift => {

@@ -55,7 +55,7 @@ struct Chosen {
 pub struct Bound {
     parts: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     egress: Arc<dyn Egress>,
-    /// What the further parts of a fused component are bound to.
+    /// What the further parts of the component are bound to.
     others: Vec<Arc<Bound>>,
 }
 
@@ -163,8 +163,8 @@ impl Bound {
         self.parts.iter().find(|(other, _)| *other == id).and_then(|(_, part)| part.downcast_ref())
     }
 
-    /// Adds the bounds of the parts that were fused with the component, the second part first.
-    pub fn fused_with(self, others: Vec<Arc<Bound>>) -> Self {
+    /// Adds the bounds of the further parts, the second part first.
+    pub fn with_parts(self, others: Vec<Arc<Bound>>) -> Self {
         Self { others, ..self }
     }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use bus::{Broker, Bus};
 use capability::{Capability, Linking, OpenError, OpenLink, Opened, Place, settings};
-use engine::{Bound, Part, Settings, State};
+use engine::{Bound, ImportName, Part, Settings, State};
 use http_capability::outgoing::{AllowList, Outgoing};
 use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 
+use crate::labels;
 use crate::linking::Offer;
 use crate::targets::Targets;
 
@@ -80,14 +81,18 @@ impl Capabilities {
                 "outgoing-handler" | "client" => self.egress_text(),
                 _ => "this host".to_owned(),
             };
-            Offer { contract, by }
+            Offer { contract, by, is_linkable: false }
         });
         let others = self.all().flat_map(|capability| {
             let by = format!("{} on {}", capability.name(), capability.by_default());
-            capability.contracts().into_iter().map(move |contract| Offer { contract, by: by.clone() })
+            capability.contracts().into_iter().map(move |contract| Offer {
+                contract,
+                by: by.clone(),
+                is_linkable: true,
+            })
         });
         let choice = capability::contracts(&choice::CONTRACTS);
-        let choice = choice.into_iter().map(|contract| Offer { contract, by: "this host".into() });
+        let choice = choice.into_iter().map(|contract| Offer { contract, by: "this host".into(), is_linkable: false });
         wasi.chain(choice).chain(others).collect()
     }
 
@@ -104,17 +109,35 @@ impl Capabilities {
         self.all().try_for_each(|capability| capability.define(linking))
     }
 
+    /// A linker for one component with these imports, where nothing leads to other components.
+    pub fn linker_for(
+        &self,
+        engine: &wasmtime::Engine,
+        settings: Settings,
+        imports: &[ImportName],
+    ) -> wasmtime::Result<Linker<State>> {
+        let mut linker = self.linker(engine, settings)?;
+        for label in labels::of(imports, 1)? {
+            self.define(&mut Linking::labelled(&mut linker, label.part, (label.import.as_str(), &label.interface)))?;
+        }
+        Ok(linker)
+    }
+
     /// What a component with these imports is bound to where no link says otherwise. Opens what it needs.
     pub async fn bind_by_default(
         &self,
         component: &ComponentName,
-        imports: &[String],
+        imports: &[ImportName],
     ) -> Result<Arc<Bound>, OpenError> {
         let mut links = OpenLinks::new();
         for capability in self.imported_by(imports) {
             links.insert(capability.name(), vec![self.open_default(capability).await?]);
         }
-        Ok(Arc::new(self.bind(component, &links)))
+        let bound = self.bind(component, &links);
+        // Without a link that says otherwise a label leads where the import without one does.
+        let labels = imports.iter().filter(|import| import.label().is_some());
+        let others = labels.map(|_| Arc::new(bound.clone())).collect();
+        Ok(Arc::new(bound.with_parts(others)))
     }
 
     /// What a component is bound to by these links.
@@ -129,8 +152,8 @@ impl Capabilities {
     }
 
     /// The capabilities that offer any of these imports.
-    pub(crate) fn imported_by(&self, imports: &[String]) -> impl Iterator<Item = &dyn Capability> {
-        let imports: Vec<Contract> = imports.iter().filter_map(|import| import.parse().ok()).collect();
+    pub(crate) fn imported_by(&self, imports: &[ImportName]) -> impl Iterator<Item = &dyn Capability> {
+        let imports: Vec<Contract> = imports.iter().filter_map(|import| import.interface().parse().ok()).collect();
         let is_offered = move |capability: &&dyn Capability| {
             capability.contracts().iter().any(|offer| imports.iter().any(|import| import.is_met_by(offer)))
         };

@@ -14,18 +14,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use engine::{Engines, Loaded, Part, PrepareError, Settings, Use};
+use engine::{Engines, ImportName, Loaded, Part, PrepareError, Settings, Use};
 use fuse::{FuseError, Join};
 use model::{ComponentName, Contract, LinkName, Reach, Terms};
 use stdx::{BoxError, ByteSize};
 use wasmtime::component::Component;
 
 use crate::callee::{self, Functions};
+use crate::labels::{self, Label, TooManyParts};
 
 /// One of a component's imports that leads to another component.
 #[derive(Debug, Clone)]
 pub(crate) struct Lead {
-    pub(crate) import: String,
+    pub(crate) import: ImportName,
     pub(crate) target: ComponentName,
     /// The interface, as the target exports it.
     pub(crate) export: String,
@@ -51,7 +52,9 @@ pub(crate) struct PlannedPart {
     /// Its imports that lead to components outside of the whole.
     pub(crate) leads: Vec<Lead>,
     /// Its imports that other parts meet.
-    pub(crate) joined: Vec<String>,
+    pub(crate) joined: Vec<ImportName>,
+    /// Its imports with a label that capabilities meet, each a part of the whole as well.
+    pub(crate) labels: Vec<Label>,
 }
 
 /// A component as it was loaded.
@@ -92,8 +95,8 @@ pub enum NotFused {
     #[error("{} call one another in a circle: leave `fused` out of the terms of one of these links", in_a_row(.0))]
     Circle(Vec<ComponentName>),
     /// There are too many of them.
-    #[error("one component can be fused of {max} at most", max = Part::MAX)]
-    TooMany,
+    #[error(transparent)]
+    TooMany(#[from] TooManyParts),
     /// The file is another one now.
     #[error("{} has changed since it was loaded: start the host again to fuse what is there now", .0.display())]
     Changed(PathBuf),
@@ -152,6 +155,21 @@ impl Plan {
         Recipe { parts: self.parts.iter().map(&mut original).collect(), joins: self.joins.clone() }
     }
 
+    /// Counts the labels of all components, which import what `imports_of` knows, once it is known where their imports lead.
+    pub(crate) fn count_labels<'a>(
+        &mut self,
+        imports_of: impl Fn(&ComponentName) -> &'a [ImportName],
+    ) -> Result<(), TooManyParts> {
+        let mut before = self.parts.len();
+        for part in &mut self.parts {
+            let is_elsewhere = |import: &&ImportName| part.leads_elsewhere(import);
+            let labels = labels::of(imports_of(&part.name).iter().filter(|import| !is_elsewhere(import)), before)?;
+            before += labels.len();
+            part.labels = labels;
+        }
+        Ok(())
+    }
+
     /// Adds a component and all that is fused with it, each once, and says which part it is. `above` are those that led to it.
     fn add<E: From<NotFused>>(
         &mut self,
@@ -166,14 +184,25 @@ impl Plan {
             return Ok(there);
         }
         let number = self.parts.len();
-        let part = Part::new(number).ok_or(NotFused::TooMany)?;
-        self.parts.push(PlannedPart { name: name.clone(), part, leads: Vec::new(), joined: Vec::new() });
+        let part = Part::new(number).ok_or(NotFused::TooMany(TooManyParts))?;
+        self.parts.push(PlannedPart {
+            name: name.clone(),
+            part,
+            leads: Vec::new(),
+            joined: Vec::new(),
+            labels: Vec::new(),
+        });
         above.push(name.clone());
         for lead in leads_of(name)? {
             if lead.is_fused() {
                 let to = self.add(&lead.target, leads_of, above)?;
                 self.parts[number].joined.push(lead.import.clone());
-                self.joins.push(Join { from: number, import: lead.import, to, export: lead.export });
+                self.joins.push(Join {
+                    from: number,
+                    import: lead.import.as_str().to_owned(),
+                    to,
+                    export: lead.export,
+                });
             } else {
                 self.parts[number].leads.push(lead);
             }
@@ -186,15 +215,20 @@ impl Plan {
 impl PlannedPart {
     /// Those of its imports that it shares with no other part, and what they are called as imports of the whole: what a
     /// capability offers, since that depends on the component's links, and what leads to other components.
-    pub(crate) fn own(&self, imports: &[String], offered: &[Contract]) -> BTreeMap<String, String> {
-        let is_offered = |import: &String| {
-            let contract = import.parse::<Contract>();
+    pub(crate) fn own(&self, imports: &[ImportName], offered: &[Contract]) -> BTreeMap<String, String> {
+        let is_offered = |import: &ImportName| {
+            let contract = import.interface().parse::<Contract>();
             contract.is_ok_and(|contract| offered.iter().any(|offer| contract.is_met_by(offer)))
         };
-        let is_led = |import: &String| self.leads.iter().any(|lead| lead.import == *import);
-        let is_own = |import: &&String| !self.joined.contains(import) && (is_offered(import) || is_led(import));
+        let is_led = |import: &ImportName| self.leads.iter().any(|lead| lead.import == *import);
+        let is_own = |import: &&ImportName| !self.joined.contains(import) && (is_offered(import) || is_led(import));
         let own = imports.iter().filter(|import| self.part != Part::FIRST && is_own(import));
-        own.map(|import| (import.clone(), self.part.name(import))).collect()
+        own.map(|import| (import.as_str().to_owned(), self.part.name(import.as_str()))).collect()
+    }
+
+    /// Whether an import leads to another component.
+    pub(crate) fn leads_elsewhere(&self, import: &ImportName) -> bool {
+        self.joined.contains(import) || self.leads.iter().any(|lead| lead.import == *import)
     }
 }
 
@@ -255,7 +289,7 @@ mod tests {
 
     fn lead(target: &str, terms: &str) -> Lead {
         Lead {
-            import: format!("demo:{target}/api"),
+            import: ImportName::new(&format!("demo:{target}/api"), None),
             target: target.parse().expect("a name"),
             export: format!("demo:{target}/api"),
             terms: terms.parse().expect("terms"),
@@ -304,16 +338,17 @@ mod tests {
         assert!(matches!(&circle, NotFused::Circle(names) if names.len() == 2), "{circle}");
         // A circle that is not fused all the way round is none here.
         assert!(planned(&[("a", &[("b", "fused")]), ("b", &[("a", "")])]).is_ok());
-        let names = ["b", "c", "d", "e", "f", "g", "h", "i"];
-        let crowd: Vec<_> = names.iter().map(|name| (*name, "fused")).collect();
-        assert!(matches!(planned(&[("a", &crowd)]), Err(NotFused::TooMany)));
+        let names: Vec<_> = (1..=Part::MAX).map(|number| format!("part-{number}")).collect();
+        let crowd: Vec<_> = names.iter().map(|name| (name.as_str(), "fused")).collect();
+        assert!(matches!(planned(&[("a", &crowd)]), Err(NotFused::TooMany(_))));
         assert!(planned(&[("a", &crowd[1..])]).is_ok());
     }
 
     #[test]
     fn what_differs_between_parts_has_a_name_of_its_own() {
         let plan = planned(&[("a", &[("b", "fused")]), ("b", &[("c", "")])]).expect("a plan");
-        let imports = ["demo:c/api", "wasi:keyvalue/store@0.2.0-draft", "wasi:io/streams@0.2.0"].map(str::to_owned);
+        let imports = ["demo:c/api", "wasi:keyvalue/store@0.2.0-draft", "wasi:io/streams@0.2.0"];
+        let imports = imports.map(ImportName::from);
         let offered = ["wasi:keyvalue/store@0.2.0-draft".parse().expect("a contract")];
         let own = plan.parts[1].own(&imports, &offered);
         let names: Vec<_> = own.values().map(String::as_str).collect();

@@ -16,6 +16,7 @@ mod control;
 mod foreign;
 mod fusing;
 mod holder;
+mod labels;
 pub mod linking;
 mod links;
 mod load;

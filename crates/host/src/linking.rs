@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use engine::ImportName;
 use model::{ComponentName, Contract};
 use stdx::{Code, Explain};
 
@@ -17,13 +18,15 @@ pub struct Offer {
     pub contract: Contract,
     /// What meets it: `this host`, `keyvalue on disk …`.
     pub by: String,
+    /// Whether links can lead elsewhere; else there is but one of it, under its own name.
+    pub is_linkable: bool,
 }
 
 /// An import and what it is linked to.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Import {
     /// The import as the component names it.
-    pub name: String,
+    pub name: ImportName,
     /// What it is linked to.
     #[serde(flatten)]
     pub linked: Linked,
@@ -52,6 +55,8 @@ pub enum Linked {
     },
     /// Nothing here knows it.
     Unknown,
+    /// There is but one of it, and the import has a label.
+    OneOnly,
     /// It is not an interface: a function or type that only another component can give.
     NotAnInterface,
 }
@@ -61,7 +66,7 @@ pub enum Linked {
 pub struct Missing(pub Vec<Import>);
 
 /// What every import is linked to, in the order of the component.
-pub fn link(imports: &[String], offers: &[Offer]) -> Vec<Import> {
+pub fn link(imports: &[ImportName], offers: &[Offer]) -> Vec<Import> {
     imports.iter().map(|name| Import { name: name.clone(), linked: linked(name, offers) }).collect()
 }
 
@@ -72,9 +77,12 @@ pub fn check(imports: &[Import]) -> Result<(), Missing> {
     if missing.is_empty() { Ok(()) } else { Err(Missing(missing)) }
 }
 
-fn linked(name: &str, offers: &[Offer]) -> Linked {
-    let Ok(wanted) = name.parse::<Contract>() else { return Linked::NotAnInterface };
+fn linked(name: &ImportName, offers: &[Offer]) -> Linked {
+    let Ok(wanted) = name.interface().parse::<Contract>() else { return Linked::NotAnInterface };
     if let Some(offer) = offers.iter().find(|offer| wanted.is_met_by(&offer.contract)) {
+        if name.label().is_some() && !offer.is_linkable {
+            return Linked::OneOnly;
+        }
         return Linked::To { target: offer.by.clone(), offered: offer.contract.clone() };
     }
     let offered: Vec<_> =
@@ -96,6 +104,7 @@ impl fmt::Display for Linked {
                 write!(f, "exported by {}; say which with --link", names.join(" and "))
             }
             Self::Unknown => f.write_str("nothing on this host offers it"),
+            Self::OneOnly => f.write_str("this host has one of it, without a label; import it by its own name"),
             Self::NotAnInterface => f.write_str("not an interface; only another component can give it, by composition"),
         }
     }
@@ -122,12 +131,30 @@ mod tests {
     use super::*;
 
     fn offers() -> Vec<Offer> {
-        let offer = |name: &str| Offer { contract: name.parse().expect("a contract"), by: "this host".into() };
+        let offer = |name: &str| Offer {
+            contract: name.parse().expect("a contract"),
+            by: "this host".into(),
+            is_linkable: name.starts_with("wasi:keyvalue/"),
+        };
         ["wasi:http/types@0.2.12", "wasi:http/types@0.3.0", "wasi:keyvalue/store@0.2.0-draft"].map(offer).into()
     }
 
     fn said(import: &str) -> String {
         link(&[import.into()], &offers())[0].linked.to_string()
+    }
+
+    fn said_of_label(interface: &str) -> String {
+        link(&[ImportName::new("left", Some(interface))], &offers())[0].linked.to_string()
+    }
+
+    #[test]
+    fn a_label_is_for_what_links_lead_to() {
+        assert_eq!(said_of_label("wasi:keyvalue/store@0.2.0-draft"), "this host");
+        assert_eq!(
+            said_of_label("wasi:http/types@0.2.0"),
+            "this host has one of it, without a label; import it by its own name"
+        );
+        assert_eq!(said_of_label("a:b/c"), "nothing on this host offers it");
     }
 
     #[test]
@@ -146,7 +173,7 @@ mod tests {
 
     #[test]
     fn all_missing_imports_are_said_at_once() {
-        let imports = ["a:b/c", "wasi:http/types@0.2.0", "d:e/f"].map(String::from);
+        let imports = ["a:b/c", "wasi:http/types@0.2.0", "d:e/f"].map(ImportName::from);
         let missing = check(&link(&imports, &offers())).expect_err("two are missing");
         assert_eq!(
             missing.to_string(),

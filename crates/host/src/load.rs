@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use capability::OpenError;
-use engine::{Anatomy, Engines, Loaded, PrepareError, Settings, Use};
+use engine::{Anatomy, Engines, ImportName, Loaded, PrepareError, Settings, Use};
 use http_capability::NotAHandler;
 use model::ComponentName;
 use route::Route;
@@ -42,7 +42,7 @@ pub(crate) struct Prepared {
     pub(crate) source: Source,
     pub(crate) anatomy: Anatomy,
     /// Its imports as it names them.
-    pub(crate) imports: Vec<String>,
+    pub(crate) imports: Vec<ImportName>,
     pub(crate) component: Component,
     pub(crate) settings: Settings,
     /// Tells its bytes from all others.
@@ -149,7 +149,7 @@ impl Step {
             Self::Waits(source, anatomy) => (source, anatomy.as_ref()),
         };
         let contracts = anatomy.exports.iter().filter_map(|export| export.parse().ok());
-        contracts.map(|contract| Offer { contract, by: source.name.to_string() }).collect()
+        contracts.map(|contract| Offer { contract, by: source.name.to_string(), is_linkable: true }).collect()
     }
 }
 
@@ -171,8 +171,7 @@ impl Loading<'_> {
         let loaded = self.engines.prepare(&program).map_err(prepare)?;
         let Loaded::Component(component) = loaded else { unreachable!("what is linked is made into a component") };
         Engines::rest(&component);
-        let shape = component.component_type();
-        let imports = shape.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
+        let imports = ImportName::all_of(&component);
         Ok(Step::Prepared(Box::new(Prepared {
             source,
             anatomy: program.anatomy,

@@ -255,12 +255,12 @@ impl World {
     }
 
     fn member(&self, prepared: Prepared) -> Member {
-        let contracts = |names: &[String]| names.iter().filter_map(|name| name.parse().ok()).collect();
-        let exports = prepared.component.component_type();
-        let exports: Vec<_> = exports.exports(prepared.component.engine()).map(|(name, _)| name.to_owned()).collect();
+        let imports = prepared.imports.iter().filter_map(|import| import.interface().parse().ok()).collect();
+        let shape = prepared.component.component_type();
+        let exports = shape.exports(prepared.component.engine()).filter_map(|(name, _)| name.parse().ok()).collect();
         Member {
             routes: prepared.source.route.iter().cloned().collect(),
-            shape: Shape { imports: contracts(&prepared.imports), exports: contracts(&exports) },
+            shape: Shape { imports, exports },
             account: Arc::new(Account::new(self.config.limits.clone(), self.config.room.clone())),
             counts: Counts::for_cores(self.config.cores),
             slot: Arc::new(Slot::new(prepared.source.name.clone())),
@@ -330,9 +330,12 @@ impl World {
     fn imports(&self, live: &Live, member: &Member) -> Vec<Import> {
         let mut imports = linking::link(&member.prepared.imports, &self.host_offers);
         for import in &mut imports {
-            let Ok(contract) = import.name.parse::<Contract>() else { continue };
+            let Ok(contract) = import.name.interface().parse::<Contract>() else { continue };
+            if import.linked == Linked::OneOnly {
+                continue;
+            }
             let to = |target: &Target| Linked::To { target: target.to_string(), offered: contract.clone() };
-            match live.link_for(member, &contract) {
+            match live.link_for(member, &contract, import.name.label()) {
                 Some(link) => import.linked = to(&link.target),
                 None if matches!(import.linked, Linked::To { .. }) => {}
                 None => {
@@ -348,8 +351,11 @@ impl World {
     /// The links that the host made for a component, since nobody put one.
     fn made_by_host<'a>(&'a self, live: &'a Live, member: &'a Member) -> impl Iterator<Item = LinkView> + 'a {
         let mut seen = BTreeSet::new();
-        let unlinked = member.shape.imports.iter().filter(|import| live.link_for(member, import).is_none());
-        let made = unlinked.filter_map(|import| {
+        let imports = member.prepared.imports.iter();
+        let wanted = imports.filter_map(|import| Some((import.interface().parse::<Contract>().ok()?, import.label())));
+        let unlinked = wanted.filter(|(import, label)| live.link_for(member, import, *label).is_none());
+        let made = unlinked.filter_map(|(import, _)| {
+            let import = &import;
             let offers = |offered: &&Offered| offered.contracts.iter().any(|offer| import.is_met_by(offer));
             if let Some(offered) = self.capabilities.iter().find(offers) {
                 let target =

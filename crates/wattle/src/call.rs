@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use engine::call::{self, Call, CallError, Instance, Request};
 use engine::core_module::{self, CoreState};
-use engine::{Bound, Engines, Failure as Ended, Form, Layout, Limits, Loaded, Program, State};
+use engine::{Bound, Engines, Failure as Ended, Form, ImportName, Layout, Limits, Loaded, Program, State};
 use host::{Capabilities, Foreign, linking};
 use stdx::{ByteSize, Code, printable};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -127,11 +127,11 @@ impl CallCommand {
             }
             Loaded::Component(component) => {
                 // A core module's imports are known once it is a component.
-                let ty = component.component_type();
-                let imports: Vec<String> = ty.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
+                let imports = ImportName::all_of(component);
                 linking::check(&linking::link(&imports, &capabilities.offers()))?;
                 let settings = program.recipe.settings;
-                let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(alone::engine_failure)?;
+                let linker = capabilities.linker_for(engines.engine(settings)?, settings, &imports);
+                let linker = linker.map_err(alone::engine_failure)?;
                 let pre = linker.instantiate_pre(component).map_err(not_linkable)?;
                 let name = self.imports.name_of(&self.file);
                 Ok(Origin::Component { pre, bound: capabilities.bind_by_default(&name, &imports).await? })

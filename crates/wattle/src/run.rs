@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::core_module::{self, CoreState};
-use engine::{Engines, Failure as Ended, Form, Layout, Limits, Loaded, Pattern, Program, State, command};
+use engine::{Engines, Failure as Ended, Form, ImportName, Layout, Limits, Loaded, Pattern, Program, State, command};
 use host::{Capabilities, Foreign, LoadError, linking};
 use rt::Tick;
 use stdx::{ByteSize, Code};
@@ -105,10 +105,10 @@ async fn start(
             if program.anatomy.form == Form::Component {
                 linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;
             }
-            let shape = component.component_type();
-            let imports: Vec<String> = shape.imports(component.engine()).map(|(name, _)| name.to_owned()).collect();
+            let imports = ImportName::all_of(component);
             let settings = program.recipe.settings;
-            let linker = capabilities.linker(engines.engine(settings)?, settings).map_err(alone::engine_failure)?;
+            let linker = capabilities.linker_for(engines.engine(settings)?, settings, &imports);
+            let linker = linker.map_err(alone::engine_failure)?;
             linker.instantiate_pre(component).map_err(|source| LoadError::Shape { path: run.file.clone(), source })?;
             let state = State::new(&mut wasi, &limits, capabilities.bind_by_default(&name, &imports).await?);
             Ok(command::run_component(component, &linker, state, deadline).await)

@@ -239,9 +239,9 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
             patterns.join(" and "),
             ByteSize::bytes(anatomy.size)
         );
-        let width = component.imports.iter().map(|import| import.name.len()).max().unwrap_or(0);
+        let width = component.imports.iter().map(|import| import.name.to_string().len()).max().unwrap_or(0);
         for import in &component.imports {
-            text.push_str(&format!("\n  {:width$}  -> {}", import.name, import.linked));
+            text.push_str(&format!("\n  {:width$}  -> {}", import.name.to_string(), import.linked));
         }
         let route = component.source.route.as_ref().filter(|_| component.is_served);
         let served = route.and_then(|route| url_of(&listening, route));

@@ -31,13 +31,19 @@ pub(super) fn build(places: &Places, guests: &[Guest]) -> anyhow::Result<()> {
     let of = |recipe| guests.iter().filter(move |guest| guest.recipe == recipe).map(|guest| guest.name.as_str());
     let examples: Vec<&str> = of(Recipe::Example).flat_map(|name| ["--example", name]).collect();
     let (command, command_p1) = (of(Recipe::Command).count() > 0, of(Recipe::CommandP1).count() > 0);
-    if examples.is_empty() && !command && !command_p1 && of(Recipe::Application).count() == 0 {
+    let is_rust =
+        |guest: &Guest| !matches!(guest.recipe, Recipe::Text | Recipe::C | Recipe::JavaScript | Recipe::Python);
+    if !guests.iter().any(is_rust) {
         return Ok(());
     }
     let toolchain = Toolchain::find(&places.root)?;
     let folder = places.root.join("guests/rust");
     if !examples.is_empty() {
         finish(toolchain.cargo(places, &folder, ("build", P2)).args(examples))?;
+    }
+    for name in of(Recipe::Encoded) {
+        let mut command = toolchain.cargo(places, &folder, ("rustc", P2));
+        finish(command.args(["--example", name, "--", "-C", "link-arg=--skip-wit-component"]))?;
     }
     if command {
         toolchain.command(places, &folder, P2)?;
@@ -56,7 +62,7 @@ pub(super) fn product(places: &Places, guest: &Guest) -> PathBuf {
     let file = guest.name.replace('-', "_");
     let path = match guest.recipe {
         Recipe::CommandP1 => format!("{P1}/release/cat.wasm"),
-        Recipe::Example => format!("{P2}/release/examples/{file}.wasm"),
+        Recipe::Example | Recipe::Encoded => format!("{P2}/release/examples/{file}.wasm"),
         _ => format!("{P2}/release/{file}.wasm"),
     };
     places.workshop().join(path)

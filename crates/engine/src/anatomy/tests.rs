@@ -86,3 +86,16 @@ fn a_million_functions_are_refused() {
     let text = format!("(module {})", "(func)".repeat(250_001));
     assert!(matches!(scan(&text), Err(ScanError::TooMuch { what: "a number of functions of", .. })));
 }
+
+#[test]
+fn a_label_says_which_interface_it_stands_for() {
+    let text = r#"(component
+        (import "a:b/c@1.0.0" (instance))
+        (import "left" (implements "a:b/c@1.0.0") (instance))
+        (import "plain" (instance)))"#;
+    let imports = scan(text).expect("a program").imports;
+    let shown: Vec<_> = imports.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["a:b/c@1.0.0", "left: a:b/c@1.0.0", "plain"]);
+    let labels: Vec<_> = imports.iter().map(ImportName::label).collect();
+    assert_eq!(labels, [None, Some("left"), None]);
+}

@@ -7,10 +7,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use capability::Linking;
-use engine::{Bound, Part, Settings, State};
+use capability::{Linking, OpenLink};
+use engine::{Bound, ImportName, Part, Settings, State};
 use http_capability::{NewState, ServedParts};
-use model::{ComponentName, Contract, Link, LinkId, Target, Terms};
+use model::{ComponentName, Contract, Link, LinkId, LinkName, Target, Terms};
 use stdx::Chain;
 use wasmtime::component::{InstancePre, Linker};
 
@@ -19,6 +19,7 @@ use super::{World, WorldConfig, as_link_error};
 use crate::callee::{Callee, CalleeParts};
 use crate::capabilities::OpenLinks;
 use crate::fusing::{self, Fusion, Lead, NotFused, Original, Plan, PlannedPart, Recipe};
+use crate::labels::Label;
 use crate::linking::{self, Import, Linked, Missing};
 use crate::links::LinkError;
 use crate::load::{LoadError, Prepared};
@@ -127,12 +128,14 @@ impl World {
 
     fn plan(&self, live: &Live, name: &ComponentName) -> Result<Plan, LoadError> {
         let not_fused = |source| LinkError::NotFused { name: name.clone(), source };
-        fusing::plan(name, &mut |part| self.leads(live, &live.members[part]).map_err(NotPlanned::Load)).map_err(
-            |error| match error {
-                NotPlanned::Load(error) => error,
-                NotPlanned::Fused(source) => LoadError::Link(not_fused(source)),
-            },
-        )
+        let planned = fusing::plan(name, &mut |part| self.leads(live, &live.members[part]).map_err(NotPlanned::Load));
+        let mut plan = planned.map_err(|error| match error {
+            NotPlanned::Load(error) => error,
+            NotPlanned::Fused(source) => LoadError::Link(not_fused(source)),
+        })?;
+        let counted = plan.count_labels(|part| &live.members[part].prepared.imports);
+        counted.map_err(|error| LoadError::Link(not_fused(error.into())))?;
+        Ok(plan)
     }
 
     fn recipe(&self, live: &Live, plan: &Plan) -> Recipe {
@@ -164,8 +167,9 @@ impl World {
         let mut leads = Vec::new();
         let mut missing = Vec::new();
         for import in linking::link(&member.prepared.imports, &self.host_offers) {
-            let contract = import.name.parse::<Contract>();
-            let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract));
+            let contract = import.name.interface().parse::<Contract>();
+            let label = import.name.label();
+            let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract, label));
             match named.map(|link| (&link.target, &link.terms)) {
                 Some((Target::Component(target), terms)) => {
                     leads.push(self.leads_of(live, member, (import.name, target, terms))?);
@@ -198,10 +202,14 @@ impl World {
         &self,
         live: &Live,
         member: &Member,
-        (import, target, terms): (String, &ComponentName, &Terms),
+        (import, target, terms): (ImportName, &ComponentName, &Terms),
     ) -> Result<Lead, LinkError> {
         let mut lead = self.lead(live, member, (import, target, terms))?;
-        let Ok(contract) = lead.import.parse::<Contract>() else { return Ok(lead) };
+        // An import with a label has chosen already.
+        let choosing = Some(&lead.import).filter(|import| import.label().is_none());
+        let Some(contract) = choosing.and_then(|import| import.interface().parse::<Contract>().ok()) else {
+            return Ok(lead);
+        };
         for link in live.named_links_for(member, &contract) {
             let Target::Component(target) = &link.target else { return Err(mixed(link)) };
             let named = self.lead(live, member, (lead.import.clone(), target, &link.terms))?;
@@ -211,8 +219,11 @@ impl World {
     }
 
     /// Sees to it that no link for an import that the host meets leads to a component by another name.
-    fn check_names(&self, live: &Live, member: &Member, import: &str) -> Result<(), LinkError> {
-        let Ok(contract) = import.parse::<Contract>() else { return Ok(()) };
+    fn check_names(&self, live: &Live, member: &Member, import: &ImportName) -> Result<(), LinkError> {
+        let choosing = Some(import).filter(|import| import.label().is_none());
+        let Some(contract) = choosing.and_then(|import| import.interface().parse::<Contract>().ok()) else {
+            return Ok(());
+        };
         let is_elsewhere = |link: &&Link| matches!(link.target, Target::Component(_));
         live.named_links_for(member, &contract).find(is_elsewhere).map_or(Ok(()), |link| Err(mixed(link)))
     }
@@ -221,10 +232,10 @@ impl World {
         &self,
         live: &Live,
         member: &Member,
-        (import, target, terms): (String, &ComponentName, &Terms),
+        (import, target, terms): (ImportName, &ComponentName, &Terms),
     ) -> Result<Lead, LinkError> {
         let refused = |why| shape(member.name(), target, why);
-        let contract = import.parse::<Contract>().map_err(|error| refused(error.to_string()))?;
+        let contract = import.interface().parse::<Contract>().map_err(|error| refused(error.to_string()))?;
         let exporter = live.members.get(target).ok_or_else(|| refused("it is not there".into()))?;
         let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
         let exported = exported.ok_or_else(|| refused(format!("it does not export {contract}")))?;
@@ -243,7 +254,7 @@ impl World {
             fusion.map_or((component, *settings), |fusion| (&fusion.component, fusion.settings));
         let shared = self.linkers.of(&self.config, settings)?;
         let misfit = |error| LoadError::Shape { path: source.path.clone(), source: error };
-        if fusion.is_none() && plan.parts[0].leads.is_empty() {
+        if fusion.is_none() && plan.parts[0].leads.is_empty() && plan.parts[0].labels.is_empty() {
             return shared.instantiate_pre(component).map_err(misfit);
         }
         let mut linker = shared.clone();
@@ -253,11 +264,16 @@ impl World {
                 let mut linking = Linking::new(&mut linker, planned.part);
                 self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
             }
+            for label in &planned.labels {
+                let name = planned.part.name(label.import.as_str());
+                let mut linking = Linking::labelled(&mut linker, label.part, (&name, &label.interface));
+                self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
+            }
             for lead in &planned.leads {
                 let leads = shim::Leads {
-                    import: &planned.part.name(&lead.import),
+                    import: &planned.part.name(lead.import.as_str()),
                     part: planned.part,
-                    interface: without_version(&lead.import),
+                    interface: without_version(lead.import.interface()),
                     first: live.to(lead),
                     named: lead.named.iter().map(|(name, lead)| (name, live.to(lead))).collect(),
                 };
@@ -277,19 +293,23 @@ impl World {
             bound.insert(live.names(&part.name));
             others.push(Arc::new(bound));
         }
+        for part in &plan.parts {
+            for label in &part.labels {
+                let links = self.open_label(live, &part.name, label).await?;
+                others.push(Arc::new(capabilities.bind(&part.name, &links)));
+            }
+        }
         let name = &plan.parts[0].name;
         let mut bound = capabilities.bind(name, first);
         bound.insert(live.names(name));
-        Ok(bound.fused_with(others))
+        Ok(bound.with_parts(others))
     }
 
     /// The open links of a component, with those to what the host has by itself where nobody put one.
     async fn open_links(&self, live: &Live, part: &PlannedPart) -> Result<OpenLinks, LoadError> {
         let name = &part.name;
-        let leads_elsewhere =
-            |import: &&String| part.joined.contains(import) || part.leads.iter().any(|lead| lead.import == **import);
-        let imports = &live.members[name].prepared.imports;
-        let imports: Vec<_> = imports.iter().filter(|import| !leads_elsewhere(import)).cloned().collect();
+        let is_own = |import: &&ImportName| import.label().is_none() && !part.leads_elsewhere(import);
+        let imports: Vec<_> = live.members[name].prepared.imports.iter().filter(is_own).cloned().collect();
         let mut all = OpenLinks::new();
         for capability in self.config.capabilities.imported_by(&imports) {
             let is_of = |link: &&Link| matches!(&link.target, Target::Capability { capability: it, .. } if it == capability.name());
@@ -300,6 +320,24 @@ impl World {
                 open.push(default.map_err(|source| LoadError::Open { component: name.clone(), source })?);
             }
             all.insert(capability.name(), open);
+        }
+        Ok(all)
+    }
+
+    /// The link that an import with a label follows, as its only one.
+    async fn open_label(&self, live: &Live, name: &ComponentName, label: &Label) -> Result<OpenLinks, LoadError> {
+        let link = live.link_for(&live.members[name], &label.interface, label.import.label());
+        let open = link.and_then(|link| live.open_link(link));
+        let mut all = OpenLinks::new();
+        for capability in self.config.capabilities.imported_by(std::slice::from_ref(&label.import)) {
+            let link = match &open {
+                Some(open) => OpenLink { name: LinkName::default(), ..open.clone() },
+                None => {
+                    let default = self.config.capabilities.open_default(capability).await;
+                    default.map_err(|source| LoadError::Open { component: name.clone(), source })?
+                }
+            };
+            all.insert(capability.name(), vec![link]);
         }
         Ok(all)
     }

@@ -95,10 +95,20 @@ impl Live {
         target.map(|target| self.targets.insert(id.clone(), target));
     }
 
-    /// The link that an import follows: one for its interface before one for its package.
-    pub(super) fn link_for<'a>(&'a self, member: &'a Member, contract: &Contract) -> Option<&'a Link> {
-        let covers = |link: &&Link| link.id.name.is_default() && link.id.contract.covers(contract);
-        self.table.of(member.name()).filter(covers).max_by_key(|link| link.id.contract.interface.is_some())
+    /// The link that an import follows: the one that is named as its label, else the one without a name; of each, one for its
+    /// interface before one for its package.
+    pub(super) fn link_for<'a>(
+        &'a self,
+        member: &'a Member,
+        contract: &Contract,
+        label: Option<&str>,
+    ) -> Option<&'a Link> {
+        let covers = |link: &&Link| link.id.contract.covers(contract);
+        let covering = || self.table.of(member.name()).filter(covers);
+        let nearest = |link: &&Link| link.id.contract.interface.is_some();
+        let labelled =
+            label.and_then(|label| covering().filter(|link| link.id.name.as_str() == label).max_by_key(nearest));
+        labelled.or_else(|| covering().filter(|link| link.id.name.is_default()).max_by_key(nearest))
     }
 
     /// The links that an import follows where they are chosen by name: one for each, as [`link_for`](Self::link_for) finds it.

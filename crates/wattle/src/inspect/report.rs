@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use engine::inspect::{Export, Inspection, World};
-use engine::{Form, Pattern, core_module};
+use engine::{Form, ImportName, Pattern, core_module};
 use host::linking::{self, Import, Offer};
 use serde_json::{Value, json};
 use stdx::{ByteSize, Chain, printable};
@@ -54,13 +54,13 @@ impl Report {
                         .map(|import| format!("{} {}", import.module, import.name)),
                 );
                 let names = names.into_iter().filter(|name| !name.starts_with(['[', '$']));
-                linking::link(&names.map(ToOwned::to_owned).collect::<Vec<_>>(), offers)
+                linking::link(&names.map(ImportName::from).collect::<Vec<_>>(), offers)
             }
         };
         let wasi_p1 = match anatomy.form {
             Form::Component => 0,
             Form::CoreModule => {
-                anatomy.imports.iter().filter(|name| name.starts_with("wasi_snapshot_preview1 ")).count()
+                anatomy.imports.iter().filter(|name| name.as_str().starts_with("wasi_snapshot_preview1 ")).count()
             }
         };
         let claims = Claims::of(&inspection.claims, now);
@@ -136,9 +136,9 @@ impl Report {
             let plural = if self.wasi_p1 == 1 { "" } else { "s" };
             write!(f, "\n  wasi_snapshot_preview1 ({} function{plural})  -> this host", self.wasi_p1)?;
         }
-        let width = self.imports.iter().map(|import| import.name.len()).max().unwrap_or(0).min(60);
+        let width = self.imports.iter().map(|import| import.name.to_string().len()).max().unwrap_or(0).min(60);
         for import in &self.imports {
-            write!(f, "\n  {:width$}  -> {}", printable(&import.name).to_string(), import.linked)?;
+            write!(f, "\n  {:width$}  -> {}", printable(&import.name.to_string()).to_string(), import.linked)?;
         }
         self.foreign.iter().try_for_each(|name| write!(f, "\n  {}  -> nothing on this host offers it", printable(name)))
     }

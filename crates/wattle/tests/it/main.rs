@@ -12,6 +12,7 @@ mod fused;
 mod heralds;
 mod inputs;
 mod keyvalue;
+mod labels;
 mod limits;
 mod links;
 mod lookouts;

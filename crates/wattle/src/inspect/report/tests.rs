@@ -9,7 +9,11 @@ use super::*;
 fn report(text: &str) -> Report {
     let bytes = wat::parse_str(text).expect("a test's own text");
     let inspection = inspect(&bytes, &ScanLimits::default()).expect("a program");
-    let offer = Offer { contract: "wasi:io/poll@0.2.12".parse().expect("a contract"), by: "this host".into() };
+    let offer = Offer {
+        contract: "wasi:io/poll@0.2.12".parse().expect("a contract"),
+        by: "this host".into(),
+        is_linkable: false,
+    };
     Report::new(Path::new("it.wasm"), inspection, &[offer], SystemTime::UNIX_EPOCH)
 }
 

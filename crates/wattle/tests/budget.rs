@@ -75,14 +75,24 @@ impl Client {
         for _ in 0..times {
             self.0.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
             let mut length = 0;
-            while !buffer[..length].ends_with(b"Hello, wasm!\n") {
+            while !is_whole(&buffer[..length]) {
                 let read = self.0.read(&mut buffer[length..]).expect("an answer");
                 assert!(read > 0, "the connection was closed");
                 length += read;
             }
-            assert!(buffer.starts_with(b"HTTP/1.1 200 OK"));
+            assert!(buffer.starts_with(b"HTTP/1.1 200 OK"), "{}", buffer[..length].escape_ascii());
         }
     }
+}
+
+/// Whether that is all of an answer. A component that the clock interrupts between its head and its body is answered for in
+/// chunks, which is rare: one in thousands where the machine is busy.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(head) = answer.windows(4).position(|end| end == b"\r\n\r\n") else { return false };
+    let (head, body) = answer.split_at(head + 4);
+    let is_in_chunks = head.windows(7).any(|word| word == b"chunked");
+    let is_ok = head.starts_with(b"HTTP/1.1 200 OK");
+    !is_ok || body.ends_with(if is_in_chunks { b"\r\n0\r\n\r\n" } else { b"Hello, wasm!\n" })
 }
 
 fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {

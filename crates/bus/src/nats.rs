@@ -20,12 +20,13 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, Subscriber};
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::future::Either;
+use futures::{FutureExt, StreamExt};
 use rt::Task;
 use stdx::{BoxError, ByteSize};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 
 use crate::carrier::{Answer, Carrier, FlushError, Held, Hold, PublishError, Reason, Sink, SubscribeError};
 use crate::drops::Drops;
@@ -87,7 +88,7 @@ impl Nats {
     /// Subscribes, and starts moving what comes, on the runtime of the connection. Without a connection too: it is subscribed
     /// to as soon as there is one.
     async fn start(&self, mover: Mover) -> Result<Moving, BoxError> {
-        let clients = self.keeper.clients();
+        let mut clients = self.keeper.clients();
         let client = clients.current();
         let messages = rt::within(Some(self.patience), mover.subscribe(&client)).await??;
         let (end, ended) = oneshot::channel();
@@ -96,12 +97,10 @@ impl Nats {
         let task = Task::spawn(async move {
             let mut messages = messages;
             tokio::select! {
-                () = mover.run(&mut messages, clients) => return,
+                () = mover.run(&mut messages, &mut clients) => return,
                 told = ended => if told.is_err() { return },
             }
-            if rt::within(Some(patience), mover.drain(&mut messages)).await.is_err() {
-                tracing::debug!(pattern = %mover.interest.pattern, "given up before the server had confirmed the end");
-            }
+            mover.drain(&mut messages, &clients.current(), patience).await;
         });
         Ok(Moving { task, end })
     }
@@ -186,7 +185,7 @@ impl Mover {
     }
 
     /// Moves what comes, from one client after the other, until the bus is given up.
-    async fn run(&self, messages: &mut Subscriber, mut clients: Kept) {
+    async fn run(&self, messages: &mut Subscriber, clients: &mut Kept) {
         loop {
             while let Some(message) = messages.next().await {
                 self.move_one(message);
@@ -202,12 +201,22 @@ impl Mover {
     }
 
     /// Unsubscribes, and moves what the server has sent before it heard of that.
-    async fn drain(&self, messages: &mut Subscriber) {
-        // Without a connection nothing is on its way.
-        if messages.drain().await.is_ok() {
-            while let Some(message) = messages.next().await {
-                self.move_one(message);
-            }
+    ///
+    /// The drain of `async-nats` forgets the subscription at its next turn, whatever is on its way by then. So does every word
+    /// for "unsubscribe" that it has but one: after so many messages. To the server a count of more than nine digits is none,
+    /// which means at once, while the client goes on waiting for all of them.
+    async fn drain(&self, messages: &mut Subscriber, client: &Client, patience: Duration) {
+        let confirmed = async {
+            messages.unsubscribe_after(u64::MAX).await?;
+            say_to_itself(client).await
+        };
+        // What comes meanwhile waits in a queue that has room for all that is read at once.
+        if !matches!(rt::within(Some(patience), confirmed).await, Ok(Ok(()))) {
+            tracing::debug!(pattern = %self.interest.pattern, "given up before the server had confirmed the end");
+        }
+        // All is there, however much: a turn that is over is not the end.
+        while let Some(Some(message)) = unconstrained(messages.next()).now_or_never() {
+            self.move_one(message);
         }
     }
 

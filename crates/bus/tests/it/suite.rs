@@ -1,5 +1,6 @@
 //! What every carrier promises.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{Bus, Gather, Headers, Limits, Message, PublishError, RequestError, Subscription};
@@ -52,6 +53,7 @@ promises! {
         headers_survive,
         the_largest_message_is_carried_and_a_larger_one_refused,
         who_unsubscribed_hears_nothing_more,
+        nothing_is_lost_while_members_of_a_group_come_and_go,
         a_slow_subscriber_loses_its_own_messages_only,
         what_waits_is_bounded_in_bytes,
     ] {
@@ -271,6 +273,50 @@ async fn who_unsubscribed_hears_nothing_more(carrier: Carrier) {
     eventually("nobody listens any more", async || matches!(ask().await, Err(RequestError::NoResponders { .. }))).await;
     speaker.publish(message("news.stay", "here")).await.expect("it is taken");
     assert_eq!(hear(&mut stays).await.payload, "here");
+}
+
+/// What a server gave to a member that ends is on its way while the server hears of the end, and while much else is.
+async fn nothing_is_lost_while_members_of_a_group_come_and_go(carrier: Carrier) {
+    const MESSAGES: usize = 30_000;
+    let limits = Limits { queued_messages_max: MESSAGES, ..Limits::default() };
+    let (speaker, listener) = (carrier.bus().await, carrier.bus().await.with_queue_limits(limits));
+    let mut stays = listen(&listener, "work", Some("workers")).await;
+    let has_spoken = AtomicBool::new(false);
+    let speak = async {
+        for number in 0..MESSAGES {
+            speaker.publish(message("work", number.to_string())).await.expect("it is taken");
+            tokio::task::yield_now().await;
+        }
+        speaker.flush().await.expect("the bus is there");
+        has_spoken.store(true, Ordering::Relaxed);
+    };
+    let come_and_go = async {
+        let (mut heard, mut members) = (Vec::new(), 0);
+        while !has_spoken.load(Ordering::Relaxed) {
+            let mut member = listen(&listener, "work", Some("workers")).await;
+            // In the end there may be nothing left for it.
+            heard.extend(rt::within(Some(Duration::from_millis(20)), member.next()).await.ok().flatten());
+            heard.extend(all_to_the_end(&mut member).await);
+            members += 1;
+        }
+        (heard, members)
+    };
+    let ((), (mut heard, members)) = tokio::join!(speak, come_and_go);
+    assert!(members > 1, "members came and went");
+    heard.extend(all_to_the_end(&mut stays).await);
+    heard.sort_by_key(|said| String::from_utf8_lossy(&said.payload).parse::<usize>().ok());
+    assert_eq!(heard.len(), MESSAGES, "all that was said while {members} members came and went is heard");
+    assert!(heard.iter().enumerate().all(|(number, said)| said.payload == number.to_string()), "and once");
+}
+
+/// Ends a subscription, and takes what came before.
+async fn all_to_the_end(subscription: &mut Subscription) -> Vec<Message> {
+    subscription.end();
+    let mut messages = Vec::new();
+    while let Some(message) = soon("the end", subscription.next()).await {
+        messages.push(message);
+    }
+    messages
 }
 
 async fn a_slow_subscriber_loses_its_own_messages_only(carrier: Carrier) {

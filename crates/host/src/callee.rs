@@ -14,7 +14,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -24,11 +24,12 @@ use engine::{Account, Alive, Failure, State, new_store, start_clock};
 use http_capability::{NewState, Reuse};
 use model::ComponentName;
 use rt::Tick;
+use tokio::task::JoinSet;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Lower, ResourceAny,
-    TypedFunc, Val,
+    Accessor, Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Lower,
+    ResourceAny, TypedFunc, Val,
 };
 
 /// Components that call one another, at most: each waits with all that it holds for the next.
@@ -50,6 +51,8 @@ pub(crate) struct Slot {
 pub(crate) struct Callee {
     parts: CalleeParts,
     idle: ArrayQueue<Called>,
+    /// Calls that may go on after their answer.
+    working: Mutex<JoinSet<()>>,
 }
 
 /// What a [`Callee`] is made of.
@@ -221,7 +224,7 @@ fn words(failure: &Failure) -> String {
 
 impl Callee {
     pub(crate) fn new(parts: CalleeParts) -> Self {
-        Self { parts, idle: ArrayQueue::new(IDLE_MAX) }
+        Self { parts, idle: ArrayQueue::new(IDLE_MAX), working: Mutex::default() }
     }
 
     async fn call(&self, call: &Call<'_>, values: Values<'_>) -> Result<(), Ended> {
@@ -272,6 +275,18 @@ impl Callee {
         }
     }
 
+    /// Does this beside the caller, for as long as it takes.
+    pub(crate) fn work(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        while working.try_join_next().is_some() {}
+        working.spawn(work);
+    }
+
+    /// How long a call that begins now may take.
+    pub(crate) fn time_left(&self, caller: &Caller) -> Duration {
+        self.deadline(caller).since(Tick::now())
+    }
+
     /// When a call that begins now is stopped: by the caller's time, the link's, or the component's own.
     fn deadline(&self, caller: &Caller) -> Tick {
         let own = Tick::now().after(self.parts.account.limits().timeout);
@@ -279,7 +294,8 @@ impl Callee {
         caller.deadline.min(own).min(terms)
     }
 
-    fn put_back(&self, mut called: Called) {
+    /// Takes back an instance whose call ended well.
+    pub(crate) fn put_back(&self, mut called: Called) {
         called.calls += 1;
         if self.parts.reuse.is_some_and(|reuse| called.calls < reuse.requests_max) {
             // Where enough are waiting, this one ends.
@@ -307,6 +323,18 @@ impl Called {
         let exported: Func = self.function(callee, function, |function, _| Ok(function))?;
         let outcome = exported.call_async(&mut self.store, values.params, values.results).await;
         self.ended(outcome)
+    }
+
+    /// Lets `work` call a function, beside all else that the instance does.
+    pub(crate) async fn run_concurrent(
+        &mut self,
+        callee: &Callee,
+        function: &Arc<FunctionName>,
+        work: impl AsyncFnOnce(&Accessor<State>, Func) -> wasmtime::Result<()>,
+    ) -> Result<(), Ended> {
+        let exported: Func = self.function(callee, function, |function, _| Ok(function))?;
+        let outcome = self.store.run_concurrent(async |accessor| work(accessor, exported).await).await;
+        self.ended(outcome.and_then(|done| done))
     }
 
     /// Lets go of something that is in this instance.

@@ -13,6 +13,7 @@
 mod callee;
 mod capabilities;
 mod control;
+mod crossing;
 mod foreign;
 mod fusing;
 mod holder;

@@ -10,7 +10,7 @@
 //! 3. One call at a time: while a session answers, it is out of its caller's reach.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use engine::State;
 use model::ComponentName;
@@ -29,6 +29,8 @@ struct Sessions {
     /// Nothing stands for a session that is answering.
     by_callee: BTreeMap<ComponentName, Option<Session>>,
     next: u32,
+    /// Ends with the instance.
+    life: Arc<()>,
 }
 
 /// An instance of a callee, and what its caller holds handles to.
@@ -112,6 +114,11 @@ pub(crate) async fn drop_handle(
     }
     sessions(&mut store).put_back(slot.name(), session);
     Ok(())
+}
+
+/// What is gone as soon as the instance is: before all else that is in its store.
+pub(crate) fn life(store: &mut StoreContextMut<'_, State>) -> Weak<()> {
+    Arc::downgrade(&sessions(store).life)
 }
 
 fn sessions<'a>(store: &'a mut StoreContextMut<'_, State>) -> &'a mut Sessions {

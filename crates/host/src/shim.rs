@@ -17,14 +17,15 @@ use engine::{Part, State};
 use model::{LinkName, Terms};
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Val};
-use wasmtime::{Engine, StoreContextMut};
+use wasmtime::{AsContextMut, Engine, StoreContextMut};
 
 use crate::callee::{FunctionName, Slot, Values};
+use crate::crossing::{self, Cargo};
 use crate::session::{self, Passed};
 use values::Resources;
 use ways::{Chosen, Way, Ways};
 
-pub(crate) use values::pass_handles;
+pub(crate) use values::{pass_handles, replace};
 
 /// Where the functions of one import lead.
 pub(crate) struct Leads<'a> {
@@ -88,6 +89,10 @@ impl To<'_> {
                 return Err(format!("{} has no function {name}", self.export));
             };
             resources.fits(name, &wanted, &given)?;
+            let has_ends = crossing::has_ends(&wanted).map_err(|why| format!("{name} {why}"))?;
+            if has_ends && !resources.is_empty() {
+                return Err(format!("{name} has streams or futures, and its interface has resources"));
+            }
         }
         Ok(resources)
     }
@@ -148,6 +153,9 @@ fn define_function(
             },
         );
     }
+    if crossing::has_ends(wanted).is_ok_and(|has_ends| has_ends) {
+        return define_crossing(instance, wanted, ways);
+    }
     if wanted.async_() {
         return instance.func_new_concurrent(&name, move |accessor, _, params, results| {
             let (ways, chosen) = (ways.clone(), accessor.with(|mut store| ways.choose(store.data_mut())));
@@ -167,6 +175,38 @@ fn define_function(
             Box::new(async move {
                 let Chosen { slot, call } = ways.call(chosen);
                 slot.call(call, Values { params, results }).await
+            })
+        },
+    )
+}
+
+/// Defines a function that takes or gives streams or futures.
+fn define_crossing(
+    instance: &mut LinkerInstance<'_, State>,
+    wanted: &ComponentFunc,
+    ways: Arc<Ways>,
+) -> wasmtime::Result<()> {
+    let name = ways.name().to_owned();
+    if wanted.async_() {
+        return instance.func_new_concurrent(&name, move |accessor, _, params, results| {
+            let (ways, chosen) = (ways.clone(), accessor.with(|mut store| ways.choose(store.data_mut())));
+            Box::pin(async move {
+                let Chosen { slot, call } = ways.call(chosen);
+                let cargo = accessor.with(|mut access| Cargo::take_from_caller(params, access.as_context_mut()))?;
+                let cargo = crossing::call(slot, call, cargo, results.len()).await?;
+                accessor.with(|mut access| cargo.give_to_caller(results, access.as_context_mut()))
+            })
+        });
+    }
+    instance.func_new_async(
+        &name,
+        move |mut store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
+            let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
+            Box::new(async move {
+                let Chosen { slot, call } = ways.call(chosen);
+                let cargo = Cargo::take_from_caller(params, store.as_context_mut())?;
+                let cargo = crossing::call(slot, call, cargo, results.len()).await?;
+                cargo.give_to_caller(results, store)
             })
         },
     )

@@ -92,8 +92,8 @@ impl Resources {
                         .zip(given.cases())
                         .all(|(wanted, given)| wanted.name == given.name && option(wanted.ty, given.ty))
             }
-            // Both ends of one would have to be in one store.
-            (Type::Future(_) | Type::Stream(_), _) => false,
+            (Type::Future(wanted), Type::Future(given)) => option(wanted.ty(), given.ty()),
+            (Type::Stream(wanted), Type::Stream(given)) => option(wanted.ty(), given.ty()),
             (wanted, given) => wanted == given,
         }
     }
@@ -104,26 +104,36 @@ pub(crate) fn pass_handles(
     value: &Val,
     pass: &mut impl FnMut(ResourceAny) -> wasmtime::Result<ResourceAny>,
 ) -> wasmtime::Result<Val> {
-    let mut all = |values: &[Val]| values.iter().map(|value| pass_handles(value, pass)).collect::<Result<Vec<_>, _>>();
-    Ok(match value {
-        Val::Resource(handle) => Val::Resource(pass(*handle)?),
-        Val::List(values) => Val::List(all(values)?),
-        Val::Tuple(values) => Val::Tuple(all(values)?),
-        Val::Record(fields) => {
-            let fields = fields.iter().map(|(name, value)| Ok((name.clone(), pass_handles(value, pass)?)));
-            Val::Record(fields.collect::<wasmtime::Result<_>>()?)
-        }
-        Val::Variant(name, value) => Val::Variant(name.clone(), pass_boxed(value.as_deref(), pass)?),
-        Val::Option(value) => Val::Option(pass_boxed(value.as_deref(), pass)?),
-        Val::Result(Ok(value)) => Val::Result(Ok(pass_boxed(value.as_deref(), pass)?)),
-        Val::Result(Err(value)) => Val::Result(Err(pass_boxed(value.as_deref(), pass)?)),
-        other => other.clone(),
+    replace(value, &mut |leaf| match leaf {
+        Val::Resource(handle) => pass(*handle).map(|handle| Some(Val::Resource(handle))),
+        _ => Ok(None),
     })
 }
 
-fn pass_boxed(
+/// Puts what `pass` makes of it in the place of each value that is not composed of others, where it makes anything.
+pub(crate) fn replace(
+    value: &Val,
+    pass: &mut impl FnMut(&Val) -> wasmtime::Result<Option<Val>>,
+) -> wasmtime::Result<Val> {
+    let mut all = |values: &[Val]| values.iter().map(|value| replace(value, pass)).collect::<Result<Vec<_>, _>>();
+    Ok(match value {
+        Val::List(values) => Val::List(all(values)?),
+        Val::Tuple(values) => Val::Tuple(all(values)?),
+        Val::Record(fields) => {
+            let fields = fields.iter().map(|(name, value)| Ok((name.clone(), replace(value, pass)?)));
+            Val::Record(fields.collect::<wasmtime::Result<_>>()?)
+        }
+        Val::Variant(name, value) => Val::Variant(name.clone(), replace_boxed(value.as_deref(), pass)?),
+        Val::Option(value) => Val::Option(replace_boxed(value.as_deref(), pass)?),
+        Val::Result(Ok(value)) => Val::Result(Ok(replace_boxed(value.as_deref(), pass)?)),
+        Val::Result(Err(value)) => Val::Result(Err(replace_boxed(value.as_deref(), pass)?)),
+        leaf => pass(leaf)?.unwrap_or_else(|| leaf.clone()),
+    })
+}
+
+fn replace_boxed(
     value: Option<&Val>,
-    pass: &mut impl FnMut(ResourceAny) -> wasmtime::Result<ResourceAny>,
+    pass: &mut impl FnMut(&Val) -> wasmtime::Result<Option<Val>>,
 ) -> wasmtime::Result<Option<Box<Val>>> {
-    value.map(|value| pass_handles(value, pass).map(Box::new)).transpose()
+    value.map(|value| replace(value, pass).map(Box::new)).transpose()
 }

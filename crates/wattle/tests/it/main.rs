@@ -21,6 +21,7 @@ mod messages;
 mod mqtt;
 mod names;
 mod p3;
+mod pipes;
 mod reuse;
 mod routes;
 mod run;

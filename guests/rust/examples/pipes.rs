@@ -1,6 +1,6 @@
 //! Takes and gives streams and futures: what is written to them crosses to whoever called.
 
-use wasip3::wit_bindgen::{FutureReader, StreamReader, spawn_local};
+use wasip3::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn_local};
 
 use crate::exports::demo::pipes::lines::Guest;
 
@@ -22,8 +22,10 @@ impl Guest for Pipes {
     async fn upper(mut text: StreamReader<u8>) -> StreamReader<u8> {
         let (mut to, reader) = wit_stream::new();
         spawn_local(async move {
-            while let Some(byte) = text.next().await {
-                if !to.write_all(vec![byte.to_ascii_uppercase()]).await.is_empty() {
+            loop {
+                let (result, mut piece) = text.read(Vec::with_capacity(PIECE)).await;
+                piece.make_ascii_uppercase();
+                if !to.write_all(piece).await.is_empty() || !matches!(result, StreamResult::Complete(_)) {
                     return;
                 }
             }
@@ -36,7 +38,7 @@ impl Guest for Pipes {
         loop {
             let (result, read) = bytes.read(Vec::with_capacity(PIECE)).await;
             length += read.len() as u64;
-            if !matches!(result, wasip3::wit_bindgen::StreamResult::Complete(_)) {
+            if !matches!(result, StreamResult::Complete(_)) {
                 return length;
             }
         }

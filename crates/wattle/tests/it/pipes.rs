@@ -1,32 +1,76 @@
 //! Streams and futures between components: what one writes the other reads, each in a store of its own.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use testkit::{Up, request};
 
 use crate::blobs::peak;
+use crate::links::linked;
 use crate::{guest, route, wattle};
 
 fn plumber(flags: &[&str]) -> Up {
     wattle().up([route("/", "plumber"), guest("pipes")].into_iter().chain(flags.iter().map(|flag| (*flag).into())))
 }
 
+/// Everything that the plumber asks for.
+fn all_crosses(up: &Up) {
+    assert_eq!(up.ask("POST", "/upper", b"as it comes").text(), "AS IT COMES");
+    assert_eq!(up.ask("POST", "/length", &[7; 300_000]).text(), "300000\n");
+    assert_eq!(up.ask("POST", "/length", b"").text(), "0\n");
+    assert_eq!(up.get("/many?100000").body, vec![b'x'; 100_000]);
+    assert_eq!(up.get("/many?0").body, b"");
+    assert_eq!(up.get("/words?a+few+größere+words").text(), "a\nfew\ngrößere\nwords\n4\n");
+    assert_eq!(up.get("/words?").text(), "0\n");
+    assert_eq!(up.get("/add?100").text(), "5051\n");
+    assert_eq!(up.get("/add?0").text(), "1\n", "there may be no stream at all");
+    assert_eq!(up.ask("POST", "/same", &[b'y'; 70_000]).body, vec![b'y'; 70_000]);
+}
+
 #[test]
 fn streams_and_futures_cross_from_component_to_component() {
     for flags in [&[][..], &["--reuse"], &["--engine", "winch"]] {
         let up = plumber(flags);
-        for _ in 0..3 {
-            assert_eq!(up.ask("POST", "/upper", b"as it comes").text(), "AS IT COMES");
-            assert_eq!(up.ask("POST", "/length", &[7; 300_000]).text(), "300000\n");
-            assert_eq!(up.ask("POST", "/length", b"").text(), "0\n");
-            assert_eq!(up.get("/many?100000").body, vec![b'x'; 100_000]);
-            assert_eq!(up.get("/many?0").body, b"");
-            assert_eq!(up.get("/words?a+few+größere+words").text(), "a\nfew\ngrößere\nwords\n4\n");
-            assert_eq!(up.get("/words?").text(), "0\n");
-            assert_eq!(up.get("/add?100").text(), "5051\n");
-            assert_eq!(up.get("/add?0").text(), "1\n", "there may be no stream at all");
-            assert_eq!(up.ask("POST", "/same", &[b'y'; 70_000]).body, vec![b'y'; 70_000]);
-        }
+        (0..3).for_each(|_| all_crosses(&up));
         assert_eq!(up.stop().code, Some(0));
     }
+}
+
+#[test]
+fn streams_and_futures_cross_between_fused_components() {
+    let wattle = wattle();
+    let up = wattle.up([route("/", "plumber"), guest("pipes")]);
+    linked(&wattle, &up, "put plumber pipes --terms fused");
+    all_crosses(&up);
+    linked(&wattle, &up, "put plumber pipes");
+    all_crosses(&up);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// Calls that are under way end where they began, to the last byte.
+#[test]
+fn a_link_is_changed_while_streams_are_read() {
+    let wattle = wattle();
+    let bytes = std::fs::read(testkit::guest("pipes")).expect("it was built");
+    let other = wattle.write("other.wasm", &bytes).display().to_string();
+    let up = wattle.up([route("/", "plumber"), guest("pipes"), other, "--link=plumber=pipes".into()]);
+    let (has_ended, counted) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    assert_eq!(up.get("/count?3000000").text(), "3000000\n");
+                    assert_eq!(up.ask("POST", "/upper", &[b'x'; 100_000]).body, vec![b'X'; 100_000]);
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for target in ["other", "pipes"].iter().cycle().take(30) {
+            linked(&wattle, &up, &format!("put plumber {target}"));
+        }
+        has_ended.store(true, Ordering::Relaxed);
+    });
+    assert!(counted.into_inner() > 4, "streams were read meanwhile");
+    assert_eq!(up.stop().code, Some(0));
 }
 
 /// What is written waits until it is read, and who reads no more lets the writer end.

@@ -140,6 +140,13 @@ impl Serving {
         Self { links, watches, ended, _task: task }
     }
 
+    /// Waits until all services have begun, for as long as may be waited for that.
+    pub(crate) fn begun(&self) -> impl Future<Output = ()> + Send + use<> {
+        let begun = join_all(self.watches.iter().map(Watch::begun));
+        // What did not begin in time is said where it is waited for first.
+        async move { drop(within(Some(PATIENCE), begun).await) }
+    }
+
     /// Whether this is what serves these links already.
     pub(crate) fn is_for(&self, links: &[(&'static str, OpenLink)]) -> bool {
         let is_same = |((name, link), (other_name, other)): (&(&str, OpenLink), &(&str, OpenLink))| {

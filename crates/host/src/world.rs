@@ -32,7 +32,7 @@ use crate::fusing::Fusions;
 use crate::linking::{self, Import, Linked, Offer};
 use crate::links::{self, Facts, LinkError, Resolved, Shape};
 use crate::load::{LoadError, LoadedComponent, Prepared};
-use crate::serving::{self, Busy, CallCounts};
+use crate::serving::{Busy, CallCounts, Serving};
 use linked::Linkers;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
 
@@ -186,10 +186,11 @@ impl World {
             let mut live = self.live.lock().await;
             live.members.values_mut().filter_map(|member| member.serving.take()).collect()
         };
-        futures::future::join_all(ending.into_iter().map(serving::Serving::end)).await;
+        futures::future::join_all(ending.into_iter().map(Serving::end)).await;
     }
 
     /// Puts a link. Its target is opened first: one that cannot be opened leaves everything as it was, unless that is wanted.
+    /// When it is put, what calls the component by it has begun: a message that is sent from then on is heard.
     pub(crate) async fn put(&self, wanted: LinkPut) -> Result<(LinkView, Option<LinkView>), LinkError> {
         let is_unchecked = wanted.unchecked;
         let resolved = {
@@ -216,7 +217,13 @@ impl World {
         self.relink(&mut live, &id, old).await?;
         self.publish(&live);
         self.troubled.notify_one();
-        Ok((live.view(&id).expect("it was put a moment ago"), before))
+        let put = live.view(&id).expect("it was put a moment ago");
+        let begun = live.members.get(&id.source).and_then(|member| member.serving.as_ref()).map(Serving::begun);
+        drop(live);
+        if let Some(begun) = begun {
+            begun.await;
+        }
+        Ok((put, before))
     }
 
     /// Takes a link out; the import leads to what the host has by itself again, where it has something.

@@ -200,7 +200,8 @@ fn no_message_is_lost_while_a_link_is_swapped() {
         sent(&up, "orders.new?times=20", "tea");
         count += 20;
         // What is answered comes after what was published before it: all of that is on its way to the clerk.
-        assert_eq!(up.ask("PUT", "/orders.sync?wait=5000", b"").status, 200);
+        let answer = up.ask("PUT", "/orders.sync?wait=5000", b"");
+        assert_eq!(answer.status, 200, "{}", answer.text());
         linked(&wattle, &up, &put(&servers[1]));
         linked(&wattle, &up, &put(&servers[0]));
     }

@@ -19,6 +19,7 @@
     reason = "it is for tests: a panic fails one, and they say what they skip"
 )]
 
+mod gcs;
 mod guest;
 mod http;
 mod process;
@@ -26,6 +27,7 @@ mod s3;
 mod server;
 mod wait;
 
+pub use gcs::Gcs;
 pub use guest::{find_guest, guest};
 pub use http::{Answer, Connection, chunked, request};
 pub use process::{Ended, Up, Wattle};

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::service::S3ServiceBuilder;
+use s3s::{Body, HttpError};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -15,10 +19,18 @@ use tokio::task::JoinSet;
 /// A server that speaks S3, with one empty bucket. It ends when it is dropped.
 #[derive(Debug)]
 pub struct S3 {
-    port: u16,
+    listening: Listening,
     folder: TempDir,
+}
+
+/// What answers requests on a port, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    port: u16,
     runtime: Option<Runtime>,
 }
+
+// === impl S3 ===
 
 impl S3 {
     /// Its bucket.
@@ -38,20 +50,14 @@ impl S3 {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the server");
         std::fs::create_dir(folder.path().join(Self::BUCKET)).expect("a bucket");
-        let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder is there"));
+        let mut service = buckets(folder.path());
         service.set_auth(SimpleAuth::from_single(Self::ACCESS_KEY, Self::SECRET_KEY));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("the system gives a runtime");
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        listener.set_nonblocking(true).expect("the socket is ours");
-        let port = listener.local_addr().expect("it is bound").port();
-        runtime.spawn(serve(listener, service.build()));
-        Self { port, folder, runtime: Some(runtime) }
+        Self { listening: Listening::start(service.build()), folder }
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.listening.endpoint()
     }
 
     /// Where its buckets are.
@@ -60,14 +66,49 @@ impl S3 {
     }
 }
 
-impl Drop for S3 {
+/// The buckets in a folder, which do not ask who asks.
+pub(crate) fn buckets(folder: &Path) -> S3ServiceBuilder {
+    S3ServiceBuilder::new(FileSystem::new(folder).expect("the folder is there"))
+}
+
+// === impl Listening ===
+
+impl Listening {
+    /// Answers with a service, on a thread of its own.
+    pub(crate) fn start(service: impl HttpService) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("the system gives a runtime");
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        listener.set_nonblocking(true).expect("the socket is ours");
+        let port = listener.local_addr().expect("it is bound").port();
+        runtime.spawn(serve(listener, service));
+        Self { port, runtime: Some(runtime) }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Listening {
     fn drop(&mut self) {
         // Not waited for: a test may drop it within a runtime of its own.
         self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }
 
-async fn serve(listener: std::net::TcpListener, service: S3Service) {
+/// What answers the requests of a connection.
+pub(crate) trait HttpService:
+    Service<Request<Incoming>, Response = Response<Body>, Error = HttpError, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = HttpError, Future: Send> + Clone + Send + 'static
+{
+}
+
+async fn serve(listener: std::net::TcpListener, service: impl HttpService) {
     let listener = TcpListener::from_std(listener).expect("the socket is ours");
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {

@@ -4,6 +4,7 @@ use capability::Backends;
 
 use crate::blobs::Blobs;
 use crate::bucket::azure::AzureBackend;
+use crate::bucket::gcs::GcsBackend;
 use crate::bucket::s3::S3Backend;
 use crate::folder::FolderBackend;
 use crate::memory::MemoryBackend;
@@ -11,4 +12,4 @@ use crate::nats::NatsBackend;
 
 /// What a link can name. The first is what a component gets that has no link.
 pub const BACKENDS: Backends<dyn Blobs> =
-    Backends(&[&FolderBackend, &MemoryBackend, &S3Backend, &AzureBackend, &NatsBackend]);
+    Backends(&[&FolderBackend, &MemoryBackend, &S3Backend, &AzureBackend, &GcsBackend, &NatsBackend]);

@@ -1,4 +1,5 @@
-//! This is a place for objects in a cloud: a bucket of S3 or of a server that speaks its language, or a container of Azure.
+//! This is a place for objects in a cloud: a bucket of S3 or of a server that speaks its language, a bucket of Google
+//! Cloud Storage, or a container of Azure.
 //!
 //! ```text
 //! PREFIX/COMPONENT/CONTAINER/OBJECT     each a piece of `scope`
@@ -18,6 +19,7 @@
 //! Changes of containers are not atomic, since a bucket has none within it: what is written while one is removed may stay.
 
 pub mod azure;
+pub mod gcs;
 pub mod s3;
 mod upload;
 
@@ -44,10 +46,10 @@ use upload::Writing;
 /// A request is sent again so many times at most, within the timeout.
 const RETRIES: usize = 2;
 
-/// An upload's part. S3 takes 10,000 of them, Azure 50,000.
+/// An upload's part. S3 and Google take 10,000 of them, Azure 50,000.
 const PART: usize = 8 << 20;
 
-/// The largest object that S3 copies in one request; Azure has no such limit.
+/// The largest object that S3 copies in one request; the others have no such limit.
 const COPY_MAX: u64 = 5 << 30;
 
 /// Numbers from here on are no offsets for every server, and beyond the end of every object.

@@ -14,6 +14,7 @@ use model::ComponentName;
 use tokio::runtime::Runtime;
 
 use crate::bucket::azure::Options as AzureOptions;
+use crate::bucket::gcs::Options as GcsOptions;
 use crate::bucket::{Bucket, Reach, s3::Options};
 use crate::folder::Folder;
 use crate::memory::Memory;
@@ -48,6 +49,15 @@ pub(crate) fn azure_options(server: &testkit::Azurite) -> AzureOptions {
         account: testkit::Azurite::ACCOUNT.into(),
         container: testkit::Azurite::CONTAINER.into(),
         key: Some(testkit::Azurite::KEY.into()),
+        reach: reach(&server.endpoint()),
+    }
+}
+
+/// What opens the bucket of a server that speaks the language of Google.
+pub(crate) fn gcs_options(server: &testkit::Gcs) -> GcsOptions {
+    GcsOptions {
+        bucket: testkit::Gcs::BUCKET.into(),
+        account: Some(server.account().into()),
         reach: reach(&server.endpoint()),
     }
 }
@@ -87,6 +97,12 @@ impl Fresh {
     pub(crate) fn azure() -> Self {
         let server = testkit::Azurite::start();
         let blobs = HOME.block_on(azure_options(&server).open()).expect("the server is up");
+        Self { blobs: Arc::new(blobs), _place: Box::new(server) }
+    }
+
+    pub(crate) fn gcs() -> Self {
+        let server = testkit::Gcs::start();
+        let blobs = HOME.block_on(gcs_options(&server).open()).expect("the server is up");
         Self { blobs: Arc::new(blobs), _place: Box::new(server) }
     }
 
@@ -168,6 +184,7 @@ capability::conformance! {
         folder => Fresh::folder(),
         s3 => Fresh::s3(),
         azure => Fresh::azure(),
+        gcs => Fresh::gcs(),
         nats => Fresh::nats(),
     }
 }

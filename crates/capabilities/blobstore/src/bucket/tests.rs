@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use capability::settings::check;
 use capability::{Backend, OpenError, Place};
-use testkit::{Azurite, S3 as Server};
+use testkit::{Azurite, Gcs, S3 as Server};
 use tokio::net::TcpListener;
 
 use super::PART;
 use super::azure::AzureBackend;
+use super::gcs::GcsBackend;
 use super::s3::S3Backend;
 use crate::blobs::Blobs;
 use crate::suite::{HOME, container, options, put, read};
@@ -181,6 +182,55 @@ fn a_link_says_where_the_container_is_and_what_opens_it() {
             let told = told_azure(&server, folder.path(), wrong);
             let error = open_azure(&told, ("", "")).await.map(drop).expect_err("it opens nothing");
             assert!(!stdx::Chain(&error).to_string().contains(wrong), "{error}");
+        }
+        drop(server);
+        let away = blobs.read(&files.object("a"), Span::ALL).await.map(drop);
+        assert!(matches!(away, Err(BlobsError::Unavailable { .. })), "{away:?}");
+    });
+}
+
+/// The settings of a link to this server, with a service account in a file.
+fn told_gcs(server: &Gcs, account: &str) -> BTreeMap<String, String> {
+    let place = server.folder().join("account");
+    std::fs::write(&place, account).expect("the folder is ours");
+    let told = [
+        ("bucket", Gcs::BUCKET.to_owned()),
+        ("endpoint", format!("{}/", server.endpoint())),
+        ("account", format!("file:{}", place.display())),
+        ("allow-http", "true".to_owned()),
+        ("timeout", "5s".to_owned()),
+    ];
+    told.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+async fn open_gcs(told: &BTreeMap<String, String>) -> Result<std::sync::Arc<dyn Blobs>, OpenError> {
+    let settings = check("gcs", GcsBackend.settings(), told).expect("they are well formed");
+    GcsBackend.open(&settings, &Place { folder: "nowhere".into() }).await
+}
+
+#[test]
+fn a_link_says_where_the_bucket_of_google_is_and_who_asks() {
+    let server = Gcs::start();
+    HOME.block_on(async {
+        let right = told_gcs(&server, server.account());
+        let blobs = open_gcs(&right).await.expect("it opens");
+        let described = blobs.describe();
+        assert!(described.starts_with("gcs bucket at http://127.0.0.1:"), "{described}");
+        let files = container("shop", "files");
+        blobs.create(&files).await.expect("it is created");
+        for (name, value, why) in
+            [("allow-http", "false", "it has no TLS"), ("bucket", "none", "there is no such bucket")]
+        {
+            let mut told = right.clone();
+            told.insert(name.into(), value.into());
+            assert!(open_gcs(&told).await.is_err(), "{why}");
+        }
+        let damaged = server.account().replace("MII", "MOO");
+        for wrong in [Gcs::stranger(), damaged, "a-password".to_owned(), "{}".to_owned()] {
+            let told = told_gcs(&server, &wrong);
+            let error = open_gcs(&told).await.map(drop).expect_err("it opens nothing");
+            let said = stdx::Chain(&error).to_string();
+            assert!(!said.contains("PRIVATE KEY") && !said.contains("a-password"), "{said}");
         }
         drop(server);
         let away = blobs.read(&files.object("a"), Span::ALL).await.map(drop);

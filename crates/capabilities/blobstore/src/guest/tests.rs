@@ -255,6 +255,7 @@ capability::conformance! {
         folder => Fresh::folder(),
         s3 => Fresh::s3(),
         azure => Fresh::azure(),
+        gcs => Fresh::gcs(),
         nats => Fresh::nats(),
     }
 }

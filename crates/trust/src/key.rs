@@ -58,6 +58,10 @@ impl PublicKey {
         self.kind
     }
 
+    pub(crate) fn of(kind: KeyKind, bytes: [u8; 32]) -> Self {
+        Self { kind, bytes }
+    }
+
     /// Whether `signature` is one of this key over `message`. Keys and signatures that fit more than one message are refused.
     pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         let key = VerifyingKey::from_bytes(&self.bytes);
@@ -75,7 +79,7 @@ impl FromStr for PublicKey {
             _ => return Err(NotAKey),
         };
         let [kind, bytes @ .., low, high] = decoded;
-        let (kind, _) = KINDS.into_iter().find(|(_, prefix)| *prefix == kind).ok_or(NotAKey)?;
+        let kind = KeyKind::from_prefix(kind).ok_or(NotAKey)?;
         if crc16(&decoded[..33]) != u16::from_le_bytes([low, high]) {
             return Err(NotAKey);
         }
@@ -85,16 +89,28 @@ impl FromStr for PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = KINDS.into_iter().find(|(kind, _)| *kind == self.kind).map_or(0, |(_, prefix)| prefix);
-        let mut decoded = vec![prefix];
+        let mut decoded = vec![self.kind.prefix()];
         decoded.extend(self.bytes);
         decoded.extend(crc16(&decoded).to_le_bytes());
         f.write_str(&BASE32_NOPAD.encode(&decoded))
     }
 }
 
+// === impl KeyKind ===
+
+impl KeyKind {
+    /// The byte that stands for it in the text form.
+    pub(crate) fn prefix(self) -> u8 {
+        KINDS.into_iter().find(|(kind, _)| *kind == self).map_or(0, |(_, prefix)| prefix)
+    }
+
+    pub(crate) fn from_prefix(prefix: u8) -> Option<Self> {
+        KINDS.into_iter().find(|(_, other)| *other == prefix).map(|(kind, _)| kind)
+    }
+}
+
 /// CRC16 as XMODEM has it: polynomial 0x1021, starting from 0.
-fn crc16(bytes: &[u8]) -> u16 {
+pub(crate) fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(
             crc ^ (u16::from(*byte) << 8),

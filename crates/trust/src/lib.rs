@@ -1,6 +1,6 @@
 //! Keys and claims: who says what of a component, and whether they signed it.
 //!
-//! Nothing here reads a file or a clock: a token and a time go in, a value comes out.
+//! Nothing here reads a file, a clock or randomness: a token and a time go in, a value comes out.
 //!
 //! # Invariants
 //!
@@ -13,6 +13,8 @@
 
 mod claims;
 mod key;
+mod seed;
 
 pub use claims::{ClaimsError, ClaimsView, Period, Signature, read_claims};
 pub use key::{KeyKind, NotAKey, PublicKey};
+pub use seed::{NotASeed, Seed};

@@ -4,6 +4,8 @@
 
 mod ask;
 mod contract;
+pub mod fact;
+pub mod lattice;
 mod link;
 mod name;
 

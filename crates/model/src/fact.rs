@@ -1,0 +1,158 @@
+//! This is a fact: something that happened in a lattice, as the event that says so.
+//!
+//! Events are CloudEvents 1.0 in JSON on `wasmbus.evt.LATTICE.NAME`, in the shapes of wasmCloud 1.x.
+//!
+//! # Invariants
+//!
+//! 1. `source` of an event is the bare key of the host that says it.
+//! 2. `annotations` are always there, also where there are none.
+
+use serde::{Deserialize, Serialize};
+
+use crate::lattice::{HostInventory, Labels, LatticeLink};
+
+/// A fact with who says it, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// `1.0`.
+    pub specversion: String,
+    /// Tells it from all others.
+    pub id: String,
+    /// The host that says it.
+    pub source: String,
+    /// `application/json`.
+    pub datacontenttype: String,
+    /// When it was said, as RFC 3339 has it.
+    pub time: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Fact {
+    /// A host has started.
+    #[serde(rename = "com.wasmcloud.lattice.host_started")]
+    HostStarted {
+        /// What people call it.
+        friendly_name: String,
+        /// What it carries.
+        labels: Labels,
+        /// Zero.
+        uptime_seconds: u64,
+        /// The version of its program.
+        version: String,
+    },
+    /// A host is there, with all that it runs.
+    #[serde(rename = "com.wasmcloud.lattice.host_heartbeat")]
+    HostHeartbeat(HostInventory),
+    /// A host has stopped.
+    #[serde(rename = "com.wasmcloud.lattice.host_stopped")]
+    HostStopped {
+        /// What it carried.
+        labels: Labels,
+    },
+    /// A host carries other labels.
+    #[serde(rename = "com.wasmcloud.lattice.labels_changed")]
+    LabelsChanged {
+        /// The host.
+        host_id: String,
+        /// All of them.
+        labels: Labels,
+    },
+    /// A component runs with so many invocations at once; zero says that it has ended.
+    #[serde(rename = "com.wasmcloud.lattice.component_scaled")]
+    ComponentScaled(Scaled),
+    /// A component does not run as was asked.
+    #[serde(rename = "com.wasmcloud.lattice.component_scale_failed")]
+    ComponentScaleFailed {
+        /// What was asked.
+        #[serde(flatten)]
+        scaled: Scaled,
+        /// Why not.
+        error: String,
+    },
+    /// A link was put.
+    #[serde(rename = "com.wasmcloud.lattice.linkdef_set")]
+    LinkdefSet(LatticeLink),
+    /// A link was not put.
+    #[serde(rename = "com.wasmcloud.lattice.linkdef_set_failed")]
+    LinkdefSetFailed {
+        /// Which.
+        #[serde(flatten)]
+        link: LatticeLink,
+        /// Why not.
+        error: String,
+    },
+    /// A link is gone.
+    #[serde(rename = "com.wasmcloud.lattice.linkdef_deleted")]
+    LinkdefDeleted {
+        /// What imported.
+        source_id: String,
+        /// Which of several links.
+        name: String,
+        /// `wasi` in `wasi:keyvalue`.
+        wit_namespace: String,
+        /// `keyvalue` in `wasi:keyvalue`.
+        wit_package: String,
+        /// What it led to, where there was a link.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+        /// For which interfaces, where there was a link.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interfaces: Option<Vec<String>>,
+    },
+    /// Settings were put.
+    #[serde(rename = "com.wasmcloud.lattice.config_set")]
+    ConfigSet {
+        /// Their name.
+        config_name: String,
+    },
+    /// Settings are gone.
+    #[serde(rename = "com.wasmcloud.lattice.config_deleted")]
+    ConfigDeleted {
+        /// Their name.
+        config_name: String,
+    },
+}
+
+/// A component on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaled {
+    /// The component.
+    pub component_id: String,
+    /// The host.
+    pub host_id: String,
+    /// Where it comes from, exactly as it was asked for.
+    pub image_ref: String,
+    /// How many invocations run at once.
+    pub max_instances: u32,
+    /// What was noted.
+    pub annotations: Labels,
+}
+
+// === impl Fact ===
+
+impl Fact {
+    /// The last word of the subject that it is said on.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::HostStarted { .. } => "host_started",
+            Self::HostHeartbeat(_) => "host_heartbeat",
+            Self::HostStopped { .. } => "host_stopped",
+            Self::LabelsChanged { .. } => "labels_changed",
+            Self::ComponentScaled(_) => "component_scaled",
+            Self::ComponentScaleFailed { .. } => "component_scale_failed",
+            Self::LinkdefSet(_) => "linkdef_set",
+            Self::LinkdefSetFailed { .. } => "linkdef_set_failed",
+            Self::LinkdefDeleted { .. } => "linkdef_deleted",
+            Self::ConfigSet { .. } => "config_set",
+            Self::ConfigDeleted { .. } => "config_deleted",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! These are the values that travel on the control interface of a lattice, in the shapes of wasmCloud 1.x.
+//!
+//! Names of fields are those of the wire, and what this system calls otherwise keeps its own word here: a `component_ref` is where
+//! a component comes from.
+//!
+//! # Invariants
+//!
+//! 1. What is read ignores fields that it does not know, and takes what older clients leave out.
+//! 2. What is written has every field that the readers of that family require.
+//!
+//! # Not here
+//!
+//! What is done with them (`host`). Facts (`fact`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Names with values: labels, annotations, settings.
+pub type Labels = BTreeMap<String, String>;
+
+/// What the subjects begin with on which the hosts of a lattice are controlled: `wasmbus.ctl.v1.default`.
+pub fn prefix(lattice: &str) -> String {
+    format!("wasmbus.ctl.v1.{lattice}")
+}
+
+/// What every question is answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CtlResponse<T> {
+    /// Whether it is done, or will be.
+    pub success: bool,
+    /// What there is to say; empty where there is nothing.
+    pub message: String,
+    /// What was asked for.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub response: Option<T>,
+}
+
+/// A host as it answers a ping.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Host {
+    /// Its public key.
+    pub id: String,
+    /// What people call it.
+    pub friendly_name: String,
+    /// The lattice that it is in.
+    pub lattice: String,
+    /// What it carries.
+    pub labels: Labels,
+    /// How long it has run.
+    pub uptime_seconds: u64,
+    /// The same for people.
+    pub uptime_human: String,
+    /// The version of its program.
+    pub version: String,
+    /// The bus that it is controlled over.
+    pub ctl_host: String,
+    /// The bus that components are called over.
+    pub rpc_host: String,
+    /// The domain of its buckets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub js_domain: Option<String>,
+}
+
+/// What a host runs. Also what its heartbeat says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostInventory {
+    /// Its public key.
+    pub host_id: String,
+    /// What people call it.
+    pub friendly_name: String,
+    /// What it carries.
+    pub labels: Labels,
+    /// The version of its program.
+    #[serde(default)]
+    pub version: String,
+    /// How long it has run, for people.
+    #[serde(default)]
+    pub uptime_human: String,
+    /// How long it has run.
+    #[serde(default)]
+    pub uptime_seconds: u64,
+    /// Its components.
+    #[serde(alias = "actors")]
+    pub components: Vec<ComponentDescription>,
+    /// Its providers.
+    pub providers: Vec<ProviderDescription>,
+}
+
+/// A component that a host runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentDescription {
+    /// What it is called in the lattice.
+    pub id: String,
+    /// Where it came from, exactly as it was asked for.
+    pub image_ref: String,
+    /// What it calls itself, where it is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What who started it noted.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub annotations: Labels,
+    /// Of its claims; zero without.
+    #[serde(default)]
+    pub revision: i32,
+    /// How many invocations run at once.
+    pub max_instances: u32,
+    /// Bounds of its own.
+    #[serde(default)]
+    pub limits: Option<Labels>,
+}
+
+/// A provider that a host runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderDescription {
+    /// What it is called in the lattice.
+    pub id: String,
+    /// Where it came from, without a scheme.
+    #[serde(default)]
+    pub image_ref: String,
+    /// What it calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Of its claims.
+    #[serde(default)]
+    pub revision: i32,
+    /// What who started it noted.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub annotations: Labels,
+}
+
+/// Who would run a component?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentAuctionRequest {
+    /// Where it comes from.
+    pub component_ref: String,
+    /// What it will be called.
+    pub component_id: String,
+    /// Labels that the host has to carry.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub constraints: Labels,
+}
+
+/// A host would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentAuctionAck {
+    /// Where it comes from.
+    pub component_ref: String,
+    /// What it will be called.
+    pub component_id: String,
+    /// The host that bids.
+    pub host_id: String,
+    /// What it was asked to carry.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub constraints: Labels,
+}
+
+/// A component shall run with so many invocations at once: none ends it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleComponent {
+    /// Where it comes from.
+    #[serde(default)]
+    pub component_ref: String,
+    /// What it is called.
+    pub component_id: String,
+    /// How many invocations run at once; `u32::MAX` is no bound but the host's own.
+    #[serde(default, alias = "max_instances")]
+    pub count: u32,
+    /// The host that is asked.
+    #[serde(default)]
+    pub host_id: String,
+    /// What is to be noted.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub annotations: Labels,
+    /// The names of its settings.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub config: Vec<String>,
+    /// Bounds of its own.
+    #[serde(default)]
+    pub component_limits: Option<Labels>,
+    /// Whether a component that runs from elsewhere is updated.
+    #[serde(default)]
+    pub allow_update: bool,
+}
+
+/// A component shall run from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateComponent {
+    /// What it is called.
+    pub component_id: String,
+    /// Where it comes from now.
+    pub new_component_ref: String,
+    /// The host that is asked.
+    #[serde(default)]
+    pub host_id: String,
+    /// What is to be noted.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub annotations: Labels,
+}
+
+/// A provider shall start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartProvider {
+    /// What it will be called.
+    pub provider_id: String,
+    /// Where it comes from.
+    #[serde(default)]
+    pub provider_ref: String,
+}
+
+/// A provider shall stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopProvider {
+    /// What it is called.
+    #[serde(alias = "provider_ref")]
+    pub provider_id: String,
+}
+
+/// A link of a lattice, between whatever has these names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatticeLink {
+    /// What imports.
+    pub source_id: String,
+    /// What it leads to.
+    pub target: String,
+    /// Which of several links.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// `wasi` in `wasi:keyvalue`.
+    pub wit_namespace: String,
+    /// `keyvalue` in `wasi:keyvalue`.
+    pub wit_package: String,
+    /// The interfaces of the package.
+    pub interfaces: Vec<String>,
+    /// The names of the source's settings.
+    #[serde(default)]
+    pub source_config: Vec<String>,
+    /// The names of the target's settings.
+    #[serde(default)]
+    pub target_config: Vec<String>,
+}
+
+/// A link shall be gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteLink {
+    /// What imports.
+    pub source_id: String,
+    /// Which of several links.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// `wasi` in `wasi:keyvalue`.
+    pub wit_namespace: String,
+    /// `keyvalue` in `wasi:keyvalue`.
+    pub wit_package: String,
+}
+
+/// A label shall be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutLabel {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    #[serde(default)]
+    pub value: String,
+}
+
+/// A host shall stop.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopHost {
+    /// Which; the one that is asked where nothing is said.
+    #[serde(default)]
+    pub host_id: Option<String>,
+    /// How long it may take, in milliseconds.
+    #[serde(default)]
+    pub timeout: Option<u64>,
+}
+
+// === impl CtlResponse ===
+
+impl<T> CtlResponse<T> {
+    /// What was asked for.
+    pub fn with(response: T) -> Self {
+        Self { success: true, message: String::new(), response: Some(response) }
+    }
+
+    /// It is done, or will be.
+    pub fn done(message: impl Into<String>) -> Self {
+        Self { success: true, message: message.into(), response: None }
+    }
+
+    /// It is not done.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { success: false, message: message.into(), response: None }
+    }
+}
+
+// === impl LatticeLink ===
+
+impl LatticeLink {
+    /// Whether the other link is for the same imports: of the same source, name and package.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        (&self.source_id, &self.name, &self.wit_namespace, &self.wit_package)
+            == (&other.source_id, &other.name, &other.wit_namespace, &other.wit_package)
+    }
+}
+
+fn default_name() -> String {
+    "default".into()
+}
+
+/// `null` is nothing.
+fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ use crate::meter::Limits;
 #[derive(Debug)]
 pub struct Account {
     limits: Arc<Limits>,
+    /// Invocations that may run at once: what the limits say, until another number is allowed.
+    concurrency: AtomicUsize,
     in_flight: AtomicUsize,
     instances: AtomicUsize,
     room: Arc<Room>,
@@ -44,12 +46,19 @@ impl Account {
     /// An account of a component with these limits, in the room of all.
     pub fn new(limits: Arc<Limits>, room: Arc<Room>) -> Self {
         let zero = || AtomicUsize::new(0);
-        Self { limits, in_flight: zero(), instances: zero(), room, waiting: zero(), freed: Notify::new() }
+        let concurrency = AtomicUsize::new(limits.concurrency);
+        Self { limits, concurrency, in_flight: zero(), instances: zero(), room, waiting: zero(), freed: Notify::new() }
     }
 
     /// What the component may use.
     pub fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    /// From now on so many invocations may run at once, and never more than the limits say. Those that run go on.
+    pub fn allow(&self, concurrency: usize) {
+        self.concurrency.store(concurrency.min(self.limits.concurrency), Ordering::SeqCst);
+        self.freed.notify_waiters();
     }
 
     /// How many invocations run now.
@@ -59,7 +68,7 @@ impl Account {
 
     /// Takes a place among the invocations that run at once, where one is free; [`leave`](Self::leave) gives it back.
     pub fn enter(&self) -> bool {
-        let is_free = self.in_flight.fetch_add(1, Ordering::SeqCst) < self.limits.concurrency;
+        let is_free = self.in_flight.fetch_add(1, Ordering::SeqCst) < self.concurrency.load(Ordering::Relaxed);
         if !is_free {
             self.leave();
         }
@@ -88,7 +97,7 @@ impl Account {
         // In one order with `waiting`: who leaves sees who waits, or who waits sees that there is a place.
         let before = self.in_flight.fetch_sub(1, Ordering::SeqCst);
         // One that was refused a place frees none.
-        if before <= self.limits.concurrency && self.waiting.load(Ordering::SeqCst) > 0 {
+        if before <= self.concurrency.load(Ordering::Relaxed) && self.waiting.load(Ordering::SeqCst) > 0 {
             self.freed.notify_one();
         }
     }

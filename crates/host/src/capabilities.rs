@@ -37,7 +37,6 @@ pub struct Capabilities {
     logging: Arc<logging::Logging>,
     allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
-    broker: Broker,
 }
 
 /// The open links of one component, by capability.
@@ -46,27 +45,26 @@ pub(crate) type OpenLinks = BTreeMap<&'static str, Vec<OpenLink>>;
 // === impl Capabilities ===
 
 impl Capabilities {
-    /// Sets up what costs nothing; backends are opened when the first component needs them.
+    /// Sets up what costs nothing; backends are opened when the first component needs them. Messages stay in this process.
     pub fn new(config: CapabilityConfig) -> Self {
+        Self::on(Bus::in_process(Broker::new(bus::Limits::default())), config)
+    }
+
+    /// The same, where components say their messages on this bus.
+    pub(crate) fn on(bus: Bus, config: CapabilityConfig) -> Self {
         let logging = Arc::new(logging::Logging::new(config.sink));
-        let broker = Broker::new(bus::Limits::default());
         let place = |name| Place { folder: config.data.join(name) };
         let all: Vec<Arc<dyn Capability>> = vec![
             Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
-            Arc::new(messaging::Messaging::new(Bus::in_process(broker.clone()))),
+            Arc::new(messaging::Messaging::new(bus)),
             Arc::new(secrets::Secrets::new(place("secrets"))),
             Arc::new(sql::Sql::new(place("sql"))),
             logging.clone(),
             Arc::new(config::Config::new(config.settings)),
         ];
         let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
-        Self { all, targets: Targets::default(), logging, allowed, environment, broker }
-    }
-
-    /// The broker of the bus that the components of this process share.
-    pub(crate) fn broker(&self) -> &Broker {
-        &self.broker
+        Self { all, targets: Targets::default(), logging, allowed, environment }
     }
 
     /// All of them.

@@ -17,7 +17,9 @@ mod crossing;
 mod foreign;
 mod fusing;
 mod holder;
+mod identity;
 mod labels;
+mod lattice;
 pub mod linking;
 mod links;
 mod load;
@@ -30,6 +32,8 @@ mod world;
 
 pub use capabilities::{Capabilities, CapabilityConfig};
 pub use foreign::Foreign;
+pub use identity::IdentityError;
+pub use lattice::LatticeConfig;
 pub use links::LinkError;
 pub use load::{LoadError, LoadedComponent, Source};
 pub use running::{BusConfig, HostConfig, HostError, ListenerConfig, Listening, Report, Running, ServedReport};

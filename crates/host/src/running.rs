@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use model::LinkPut;
@@ -15,6 +15,8 @@ use stdx::{ByteSize, Code, Explain};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
 use crate::holder::holder_of;
+use crate::identity::IdentityError;
+use crate::lattice::{Lattice, LatticeConfig};
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
 use crate::serving::{Busy, CallCounts};
@@ -28,6 +30,8 @@ pub struct HostConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Where it listens for NATS clients, such as commands in a second terminal; nowhere without.
     pub bus: Option<BusConfig>,
+    /// The lattice that it is in.
+    pub lattice: LatticeConfig,
     /// How programs are compiled and instances laid out.
     pub engines: EnginesConfig,
     /// How the data plane is set up.
@@ -84,6 +88,7 @@ pub struct Running {
     listeners: Vec<ListenerConfig>,
     world: Arc<World>,
     _control: Control,
+    lattice: Lattice,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
     _upkeep: Task,
@@ -160,6 +165,12 @@ pub enum HostError {
     /// The bus cannot be used.
     #[error(transparent)]
     Bus(SubscribeError),
+    /// There is no bus that carries the lattice.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It has no key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
@@ -175,6 +186,8 @@ impl Explain for HostError {
             Self::Tls(error) => error.code(),
             Self::AddressInUse { .. } | Self::Listen { .. } => Code::E0301,
             Self::Bus(error) => error.code(),
+            Self::Connect(error) => error.code(),
+            Self::Identity(error) => error.code(),
             Self::Threads(_) => Code::E0209,
         }
     }
@@ -187,10 +200,17 @@ impl Running {
     pub async fn start(config: HostConfig) -> Result<Self, HostError> {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
         let doors = config.listeners.iter().map(door).collect::<Result<_, _>>()?;
+        let identity = Lattice::identity(config.capabilities.data.join("host"))?;
+        let broker = Broker::new(bus::Limits::default());
+        let own_bus = Bus::in_process(broker.clone());
+        let lattice_bus = match &config.lattice.nats {
+            Some((url, options)) => Bus::connect(url, options.clone()).await?,
+            None => own_bus.clone(),
+        };
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::new(config.capabilities),
+            capabilities: Capabilities::on(lattice_bus.clone(), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
@@ -205,7 +225,14 @@ impl Running {
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
         let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
         world.publish_to(plane.publisher());
-        let (control, loopback) = listen_on_bus(&world, config.bus).await?;
+        let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
+        let loopback = open_bus(broker, config.bus)?;
+        let address = match (&config.lattice.nats, &loopback) {
+            (None, Some(loopback)) => format!("nats://{}", loopback.address()),
+            _ => lattice_bus.describe(),
+        };
+        let lattice = Lattice::start(world.clone(), identity, config.lattice, (lattice_bus, address)).await;
+        let lattice = lattice.map_err(HostError::Bus)?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -218,6 +245,7 @@ impl Running {
             listeners: config.listeners,
             world,
             _control: control,
+            lattice,
             loopback,
             _upkeep: upkeep,
             _ticker: ticker,
@@ -239,6 +267,16 @@ impl Running {
         self.loopback.as_ref().map(Loopback::address)
     }
 
+    /// Its key, what people call it, and its lattice.
+    pub fn identity(&self) -> (&str, &str, &str) {
+        (self.lattice.id(), self.lattice.friendly_name(), self.lattice.name())
+    }
+
+    /// Waits until somebody in the lattice tells it to stop.
+    pub async fn stop_asked(&self) {
+        self.lattice.stop_asked().await;
+    }
+
     /// Its components, as they are linked now.
     pub async fn components(&self) -> Vec<LoadedComponent> {
         self.world.components().await
@@ -252,6 +290,7 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
+        self.lattice.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
@@ -266,24 +305,19 @@ async fn report(world: &World) -> Vec<ServedReport> {
     world.counts().await.into_iter().map(report).collect()
 }
 
-/// Starts the bus inside this process, what answers on it, and the door to it for others.
-async fn listen_on_bus(
-    world: &Arc<World>,
-    config: Option<BusConfig>,
-) -> Result<(Control, Option<Loopback>), HostError> {
-    let broker = world.broker().clone();
-    let control = Control::start(world.clone(), Bus::in_process(broker.clone())).await.map_err(HostError::Bus)?;
-    let Some(BusConfig { address, may_be_missing, token }) = config else { return Ok((control, None)) };
+/// Opens the bus inside this process to others.
+fn open_bus(broker: Broker, config: Option<BusConfig>) -> Result<Option<Loopback>, HostError> {
+    let Some(BusConfig { address, may_be_missing, token }) = config else { return Ok(None) };
     let listener = match listen(address) {
         Ok(listener) => listener,
         Err(error @ HostError::AddressInUse { .. }) if may_be_missing => {
             tracing::warn!("this host has no bus: {error} (--bus ADDR gives it one elsewhere)");
-            return Ok((control, None));
+            return Ok(None);
         }
         Err(error) => return Err(error),
     };
     let loopback = Loopback::start(listener, broker, LoopbackConfig { token, ..LoopbackConfig::default() });
-    Ok((control, Some(loopback.map_err(|source| HostError::Listen { address, source })?)))
+    loopback.map(Some).map_err(|source| HostError::Listen { address, source })
 }
 
 fn instances_max(layout: Layout) -> usize {

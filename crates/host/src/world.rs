@@ -10,6 +10,7 @@
 //! 2. Changes are made one after the other; a target is opened before, outside of that.
 //! 3. A target that cannot be opened when a host starts does not keep the host from starting: the link is tried again.
 
+mod changes;
 mod linked;
 mod live;
 mod upkeep;
@@ -94,6 +95,11 @@ impl World {
         Self { config, capabilities, host_offers, linkers, fusions, busy, publisher, live, troubled }
     }
 
+    /// How many invocations a component has at once where nobody said otherwise, and at most.
+    pub(crate) fn concurrency(&self) -> u32 {
+        u32::try_from(self.config.limits.concurrency).unwrap_or(u32::MAX)
+    }
+
     /// What this host offers by itself.
     pub(crate) fn host_offers(&self) -> &[Offer] {
         &self.host_offers
@@ -173,11 +179,6 @@ impl World {
     /// Whether capabilities call components at this moment.
     pub(crate) fn busy(&self) -> &Arc<Busy> {
         &self.busy
-    }
-
-    /// The broker of this host's bus.
-    pub(crate) fn broker(&self) -> &bus::Broker {
-        self.config.capabilities.broker()
     }
 
     /// Lets capabilities begin no further calls, and waits until those that run have ended.
@@ -262,12 +263,9 @@ impl World {
     }
 
     fn member(&self, prepared: Prepared) -> Member {
-        let imports = prepared.imports.iter().filter_map(|import| import.interface().parse().ok()).collect();
-        let shape = prepared.component.component_type();
-        let exports = shape.exports(prepared.component.engine()).filter_map(|(name, _)| name.parse().ok()).collect();
         Member {
             routes: prepared.source.route.iter().cloned().collect(),
-            shape: Shape { imports, exports },
+            shape: Shape::of(&prepared),
             account: Arc::new(Account::new(self.config.limits.clone(), self.config.room.clone())),
             counts: Counts::for_cores(self.config.cores),
             slot: Arc::new(Slot::new(prepared.source.name.clone())),

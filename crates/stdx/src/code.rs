@@ -98,6 +98,9 @@ codes! {
     E0803 You "Call it by letters, digits, `-`, `_` and `.`, and give it on standard input: wattle secret put NAME < FILE (up to 64 KiB)."
     E0804 You "`wattle secret list` lists the names that there are."
     E0901 You "Correct what is named; docs/manifests.md lists what a manifest can say."
+    E1001 World "Make the folder of the data, and the host's key in it, readable and writable for you, or name another folder with --data."
+    E1002 You "`wattle get hosts` lists the hosts of a lattice; a component is started on one with `wattle start component FILE`."
+    E1003 You "The message says what stands against it; `wattle get inventory` shows what the host runs."
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
 use stdx::ByteSize;
 
 use crate::output::Output;
-use crate::{cache, call, failure, inspect, link, run, secret, up};
+use crate::{cache, call, component, failure, get, inspect, label, link, run, secret, settings, up};
 
 /// Runs any WebAssembly program: serves it, runs it, calls it.
 #[derive(Debug, Parser)]
@@ -26,7 +26,15 @@ enum Command {
     Run(run::Run),
     Call(call::CallCommand),
     Inspect(inspect::InspectCommand),
+    Host(up::HostCommand),
+    Get(get::GetCommand),
+    Start(component::StartCommand),
+    Stop(component::StopCommand),
+    Scale(component::ScaleCommand),
+    Update(component::UpdateCommand),
     Link(link::LinkCommand),
+    Label(label::LabelCommand),
+    Config(settings::ConfigCommand),
     Secret(secret::SecretCommand),
     Cache(cache::CacheCommand),
 }
@@ -74,7 +82,15 @@ pub(crate) fn dispatch() -> ExitCode {
         Command::Run(run) => run::run(run, &cli.common),
         Command::Call(call) => call::run(call, &cli.common, output),
         Command::Inspect(inspect) => inspect::run(inspect, &cli.common, output),
+        Command::Host(host) => up::run_host(host, &cli.common, output),
+        Command::Get(command) => get::run(command, output),
+        Command::Start(command) => component::start(command, output),
+        Command::Stop(command) => component::stop(command, output),
+        Command::Scale(command) => component::scale(command, output),
+        Command::Update(command) => component::update(command, output),
         Command::Link(command) => link::run(command, output),
+        Command::Label(command) => label::run(command, output),
+        Command::Config(command) => settings::run(command, output),
         Command::Secret(command) => secret::run(command, output),
         Command::Cache(command) => cache::run(command, &cli.common, output),
     };

@@ -1,10 +1,9 @@
 //! `wattle link`: what a running host's components are linked to, and changing that.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bus::{Bus, ConnectOptions, Login, RequestError, Subject};
+use bus::{Bus, Subject};
 use clap::{Args, Subcommand};
 use model::{
     Answer, BackendView, ComponentName, Contracts, LinkChange, LinkDel, LinkName, LinkPut, LinkQuery, LinkView,
@@ -18,22 +17,15 @@ use stdx::{Code, Explain, printable};
 use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::token;
+use crate::reach::{BusFlags, no_host};
 
 /// Links components to what implements their contracts, while they run
 #[derive(Debug, Args)]
 pub(crate) struct LinkCommand {
     #[command(subcommand)]
     action: Action,
-    /// The bus of the host
-    #[arg(long, global = true, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
-    nats: String,
-    /// The file of the token that the bus asks for [default: what the host of this user has left, where that is]
-    #[arg(long, global = true, value_name = "FILE")]
-    bus_token: Option<PathBuf>,
-    /// How long an answer is waited for, in seconds
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20.0, value_parser = crate::imports::seconds)]
-    timeout: f64,
+    #[command(flatten)]
+    bus: BusFlags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,14 +99,7 @@ struct Host {
 pub(crate) fn run(command: LinkCommand, output: Output) -> Result<ExitCode, Failure> {
     let runtime = alone::new_runtime()?;
     runtime.block_on(async {
-        let timeout = Duration::from_secs_f64(command.timeout);
-        let token = match &command.bus_token {
-            Some(path) => Some(token::read(path)?),
-            None => token::left_for(&command.nats),
-        };
-        let login = token.map_or(Login::Anyone, Login::Token);
-        let options = ConnectOptions { name: "wattle link".into(), login, ..ConnectOptions::default() };
-        let bus = Bus::connect(&command.nats, options).await?;
+        let (bus, timeout) = command.bus.connect("wattle link").await?;
         let host = Host { bus, timeout };
         match command.action {
             Action::Put(put) => host.ask("put", &put.wanted()).await.map(|change| show_change(&change, output))?,
@@ -146,13 +131,6 @@ impl Host {
             Answer::Ok(answer) => Ok(answer),
             Answer::Refused(refusal) => Err(Refused::from(refusal).into()),
         }
-    }
-}
-
-fn no_host(error: RequestError) -> Failure {
-    match error {
-        RequestError::NoResponders { .. } => Failure::new(error.code(), "there is no host on this bus"),
-        error => error.into(),
     }
 }
 

@@ -8,13 +8,18 @@ mod failure;
 mod imports;
 mod output;
 mod progress;
+mod reach;
 
 mod cache;
 mod call;
+mod component;
+mod get;
 mod inspect;
+mod label;
 mod link;
 mod run;
 mod secret;
+mod settings;
 mod token;
 mod up;
 

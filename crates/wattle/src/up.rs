@@ -1,6 +1,7 @@
 //! `wattle up`: serves components.
 
 mod declared;
+mod joined;
 mod listen;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use serde_json::json;
 use stdx::{ByteSize, Code};
 
 use self::declared::Declared;
+use self::joined::LatticeFlags;
 use self::listen::{ListenAddress, ListenerFlag, listeners, url_of};
 use crate::cli::Common;
 use crate::failure::Failure;
@@ -29,7 +31,7 @@ use crate::token::{self, Published, TokenFlag};
 pub(crate) struct Up {
     /// Components, or folders of them: one component answers at /, the files of a folder each at /NAME. Or a manifest of an
     /// application (.yaml, .yml, .json), which says all of it
-    #[arg(value_name = "FILE|FOLDER|MANIFEST", required_unless_present = "route")]
+    #[arg(value_name = "FILE|FOLDER|MANIFEST")]
     files: Vec<PathBuf>,
     /// Serves FILE at PATH and below, on HOST where one is given: `*.HOST` for all below it, `*` for any part of PATH, `PATH$` for
     /// nothing below it, `NAME@` before it for what comes in at the listener of that name (can be given several times)
@@ -61,6 +63,8 @@ pub(crate) struct Up {
     #[arg(long, value_name = "LINK")]
     link: Vec<LinkPut>,
     #[command(flatten)]
+    lattice: LatticeFlags,
+    #[command(flatten)]
     imports: ImportFlags,
     /// Lets an instance answer more than one request: faster, and a component that keeps state sees it again
     #[arg(long)]
@@ -73,6 +77,13 @@ pub(crate) struct Up {
     /// How long running requests may take to end when the host is stopped, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+}
+
+/// Starts a host that others give components to run, with `wattle start component` or any client of its lattice
+#[derive(Debug, Args)]
+pub(crate) struct HostCommand {
+    #[command(flatten)]
+    up: Up,
 }
 
 #[derive(Debug, Args)]
@@ -101,7 +112,21 @@ struct LimitFlags {
 }
 
 /// Carries out `wattle up`.
-pub(crate) fn run(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
+    if up.files.is_empty() && up.route.is_empty() {
+        let text =
+            "there is nothing to serve: give a FILE, a FOLDER or a MANIFEST (`wattle host` starts a host without)";
+        return Err(Failure::new(Code::E0101, text));
+    }
+    start(up, common, output)
+}
+
+/// Carries out `wattle host`.
+pub(crate) fn run_host(host: HostCommand, common: &Common, output: Output) -> Result<ExitCode, Failure> {
+    start(host.up, common, output)
+}
+
+fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
     let (manifests, files): (Vec<_>, Vec<_>) = up.files.iter().partition(|file| declared::is_manifest(file));
     let declared = Declared::read(&manifests, up.http.iter().any(|flag| flag.name.is_none()))?;
     let mut sources = sources(&files, &up.route, manifests.is_empty())?;
@@ -123,7 +148,10 @@ pub(crate) fn run(mut up: Up, common: &Common, output: Output) -> Result<ExitCod
         })?;
         let published = leave_token(&running, token);
         show(&running, published.as_ref(), output).await;
-        stop_signal().await;
+        tokio::select! {
+            () = stop_signal() => {}
+            () = running.stop_asked() => {}
+        }
         drop(published);
         stop(running, patience, output).await
     });
@@ -155,7 +183,8 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
         reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
-        bus: bus(up.bus, up.bus_token)?,
+        bus: bus(up.bus, up.bus_token, up.lattice.is_carried())?,
+        lattice: up.lattice.config()?,
         capabilities: up.imports.capabilities()?,
         links: up.link,
         size_max: common.size_max(),
@@ -163,8 +192,14 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
 }
 
 /// Where the bus listens, and what its clients have to show.
-fn bus(address: Option<ListenAddress>, token: Option<TokenFlag>) -> Result<Option<BusConfig>, Failure> {
+fn bus(
+    address: Option<ListenAddress>,
+    token: Option<TokenFlag>,
+    is_carried: bool,
+) -> Result<Option<BusConfig>, Failure> {
     let (address, may_be_missing) = match address {
+        // Who looks for this host finds it on its lattice's bus.
+        None if is_carried => return Ok(None),
         None => (([127, 0, 0, 1], 4222).into(), true),
         Some(ListenAddress::At(address)) => (address, false),
         Some(ListenAddress::Off) => return Ok(None),
@@ -255,6 +290,9 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         });
         output.print(&text, &json!({ "serving": value }));
     }
+    let (id, name, lattice) = running.identity();
+    let value = json!({ "host": { "id": id, "friendly_name": name, "lattice": lattice } });
+    output.print(&format!("host {name} ({id}) in lattice {lattice}"), &value);
     if let Some(address) = running.bus_address() {
         let url = format!("nats://{address}");
         let file = token.map(Published::path);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Compiler, EnginesConfig, Layout, Limits, ScanLimits};
-use host::{CapabilityConfig, HostConfig, ListenerConfig, Running, Source};
+use host::{CapabilityConfig, HostConfig, LatticeConfig, ListenerConfig, Running, Source};
 use http_capability::{PlaneConfig, Reuse};
 use stdx::ByteSize;
 use tokio::runtime::Runtime;
@@ -122,6 +122,14 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             environment: BTreeMap::new(),
         },
         bus: None,
+        lattice: LatticeConfig {
+            name: model::LATTICE.into(),
+            nats: None,
+            friendly_name: None,
+            labels: BTreeMap::new(),
+            heartbeat: Duration::from_secs(30),
+            allows_files: false,
+        },
         links: Vec::new(),
         size_max: ByteSize::mib(128),
     };

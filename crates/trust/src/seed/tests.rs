@@ -10,7 +10,8 @@ const USER: (&str, &str) = (
 
 #[test]
 fn every_kind_prints_as_it_was_read() {
-    for (kind, letter) in [(KeyKind::Host, 'N'), (KeyKind::Account, 'A'), (KeyKind::User, 'U'), (KeyKind::Module, 'M')] {
+    for (kind, letter) in [(KeyKind::Host, 'N'), (KeyKind::Account, 'A'), (KeyKind::User, 'U'), (KeyKind::Module, 'M')]
+    {
         let seed = Seed::new(kind, [7; 32]);
         let text = seed.to_secret_text();
         assert_eq!((text.len(), &text[..1], text.chars().nth(1)), (58, "S", Some(letter)));

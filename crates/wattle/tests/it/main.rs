@@ -13,6 +13,7 @@ mod heralds;
 mod inputs;
 mod keyvalue;
 mod labels;
+mod lattice;
 mod limits;
 mod links;
 mod lookouts;

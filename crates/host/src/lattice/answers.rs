@@ -1,0 +1,210 @@
+//! Answers each question, and says what is to be done after.
+//!
+//! # Invariants
+//!
+//! 1. Every handler gives a value or a reason; [`answer`] alone makes a message of it.
+
+use bytes::Bytes;
+use model::ComponentName;
+use model::fact::Fact;
+use model::lattice::{
+    ComponentAuctionAck, ComponentAuctionRequest, CtlResponse, DeleteLink, Labels, LatticeLink, PutLabel,
+    ScaleComponent, StartProvider, StopHost, StopProvider, UpdateComponent,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
+
+use super::Shared;
+use super::question::Question;
+use super::rules;
+
+/// What is done after an answer.
+pub(super) struct Work {
+    pub(super) what: Task,
+    /// Counts it among those that run.
+    pub(super) _place: OwnedSemaphorePermit,
+    /// When it is the next one for its component.
+    pub(super) turn: futures::future::BoxFuture<'static, OwnedMutexGuard<()>>,
+}
+
+/// What is done to a component.
+#[derive(Debug)]
+pub(super) enum Task {
+    Scale(ComponentName, ScaleComponent),
+    Update(ComponentName, UpdateComponent),
+}
+
+/// What is answered: a value, words, or why not.
+type Said<T> = Result<CtlResponse<T>, String>;
+
+/// The answer as bytes; nothing where nothing is to be answered.
+pub(super) async fn answer(shared: &Shared, asked: Option<Question>, payload: &[u8]) -> (Option<Bytes>, Option<Work>) {
+    let Some(asked) = asked else { return (said::<()>(Err("unsupported subject".into())), None) };
+    let reply = match asked {
+        Question::Ping => said(Ok(CtlResponse::with(shared.host()))),
+        Question::Inventory => said(Ok(CtlResponse::with(shared.inventory()))),
+        Question::Stop(id) => said(stop(shared, &id, payload)),
+        Question::Auction => return (auction(shared, payload), None),
+        Question::Scale => return begun(scale(shared, payload)),
+        Question::Update => return begun(update(shared, payload)),
+        Question::StartProvider => said(start_provider(payload)),
+        Question::StopProvider => said(stop_provider(payload)),
+        Question::PutLabel => said(label(shared, payload, true).await),
+        Question::DeleteLabel => said(label(shared, payload, false).await),
+        Question::PutRegistries => said::<()>(Err("this host fetches components from files only".into())),
+        Question::PutLink => said(put_link(shared, payload).await),
+        Question::DeleteLink => said(delete_link(shared, payload).await),
+        Question::Links => said(Ok(CtlResponse::with(shared.state().links.clone()))),
+        Question::Claims => said(Ok(CtlResponse::with(Vec::<Labels>::new()))),
+        Question::PutConfig(name) => said(put_config(shared, name, payload).await),
+        Question::Config(name) => said(config(shared, &name)),
+        Question::DeleteConfig(name) => said(delete_config(shared, name).await),
+    };
+    (reply, None)
+}
+
+fn said<T: Serialize>(outcome: Said<T>) -> Option<Bytes> {
+    let response = outcome.unwrap_or_else(CtlResponse::refused);
+    match serde_json::to_vec(&response) {
+        Ok(bytes) => Some(bytes.into()),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written");
+            None
+        }
+    }
+}
+
+fn begun(outcome: Result<(String, Option<Work>), String>) -> (Option<Bytes>, Option<Work>) {
+    match outcome {
+        Ok((words, work)) => (said::<()>(Ok(CtlResponse::done(words))), work),
+        Err(why) => (said::<()>(Err(why)), None),
+    }
+}
+
+fn parse<T: DeserializeOwned>(payload: &[u8], what: &str) -> Result<T, String> {
+    serde_json::from_slice(payload).map_err(|error| {
+        tracing::debug!(%error, what, "a command cannot be read");
+        format!("failed to deserialize {what} command")
+    })
+}
+
+fn stop(shared: &Shared, id: &str, payload: &[u8]) -> Said<()> {
+    let wanted: StopHost = if payload.is_empty() { StopHost::default() } else { parse(payload, "stop host")? };
+    let named = wanted.host_id.filter(|named| !named.is_empty());
+    if id != shared.id || named.as_ref().is_some_and(|named| *named != shared.id) {
+        return Err(format!("invalid host_id [{}]", named.as_deref().unwrap_or(id)));
+    }
+    shared.stop.notify_one();
+    Ok(CtlResponse::done("successfully handled stop host"))
+}
+
+/// Who does not bid says nothing.
+fn auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
+    let request: ComponentAuctionRequest = match parse(payload, "component auction") {
+        Ok(request) => request,
+        Err(why) => return said::<()>(Err(why)),
+    };
+    if !rules::bids(&shared.state(), &request) {
+        return None;
+    }
+    let ComponentAuctionRequest { component_ref, component_id, constraints } = request;
+    let ack = ComponentAuctionAck { component_ref, component_id, host_id: shared.id.clone(), constraints };
+    said(Ok(CtlResponse::with(ack)))
+}
+
+fn scale(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Work>), String> {
+    let command: ScaleComponent = parse(payload, "component scale")?;
+    let id = name(&command.component_id)?;
+    let words = rules::scale_words(shared.state().components.get(&id), &command);
+    let work = shared.queue(&id, Task::Scale(id.clone(), command))?;
+    Ok((words, Some(work)))
+}
+
+fn update(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Work>), String> {
+    let command: UpdateComponent = parse(payload, "component update")?;
+    let id = name(&command.component_id)?;
+    let (words, is_other) = rules::update(shared.state().components.get(&id), &command)?;
+    let work = is_other.then(|| shared.queue(&id, Task::Update(id.clone(), command))).transpose()?;
+    Ok((words, work))
+}
+
+fn name(id: &str) -> Result<ComponentName, String> {
+    id.parse().map_err(|error: model::NotAName| error.to_string())
+}
+
+fn start_provider(payload: &[u8]) -> Said<()> {
+    let StartProvider { provider_id, .. } = parse(payload, "provider start")?;
+    Err(format!("provider {provider_id} cannot be started: this host runs no providers"))
+}
+
+fn stop_provider(payload: &[u8]) -> Said<()> {
+    let StopProvider { .. } = parse(payload, "provider stop")?;
+    Err("provider with that ID is not running".into())
+}
+
+async fn label(shared: &Shared, payload: &[u8], is_put: bool) -> Said<()> {
+    let label: PutLabel = parse(payload, if is_put { "put label" } else { "delete label" })?;
+    let (words, changed) = {
+        let mut state = shared.state();
+        let (words, is_changed) = rules::change_label(&mut state, label, is_put)?;
+        (words, is_changed.then(|| state.labels.clone()))
+    };
+    if let Some(labels) = changed {
+        shared.say(Fact::LabelsChanged { host_id: shared.id.clone(), labels }).await;
+    }
+    Ok(CtlResponse::done(words))
+}
+
+async fn put_link(shared: &Shared, payload: &[u8]) -> Said<()> {
+    let link: LatticeLink = parse(payload, "link put")?;
+    match shared.link(&link).await {
+        Ok(()) => {
+            shared.say(Fact::LinkdefSet(link)).await;
+            Ok(CtlResponse::done("successfully set link"))
+        }
+        Err(error) => {
+            shared.say(Fact::LinkdefSetFailed { link, error: error.clone() }).await;
+            Err(error)
+        }
+    }
+}
+
+async fn delete_link(shared: &Shared, payload: &[u8]) -> Said<()> {
+    let wanted: DeleteLink = parse(payload, "link delete")?;
+    let (taken, is_source) = {
+        let mut state = shared.state();
+        let is_source = state.links.iter().any(|link| link.source_id == wanted.source_id);
+        (rules::take_link(&mut state, &wanted), is_source)
+    };
+    if !is_source {
+        return Ok(CtlResponse::done("successfully deleted link (spec doesn't exist)"));
+    }
+    if let Some(link) = &taken {
+        shared.unlink(link).await;
+    }
+    shared.say(rules::link_deleted(wanted, taken)).await;
+    Ok(CtlResponse::done("successfully deleted link"))
+}
+
+async fn put_config(shared: &Shared, name: String, payload: &[u8]) -> Said<()> {
+    let not_a_map = |_| "config data should be a map of string -> string".to_owned();
+    let settings: Labels = serde_json::from_slice(payload).map_err(not_a_map)?;
+    shared.state().config.insert(name.clone(), settings);
+    shared.renew_settings(&name).await;
+    shared.say(Fact::ConfigSet { config_name: name }).await;
+    Ok(CtlResponse::done("successfully put config"))
+}
+
+fn config(shared: &Shared, name: &str) -> Said<Labels> {
+    Ok(match shared.state().config.get(name) {
+        Some(settings) => CtlResponse::with(settings.clone()),
+        None => CtlResponse::done("Configuration not found"),
+    })
+}
+
+async fn delete_config(shared: &Shared, name: String) -> Said<()> {
+    shared.state().config.remove(&name);
+    shared.say(Fact::ConfigDeleted { config_name: name }).await;
+    Ok(CtlResponse::done("successfully deleted config"))
+}

@@ -1,0 +1,338 @@
+//! `wattle start`, `stop`, `scale` and `update`: what runs on the hosts of a lattice.
+//!
+//! A command is done when the host has said what it came to, not when it was taken.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bus::Subscription;
+use clap::{Args, Subcommand};
+use model::ComponentName;
+use model::fact::{Event, Fact, Scaled};
+use model::lattice::{
+    ComponentAuctionAck, ComponentAuctionRequest, ComponentDescription, Host, ScaleComponent, StopHost, UpdateComponent,
+};
+use serde_json::json;
+use stdx::Code;
+
+use crate::alone;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::reach::{LatticeReach, Reached, pair};
+
+/// Starts components on hosts of a lattice
+#[derive(Debug, Args)]
+pub(crate) struct StartCommand {
+    #[command(subcommand)]
+    what: Start,
+    #[command(flatten)]
+    reach: LatticeReach,
+}
+
+#[derive(Debug, Subcommand)]
+enum Start {
+    /// Starts a component on a host that bids for it
+    Component {
+        /// Where it comes from: a file, or a reference such as file:///PATH, which the host reads
+        from: String,
+        /// What it is called [default: after its file]
+        id: Option<ComponentName>,
+        /// How many invocations run at once
+        #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        count: u32,
+        /// On this host: its key, the beginning of it, or its name
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+        /// On a host that carries this label (can be given several times)
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "host")]
+        label: Vec<(String, String)>,
+        /// With the settings of this name, see `wattle config` (can be given several times; later ones win)
+        #[arg(long, value_name = "NAME")]
+        config: Vec<String>,
+    },
+}
+
+/// Stops components, and hosts
+#[derive(Debug, Args)]
+pub(crate) struct StopCommand {
+    #[command(subcommand)]
+    what: Stop,
+    #[command(flatten)]
+    reach: LatticeReach,
+}
+
+#[derive(Debug, Subcommand)]
+enum Stop {
+    /// Stops a component: nothing begins any more, and what runs ends by itself
+    Component {
+        /// What it is called
+        id: ComponentName,
+        /// On this host: its key, the beginning of it, or its name
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+    },
+    /// Stops a host: requests that run are let end
+    Host {
+        /// Its key, the beginning of it, or its name
+        host: String,
+    },
+}
+
+/// Changes how many invocations of a component run at once
+#[derive(Debug, Args)]
+pub(crate) struct ScaleCommand {
+    #[command(subcommand)]
+    what: Scale,
+    #[command(flatten)]
+    reach: LatticeReach,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scale {
+    /// A component that runs
+    Component {
+        /// What it is called
+        id: ComponentName,
+        /// How many invocations run at once; 0 stops it
+        count: u32,
+        /// On this host: its key, the beginning of it, or its name
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+        /// With the settings of this name, and no others (can be given several times)
+        #[arg(long, value_name = "NAME")]
+        config: Vec<String>,
+    },
+}
+
+/// Puts another program in the place of a component's, while it runs
+#[derive(Debug, Args)]
+pub(crate) struct UpdateCommand {
+    #[command(subcommand)]
+    what: Update,
+    #[command(flatten)]
+    reach: LatticeReach,
+}
+
+#[derive(Debug, Subcommand)]
+enum Update {
+    /// A component that runs: no request of it fails
+    Component {
+        /// What it is called
+        id: ComponentName,
+        /// Where it comes from now: a file, or a reference
+        from: String,
+        /// On this host: its key, the beginning of it, or its name
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+    },
+}
+
+/// Carries out `wattle start`.
+pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, Failure> {
+    let Start::Component { from, id, count, host, label, config } = command.what;
+    alone::new_runtime()?.block_on(async {
+        let component_ref = reference(&from)?;
+        let id = id.unwrap_or_else(|| ComponentName::from_stem(&stem(&from)));
+        let reached = command.reach.connect().await?;
+        let host = match host {
+            Some(named) => reached.host(Some(&named)).await?.id,
+            None => {
+                let (component_ref, constraints) = (component_ref.clone(), label.into_iter().collect());
+                let request = ComponentAuctionRequest { component_ref, component_id: id.to_string(), constraints };
+                bidder(&reached, request).await?
+            }
+        };
+        let wanted = ScaleComponent { component_ref, count, config, ..ScaleComponent::default() };
+        scaled(&reached, &host, &id, wanted, output).await
+    })
+}
+
+/// Carries out `wattle stop`.
+pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Failure> {
+    alone::new_runtime()?.block_on(async {
+        let reached = command.reach.connect().await?;
+        match command.what {
+            Stop::Component { id, host } => {
+                let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
+                let wanted = ScaleComponent { component_ref: runs.image_ref, count: 0, ..ScaleComponent::default() };
+                scaled(&reached, &host.id, &id, wanted, output).await
+            }
+            Stop::Host { host } => {
+                let host = reached.host(Some(&host)).await?;
+                let question = StopHost { host_id: Some(host.id.clone()), timeout: None };
+                let (said, _) = reached.ask::<()>(&format!("host.stop.{}", host.id), &question).await?;
+                let text = format!("{} ({}): {said}", host.friendly_name, host.id);
+                output.print(&text, &json!({ "host": host.id, "message": said }));
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    })
+}
+
+/// Carries out `wattle scale`.
+pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, Failure> {
+    let Scale::Component { id, count, host, config } = command.what;
+    alone::new_runtime()?.block_on(async {
+        let reached = command.reach.connect().await?;
+        let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
+        let (component_ref, annotations) = (runs.image_ref, runs.annotations);
+        let wanted = ScaleComponent { component_ref, count, config, annotations, ..ScaleComponent::default() };
+        scaled(&reached, &host.id, &id, wanted, output).await
+    })
+}
+
+/// Carries out `wattle update`.
+pub(crate) fn update(command: UpdateCommand, output: Output) -> Result<ExitCode, Failure> {
+    let Update::Component { id, from, host } = command.what;
+    alone::new_runtime()?.block_on(async {
+        let new_component_ref = reference(&from)?;
+        let reached = command.reach.connect().await?;
+        let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
+        if runs.image_ref == new_component_ref {
+            let text = format!("{id} runs from {new_component_ref} already");
+            output.print(&text, &json!({ "component": id, "from": new_component_ref, "changed": false }));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut facts = facts(&reached).await?;
+        let question = UpdateComponent {
+            component_id: id.to_string(),
+            new_component_ref: new_component_ref.clone(),
+            host_id: host.id.clone(),
+            annotations: runs.annotations,
+        };
+        reached.ask::<()>(&format!("component.update.{}", host.id), &question).await?;
+        let is_it = |scaled: &Scaled| scaled.image_ref == new_component_ref;
+        let now = outcome(&mut facts, (&host.id, &id), reached.timeout, is_it).await?;
+        show(&now, output);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn scaled(
+    reached: &Reached,
+    host: &str,
+    id: &ComponentName,
+    wanted: ScaleComponent,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let mut facts = facts(reached).await?;
+    let wanted = ScaleComponent { component_id: id.to_string(), host_id: host.to_owned(), ..wanted };
+    let count = wanted.count;
+    let (warning, _) = reached.ask::<()>(&format!("component.scale.{host}"), &wanted).await?;
+    if !warning.is_empty() {
+        tracing::warn!("{warning}");
+    }
+    let now = outcome(&mut facts, (host, id), reached.timeout, |scaled| scaled.max_instances == count).await?;
+    show(&now, output);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(Scaled { component_id, host_id, image_ref, max_instances, .. }: &Scaled, output: Output) {
+    let text = match max_instances {
+        0 => format!("{component_id} has stopped on {host_id}"),
+        count => format!("{component_id} runs on {host_id}, {count} at once, from {image_ref}"),
+    };
+    let value = json!({ "component": component_id, "host": host_id, "from": image_ref, "count": max_instances });
+    output.print(&text, &value);
+}
+
+/// What hosts say of their components from now on.
+async fn facts(reached: &Reached) -> Result<Subscription, Failure> {
+    let pattern = format!("wasmbus.evt.{}.*", reached.lattice).parse()?;
+    let facts = reached.bus.subscribe(pattern, None).await?;
+    reached.bus.flush().await?;
+    Ok(facts)
+}
+
+/// What a command came to, as its host says.
+async fn outcome(
+    facts: &mut Subscription,
+    (host, id): (&str, &ComponentName),
+    patience: Duration,
+    is_it: impl Fn(&Scaled) -> bool,
+) -> Result<Scaled, Failure> {
+    let heard = async {
+        while let Some(message) = facts.next().await {
+            let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { continue };
+            match event.fact {
+                _ if event.source != host => {}
+                Fact::ComponentScaled(scaled) if scaled.component_id == id.as_str() && is_it(&scaled) => {
+                    return Ok(scaled);
+                }
+                Fact::ComponentScaleFailed { scaled, error } if scaled.component_id == id.as_str() => {
+                    return Err(Failure::new(
+                        Code::E1003,
+                        format!("{id} does not run on {host} as was asked: {error}"),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Err(Failure::new(Code::E0702, "the bus went away"))
+    };
+    let late =
+        |late| Failure::new(Code::E0702, format!("{host} took the command, and has not said what it came to: {late}"));
+    rt::within(Some(patience), heard).await.map_err(late)?
+}
+
+/// A host that would run a component.
+async fn bidder(reached: &Reached, request: ComponentAuctionRequest) -> Result<String, Failure> {
+    let mut acks: Vec<ComponentAuctionAck> = reached.gather("component.auction", &request).await?;
+    // The same one for the same hosts.
+    acks.sort_by(|one, other| one.host_id.cmp(&other.host_id));
+    if let Some(ack) = acks.into_iter().next() {
+        return Ok(ack.host_id);
+    }
+    let id = request.component_id;
+    let text = match reached.hosts().await?.len() {
+        0 => format!("there is no host in lattice {}; `wattle host` starts one", reached.lattice),
+        count => format!(
+            "none of {count} hosts bids for {id}: it runs there already (`wattle scale component`), or they do not carry the labels"
+        ),
+    };
+    Err(Failure::new(Code::E1002, text))
+}
+
+/// Where a component runs: on the host that is named, or on the only one that runs it.
+async fn locate(
+    reached: &Reached,
+    id: &ComponentName,
+    named: Option<&str>,
+) -> Result<(Host, ComponentDescription), Failure> {
+    let hosts = match named {
+        Some(named) => vec![reached.host(Some(named)).await?],
+        None => reached.hosts().await?,
+    };
+    let mut found = Vec::new();
+    for host in hosts {
+        let inventory = reached.inventory(&host).await?;
+        let runs = inventory.components.into_iter().find(|component| component.id == id.as_str());
+        found.extend(runs.map(|runs| (host, runs)));
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Failure::new(Code::E1002, format!("no host runs {id}; `wattle start component FILE {id}` starts it"))),
+        _ => {
+            let hosts: Vec<_> = found.iter().map(|(host, _)| format!("{} ({})", host.friendly_name, host.id)).collect();
+            Err(Failure::new(
+                Code::E1002,
+                format!("{id} runs on several hosts, name one with --host: {}", hosts.join(", ")),
+            ))
+        }
+    }
+}
+
+/// A reference that the host understands: a file by its whole path.
+fn reference(from: &str) -> Result<String, Failure> {
+    if from.contains("://") {
+        return Ok(from.to_owned());
+    }
+    let path = Path::new(from).canonicalize();
+    let path = path.map_err(|error| Failure::new(Code::E0101, format!("cannot read {from}: {error}")))?;
+    Ok(format!("file://{}", path.display()))
+}
+
+fn stem(from: &str) -> String {
+    Path::new(from).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}

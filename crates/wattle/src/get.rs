@@ -1,0 +1,138 @@
+//! `wattle get`: what there is in a lattice.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use comfy_table::{Table, presets};
+use model::lattice::{Host, HostInventory, Labels, LatticeLink};
+use serde_json::json;
+use stdx::printable;
+
+use crate::alone;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::reach::{LatticeReach, Reached};
+
+/// Shows what there is in a lattice: hosts, what they run, links
+#[derive(Debug, Args)]
+pub(crate) struct GetCommand {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    reach: LatticeReach,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The hosts that answer
+    Hosts,
+    /// What hosts run
+    Inventory {
+        /// The host: its key, the beginning of it, or its name [default: all]
+        host: Option<String>,
+    },
+    /// The links of the lattice
+    Links,
+    /// What signed components and providers say of themselves
+    Claims,
+}
+
+/// Carries out `wattle get`.
+pub(crate) fn run(command: GetCommand, output: Output) -> Result<ExitCode, Failure> {
+    alone::new_runtime()?.block_on(async {
+        let reached = command.reach.connect().await?;
+        match command.what {
+            What::Hosts => hosts(&reached.hosts().await?, output),
+            What::Inventory { host } => inventory(&reached, host.as_deref(), output).await?,
+            What::Links => links(&list(&reached, "link.get").await?, output),
+            What::Claims => claims(&list(&reached, "claims.get").await?, output),
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn list<A: serde::de::DeserializeOwned>(reached: &Reached, what: &str) -> Result<Vec<A>, Failure> {
+    let (_, list) = reached.ask(what, &()).await?;
+    Ok(list.unwrap_or_default())
+}
+
+fn hosts(hosts: &[Host], output: Output) {
+    let rows = hosts.iter().map(|host| {
+        [
+            host.id.clone(),
+            host.friendly_name.clone(),
+            host.uptime_human.clone(),
+            host.version.clone(),
+            joined(&host.labels),
+        ]
+    });
+    let text = table(["host", "name", "uptime", "version", "labels"], rows);
+    output.print(&text, &json!({ "hosts": hosts }));
+}
+
+async fn inventory(reached: &Reached, named: Option<&str>, output: Output) -> Result<(), Failure> {
+    let hosts = match named {
+        Some(named) => vec![reached.host(Some(named)).await?],
+        None => reached.hosts().await?,
+    };
+    let asked = hosts.iter().map(|host| reached.inventory(host));
+    let inventories = futures::future::join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let texts: Vec<_> = inventories.iter().map(described).collect();
+    output.print(&texts.join("\n\n"), &json!({ "inventories": inventories }));
+    Ok(())
+}
+
+fn described(inventory: &HostInventory) -> String {
+    let rows = inventory.components.iter().map(|component| {
+        let count = match component.max_instances {
+            u32::MAX => "unbounded".to_owned(),
+            count => count.to_string(),
+        };
+        [component.id.clone(), count, component.image_ref.clone(), joined(&component.annotations)]
+    });
+    let name = printable(&inventory.friendly_name);
+    let head = format!("{name} ({}), up for {}", printable(&inventory.host_id), printable(&inventory.uptime_human));
+    match inventory.components.is_empty() {
+        true => format!("{head}\nno component runs here; `wattle start component FILE` starts one"),
+        false => format!("{head}\n{}", table(["component", "count", "from", "annotations"], rows)),
+    }
+}
+
+fn links(links: &[LatticeLink], output: Output) {
+    let rows = links.iter().map(|link| {
+        let contract = format!("{}:{}/{}", link.wit_namespace, link.wit_package, link.interfaces.join(","));
+        let config = [link.source_config.join(","), link.target_config.join(",")].join(" ");
+        [link.source_id.clone(), contract, link.name.clone(), link.target.clone(), config.trim().to_owned()]
+    });
+    let text = match links.is_empty() {
+        true => "there are no links in this lattice".to_owned(),
+        false => table(["source", "contract", "name", "target", "config"], rows),
+    };
+    output.print(&text, &json!({ "links": links }));
+}
+
+fn claims(claims: &[Labels], output: Output) {
+    let rows = claims
+        .iter()
+        .map(|claims| ["sub", "name", "iss", "version"].map(|name| claims.get(name).cloned().unwrap_or_default()));
+    let text = match claims.is_empty() {
+        true => "no signed component or provider runs in this lattice".to_owned(),
+        false => table(["subject", "name", "issuer", "version"], rows),
+    };
+    output.print(&text, &json!({ "claims": claims }));
+}
+
+fn joined(labels: &Labels) -> String {
+    let labels = labels.iter().filter(|(name, _)| !name.starts_with("hostcore."));
+    labels.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Rows below each other. What others wrote can do nothing to a terminal.
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(head);
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell).to_string()));
+    }
+    table.trim_fmt()
+}

@@ -1,0 +1,210 @@
+//! How commands reach hosts: the flags that name a bus and a lattice, and asking on it.
+//!
+//! # Invariants
+//!
+//! 1. A host is meant by its key, the beginning of it, or what people call it; where that means several, none is chosen.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bus::{Bus, ConnectOptions, Gather, Login, Message, RequestError, Subject};
+use clap::Args;
+use model::lattice::{CtlResponse, Host, HostInventory};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stdx::{Code, Explain};
+
+use crate::failure::Failure;
+use crate::token;
+
+/// The bus of a host.
+#[derive(Debug, Args)]
+pub(crate) struct BusFlags {
+    /// The bus of the host, or of the lattice
+    #[arg(long, global = true, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
+    nats: String,
+    /// The file of the token that the bus asks for [default: what the host of this user has left, where that is]
+    #[arg(long, global = true, value_name = "FILE")]
+    bus_token: Option<PathBuf>,
+    /// How long an answer is waited for, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20.0, value_parser = crate::imports::seconds)]
+    timeout: f64,
+}
+
+/// The hosts of a lattice.
+#[derive(Debug, Args)]
+pub(crate) struct LatticeReach {
+    #[command(flatten)]
+    bus: BusFlags,
+    /// The lattice
+    #[arg(long, global = true, value_name = "NAME", default_value = model::LATTICE, value_parser = lattice_name)]
+    lattice: String,
+    /// How long all hosts are given to answer, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 1.0, value_parser = crate::imports::seconds)]
+    gather: f64,
+}
+
+/// A lattice that can be asked.
+pub(crate) struct Reached {
+    pub(crate) bus: Bus,
+    pub(crate) timeout: Duration,
+    gather: Duration,
+    pub(crate) lattice: String,
+}
+
+/// Hosts that are gathered at most.
+const HOSTS_MAX: usize = 10_000;
+
+/// The name of a lattice is one word of a subject.
+pub(crate) fn lattice_name(text: &str) -> Result<String, String> {
+    let is_word = text.parse::<Subject>().is_ok() && !text.contains('.');
+    if is_word { Ok(text.to_owned()) } else { Err("a lattice is called by one word without dots".into()) }
+}
+
+/// Reads NAME=VALUE.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("it is written NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+// === impl BusFlags ===
+
+impl BusFlags {
+    /// The bus, and how long an answer is waited for.
+    pub(crate) async fn connect(&self, name: &str) -> Result<(Bus, Duration), Failure> {
+        let token = match &self.bus_token {
+            Some(path) => Some(token::read(path)?),
+            None => token::left_for(&self.nats),
+        };
+        let login = token.map_or(Login::Anyone, Login::Token);
+        let options = ConnectOptions { name: name.into(), login, ..ConnectOptions::default() };
+        let bus = Bus::connect(&self.nats, options).await?;
+        Ok((bus, Duration::from_secs_f64(self.timeout)))
+    }
+}
+
+// === impl LatticeReach ===
+
+impl LatticeReach {
+    /// Connects to the bus of the lattice.
+    pub(crate) async fn connect(&self) -> Result<Reached, Failure> {
+        let (bus, timeout) = self.bus.connect("wattle").await?;
+        Ok(Reached { bus, timeout, gather: Duration::from_secs_f64(self.gather), lattice: self.lattice.clone() })
+    }
+}
+
+// === impl Reached ===
+
+impl Reached {
+    /// All hosts that answer, by what people call them.
+    pub(crate) async fn hosts(&self) -> Result<Vec<Host>, Failure> {
+        let mut hosts: Vec<Host> = self.gather("host.ping", &()).await?;
+        hosts.sort_by(|one, other| (&one.friendly_name, &one.id).cmp(&(&other.friendly_name, &other.id)));
+        Ok(hosts)
+    }
+
+    /// The host that is meant; the only one where none is named.
+    pub(crate) async fn host(&self, named: Option<&str>) -> Result<Host, Failure> {
+        let hosts = self.hosts().await?;
+        find(hosts, named, &self.lattice).map_err(|text| Failure::new(Code::E1002, text))
+    }
+
+    /// What a host runs.
+    pub(crate) async fn inventory(&self, host: &Host) -> Result<HostInventory, Failure> {
+        let (_, inventory) = self.ask(&format!("host.get.{}", host.id), &()).await?;
+        inventory.ok_or_else(|| Failure::new(Code::E0203, "the host does not say what it runs"))
+    }
+
+    /// Asks one, and gives what it says with what it answers.
+    pub(crate) async fn ask<A: DeserializeOwned>(
+        &self,
+        what: &str,
+        question: &impl Serialize,
+    ) -> Result<(String, Option<A>), Failure> {
+        let answer = self.bus.request(self.subject(what)?, bytes(question), self.timeout).await.map_err(no_host)?;
+        let CtlResponse { success, message, response } = read(&answer)?;
+        if success { Ok((message, response)) } else { Err(Failure::new(Code::E1003, message)) }
+    }
+
+    /// Asks all, and gives what those say who answer in time.
+    pub(crate) async fn gather<A: DeserializeOwned>(
+        &self,
+        what: &str,
+        question: &impl Serialize,
+    ) -> Result<Vec<A>, Failure> {
+        let gather = Gather { count_max: HOSTS_MAX, time_max: self.gather };
+        let question = Message::new(self.subject(what)?, bytes(question));
+        let answers = self.bus.request_many(question, gather).await.map_err(no_host)?;
+        let answers = answers.iter().map(read::<A>).collect::<Result<Vec<_>, _>>()?;
+        Ok(answers.into_iter().filter_map(|answer| answer.response).collect())
+    }
+
+    fn subject(&self, what: &str) -> Result<Subject, Failure> {
+        Ok(format!("{}.{what}", model::lattice::prefix(&self.lattice)).parse()?)
+    }
+}
+
+/// The host that is meant among those that there are.
+fn find(mut hosts: Vec<Host>, named: Option<&str>, lattice: &str) -> Result<Host, String> {
+    let is_meant = |host: &Host| named.is_none_or(|named| host.id.starts_with(named) || host.friendly_name == named);
+    let known: Vec<_> = hosts.iter().map(|host| format!("{} ({})", host.friendly_name, host.id)).collect();
+    hosts.retain(is_meant);
+    let what = named.map_or("no host".to_owned(), |named| format!("no host {named}"));
+    match (hosts.len(), known.len()) {
+        (1, _) => Ok(hosts.remove(0)),
+        (_, 0) => Err(format!("there is no host in lattice {lattice}; `wattle host` starts one")),
+        (0, _) => Err(format!("there is {what} in lattice {lattice}; there is {}", known.join(", "))),
+        _ => {
+            let meant: Vec<_> = hosts.iter().map(|host| format!("{} ({})", host.friendly_name, host.id)).collect();
+            Err(format!("several hosts could be meant, name one with --host: {}", meant.join(", ")))
+        }
+    }
+}
+
+fn bytes(question: &impl Serialize) -> bytes::Bytes {
+    let bytes = serde_json::to_vec(question).expect("a question is a value");
+    // Who asks nothing sends nothing.
+    if bytes == b"null" { bytes::Bytes::new() } else { bytes.into() }
+}
+
+fn read<A: DeserializeOwned>(answer: &Message) -> Result<CtlResponse<A>, Failure> {
+    let unreadable = |error| {
+        Failure::new(Code::E0203, format!("the host's answer cannot be read; is it of another version? {error}"))
+    };
+    serde_json::from_slice(&answer.payload).map_err(unreadable)
+}
+
+/// A question that nobody was there for.
+pub(crate) fn no_host(error: RequestError) -> Failure {
+    match error {
+        RequestError::NoResponders { .. } => {
+            Failure::new(error.code(), "there is no host on this bus; `wattle host` starts one")
+        }
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(id: &str, friendly_name: &str) -> Host {
+        Host { id: id.into(), friendly_name: friendly_name.into(), ..Host::default() }
+    }
+
+    #[test]
+    fn a_host_is_meant_by_its_key_or_its_name() {
+        let hosts = || vec![host("NAAA", "elm"), host("NAAB", "oak")];
+        let found = |named| find(hosts(), named, "default").map(|host| host.id);
+        assert_eq!(found(Some("NAAB")), Ok("NAAB".into()));
+        assert_eq!(found(Some("elm")), Ok("NAAA".into()));
+        assert!(found(Some("NAA")).expect_err("two are meant").starts_with("several hosts could be meant"));
+        assert!(found(None).is_err());
+        assert_eq!(
+            found(Some("ash")),
+            Err("there is no host ash in lattice default; there is elm (NAAA), oak (NAAB)".into())
+        );
+        let none = find(Vec::new(), None, "x").expect_err("there is none");
+        assert_eq!(none, "there is no host in lattice x; `wattle host` starts one");
+    }
+}

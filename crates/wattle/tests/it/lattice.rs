@@ -1,0 +1,270 @@
+//! Hosts of a lattice: who they are, what they are told, and what they say; by our own commands and by a stock NATS client.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+use testkit::{Ended, Nats, Up, Wattle, eventually};
+use tokio::runtime::Runtime;
+
+use crate::links::sell;
+use crate::{guest, route, wattle};
+
+/// Starts a host without components.
+fn host(wattle: &Wattle, arguments: &[&str]) -> Up {
+    let fixed = ["host", "--http", "127.0.0.1:0", "-o", "json"];
+    Up::start(&mut wattle.command(fixed.iter().chain(arguments)))
+}
+
+fn id(up: &Up) -> String {
+    let said = up.values().iter().find_map(|value| Some(value["host"]["id"].as_str()?.to_owned()));
+    said.expect("it says who it is")
+}
+
+/// Carries out a command against a bus.
+fn try_tell(wattle: &Wattle, bus: &str, words: &[&str]) -> Ended {
+    wattle.run(words.iter().chain(&["--nats", bus, "-o", "json"]))
+}
+
+fn tell(wattle: &Wattle, bus: &str, words: &[&str]) -> Value {
+    let ended = try_tell(wattle, bus, words);
+    assert_eq!(ended.code, Some(0), "{words:?}: {}", ended.stderr);
+    ended.values().pop().expect("a value")
+}
+
+fn refusal(wattle: &Wattle, bus: &str, words: &[&str]) -> String {
+    let ended = try_tell(wattle, bus, words);
+    assert_ne!(ended.code, Some(0), "{words:?}: {}", ended.stdout);
+    ended.stderr
+}
+
+/// A NATS client that knows nothing of us.
+struct Stranger {
+    runtime: Runtime,
+    client: async_nats::Client,
+}
+
+impl Stranger {
+    fn new(url: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let client = runtime.block_on(async_nats::connect(url)).expect("it is let in");
+        Self { runtime, client }
+    }
+
+    fn ask(&self, what: &str, payload: &str) -> Value {
+        let subject = format!("wasmbus.ctl.v1.default.{what}");
+        let answer = self.runtime.block_on(self.client.request(subject, payload.to_owned().into()));
+        serde_json::from_slice(&answer.expect("an answer").payload).expect("JSON")
+    }
+
+    fn listen(&self) -> async_nats::Subscriber {
+        self.runtime.block_on(async {
+            let heard = self.client.subscribe("wasmbus.evt.default.*").await.expect("it listens");
+            self.client.flush().await.expect("it is connected");
+            heard
+        })
+    }
+
+    /// The next event of this kind.
+    fn hear(&self, heard: &mut async_nats::Subscriber, kind: &str) -> Value {
+        let next = async {
+            loop {
+                let message = heard.next().await.expect("it listens");
+                let event: Value = serde_json::from_slice(&message.payload).expect("JSON");
+                if event["type"] == format!("com.wasmcloud.lattice.{kind}") {
+                    return event;
+                }
+            }
+        };
+        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), next).await }).expect("it is said")
+    }
+}
+
+#[test]
+fn a_host_is_the_same_after_a_restart_and_no_two_are_the_same() {
+    let wattle = wattle();
+    let (first, second) = (host(&wattle, &["--bus", "off"]), host(&wattle, &["--bus", "off"]));
+    let (id_of_first, id_of_second) = (id(&first), id(&second));
+    assert_ne!(id_of_first, id_of_second);
+    assert_eq!((id_of_first.len(), &id_of_first[..1]), (56, "N"));
+    first.kill();
+    let again = host(&wattle, &["--bus", "off"]);
+    assert_eq!(id(&again), id_of_first);
+    assert_eq!((again.stop().code, second.stop().code), (Some(0), Some(0)));
+}
+
+#[test]
+fn a_lattice_on_nats_is_driven_by_commands() {
+    let (wattle, server) = (wattle(), Nats::start());
+    let bus = server.url();
+    let missing = refusal(&wattle, &bus, &["get", "hosts"]);
+    assert!(missing.contains("`wattle host` starts one"), "{missing}");
+    let east = host(&wattle, &["--nats", &bus, "--name", "east", "--label", "zone=east"]);
+    let west = host(&wattle, &["--nats", &bus, "--name", "west", "--label", "zone=west"]);
+    eventually("both answer", || {
+        let ended = try_tell(&wattle, &bus, &["get", "hosts"]);
+        ended.values().first().and_then(|hosts| hosts["hosts"].as_array().map(Vec::len)) == Some(2)
+    });
+    let hosts = tell(&wattle, &bus, &["get", "hosts"]);
+    let names: Vec<_> =
+        hosts["hosts"].as_array().expect("a list").iter().map(|host| host["friendly_name"].clone()).collect();
+    assert_eq!(names, ["east", "west"]);
+
+    let file = guest("price-1");
+    let started = tell(&wattle, &bus, &["start", "component", &file, "price", "--label", "zone=west", "--count", "7"]);
+    assert_eq!(
+        started,
+        json!({ "component": "price", "host": id(&west), "from": format!("file://{file}"), "count": 7 })
+    );
+    let runs = |host: &str| tell(&wattle, &bus, &["get", "inventory", host])["inventories"][0]["components"].clone();
+    assert_eq!((runs("east"), runs("west")[0]["max_instances"].clone()), (json!([]), json!(7)));
+    let again = refusal(&wattle, &bus, &["start", "component", &file, "price", "--label", "zone=west"]);
+    assert!(again.contains("none of 2 hosts bids for price"), "{again}");
+
+    assert_eq!(tell(&wattle, &bus, &["scale", "component", "price", "3"])["count"], 3);
+    assert_eq!(runs("west")[0]["max_instances"], 3);
+    let other = guest("price-2");
+    let updated = tell(&wattle, &bus, &["update", "component", "price", &other]);
+    assert_eq!((&updated["from"], &updated["count"]), (&json!(format!("file://{other}")), &json!(3)));
+    assert_eq!(tell(&wattle, &bus, &["stop", "component", "price"])["count"], 0);
+    assert_eq!(runs("west"), json!([]));
+    let gone = refusal(&wattle, &bus, &["stop", "component", "price"]);
+    assert!(gone.contains("no host runs price"), "{gone}");
+    let broken = refusal(&wattle, &bus, &["start", "component", "file:///nowhere.wasm", "x", "--host", "east"]);
+    assert!(broken.contains("E1003") && broken.contains("/nowhere.wasm"), "{broken}");
+
+    tell(&wattle, &bus, &["label", "east", "disk=fast"]);
+    assert_eq!(tell(&wattle, &bus, &["get", "inventory", "east"])["inventories"][0]["labels"]["disk"], "fast");
+    tell(&wattle, &bus, &["stop", "host", "east"]);
+    assert_eq!(east.wait().code, Some(0));
+    assert_eq!(west.stop().code, Some(0));
+}
+
+/// What `till` sells at follows the component that its import leads to: another program, then nothing, then the first again.
+#[test]
+fn a_component_is_updated_without_a_failed_request_and_comes_back() {
+    let wattle = wattle();
+    let up = wattle.up([route("/", "till"), guest("price-1"), "--link=till=price-1".into()]);
+    let bus = up.bus();
+    assert_eq!(sell(&up).1, 1);
+    std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let up = &up;
+        let selling = scope.spawn(move || {
+            let mut sold = 0;
+            while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                sell(up);
+                sold += 1;
+            }
+            sold
+        });
+        for name in ["price-2", "price-1", "price-2"] {
+            tell(&wattle, &bus, &["update", "component", "price-1", &guest(name)]);
+        }
+        drop(stop);
+        assert!(selling.join().expect("no request failed") > 0);
+    });
+    assert_eq!(sell(&up).1, 2);
+    tell(&wattle, &bus, &["stop", "component", "price-1"]);
+    assert_eq!(up.ask("POST", "/tea", b"").status, 500, "nobody says what it costs");
+    tell(&wattle, &bus, &["start", "component", &guest("price-1")]);
+    assert_eq!(sell(&up).1, 1);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn a_stranger_drives_a_host_and_hears_what_happens() {
+    let (wattle, server) = (wattle(), Nats::start());
+    let stranger = Stranger::new(&server.url());
+    let mut heard = stranger.listen();
+    let up = host(&wattle, &["--nats", &server.url(), "--heartbeat", "0.1", "--label", "zone=a"]);
+    let id = id(&up);
+    let begun = stranger.hear(&mut heard, "host_started");
+    assert_eq!((&begun["source"], &begun["data"]["uptime_seconds"]), (&json!(id), &json!(0)));
+    let beat = stranger.hear(&mut heard, "host_heartbeat");
+    assert_eq!((&beat["data"]["components"], &beat["data"]["providers"]), (&json!([]), &json!([])));
+
+    let scale = |count: u32| {
+        json!({ "component_ref": format!("file://{}", guest("settings")), "component_id": "s", "count": count, "host_id": id })
+            .to_string()
+    };
+    let scaled = format!("component.scale.{id}");
+    // One that does not run is said to run zero times.
+    assert_eq!(stranger.ask(&scaled, &scale(0)), json!({ "success": true, "message": "" }));
+    let said = stranger.hear(&mut heard, "component_scaled");
+    assert_eq!((&said["data"]["max_instances"], &said["data"]["annotations"]), (&json!(0), &json!({})));
+    stranger.ask(&scaled, &scale(5));
+    let said = stranger.hear(&mut heard, "component_scaled");
+    assert_eq!(said["data"]["max_instances"], 5);
+    assert_eq!(said["data"]["image_ref"], format!("file://{}", guest("settings")));
+
+    for (what, payload, message) in [
+        (scaled.as_str(), "{", "failed to deserialize component scale command"),
+        ("config.put.a.b", "{}", "unsupported subject"),
+        ("config.put.a", "[1]", "config data should be a map of string -> string"),
+        ("link.foo", "", "unsupported subject"),
+        (
+            &format!("label.put.{id}"),
+            r#"{"key":"HOSTCORE.os","value":"x"}"#,
+            "hostcore.* labels cannot be set dynamically",
+        ),
+        (&format!("component.update.{id}"), r#"{"component_id":"x","new_component_ref":"y"}"#, "component x not found"),
+        (&format!("provider.stop.{id}"), r#"{"provider_ref":"x"}"#, "provider with that ID is not running"),
+    ] {
+        assert_eq!(stranger.ask(what, payload), json!({ "success": false, "message": message }), "{what}");
+    }
+    assert_eq!(stranger.ask("config.get.a", ""), json!({ "success": true, "message": "Configuration not found" }));
+    stranger.ask("config.put.a", r#"{"k":"v"}"#);
+    assert_eq!(stranger.hear(&mut heard, "config_set")["data"], json!({ "config_name": "a" }));
+    assert_eq!(stranger.ask("config.get.a", "")["response"], json!({ "k": "v" }));
+
+    let link = json!({
+        "source_id": "s", "target": "kv", "name": "default", "wit_namespace": "wasi", "wit_package": "keyvalue",
+        "interfaces": ["store"], "source_config": [], "target_config": ["missing"],
+    });
+    let refused = stranger.ask("link.put", &link.to_string());
+    assert_eq!(refused["success"], false);
+    assert!(refused["message"].as_str().expect("words").contains("Configuration missing not found in config store."));
+    assert_eq!(stranger.hear(&mut heard, "linkdef_set_failed")["data"]["source_id"], "s");
+    let mut link = link;
+    link["target_config"] = json!(["a"]);
+    assert_eq!(stranger.ask("link.put", &link.to_string())["message"], "successfully set link");
+    assert_eq!(stranger.hear(&mut heard, "linkdef_set")["data"], link);
+    assert_eq!(stranger.ask("link.get", "")["response"], json!([link]));
+    let wanted = r#"{"source_id":"s","wit_namespace":"wasi","wit_package":"keyvalue"}"#;
+    assert_eq!(stranger.ask("link.del", wanted)["message"], "successfully deleted link");
+    assert_eq!(stranger.hear(&mut heard, "linkdef_deleted")["data"]["target"], "kv");
+    assert_eq!(stranger.ask("claims.get", "")["response"], json!([]));
+
+    assert_eq!(stranger.ask(&format!("host.stop.{id}"), "")["message"], "successfully handled stop host");
+    assert_eq!(stranger.hear(&mut heard, "host_stopped")["data"]["labels"]["zone"], "a");
+    assert_eq!(up.wait().code, Some(0));
+}
+
+/// Without a NATS server the host's own bus answers the same.
+#[test]
+fn a_stranger_reaches_a_lone_host() {
+    let wattle = wattle();
+    let up = wattle.up([guest("counter"), "--bus-token=none".into()]);
+    let stranger = Stranger::new(&up.bus());
+    let host = stranger.ask("host.ping", "");
+    assert_eq!(host["response"]["id"], id(&up));
+    let inventory = stranger.ask(&format!("host.get.{}", id(&up)), "");
+    let component = &inventory["response"]["components"][0];
+    assert_eq!(component["image_ref"], format!("file://{}", guest("counter")));
+    assert_eq!((&component["id"], &component["max_instances"]), (&json!("counter"), &json!(512)));
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// Who may name files is who is on this machine, or whom the host was told to let.
+#[test]
+fn a_host_starts_without_its_bus_and_is_there_when_the_bus_is() {
+    let wattle = wattle();
+    let mut server = Nats::start();
+    server.kill();
+    let up = host(&wattle, &["--nats", &server.url(), "--name", "late"]);
+    server.restart();
+    eventually("it answers", || try_tell(&wattle, &server.url(), &["get", "inventory", "late"]).code == Some(0));
+    assert_eq!(up.stop().code, Some(0));
+}

@@ -54,6 +54,9 @@ const WORKS_MAX: usize = 64;
 /// How long the last words of a host may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How long to wait before a bus that was not there is looked for again.
+const AGAIN: Duration = Duration::from_millis(250);
+
 /// A host's place in a lattice.
 #[derive(Debug, Clone)]
 pub struct LatticeConfig {
@@ -182,13 +185,6 @@ impl Lattice {
 async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>) {
     let mut questions = select_all(subscriptions);
     let (mut answering, mut working) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let begun = Fact::HostStarted {
-        friendly_name: shared.friendly_name.clone(),
-        labels: shared.state().labels.clone(),
-        uptime_seconds: 0,
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    shared.say(begun).await;
     loop {
         tokio::select! {
             question = questions.next(), if answering.len() < AT_ONCE_MAX => match question {
@@ -201,7 +197,18 @@ async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>) {
     }
 }
 
+/// Says that the host has begun as soon as there is a bus to say it on, and then again and again that it is there.
 async fn beat(shared: Arc<Shared>) {
+    while shared.bus.flush().await.is_err() {
+        tokio::time::sleep(AGAIN).await;
+    }
+    let begun = Fact::HostStarted {
+        friendly_name: shared.friendly_name.clone(),
+        labels: shared.state().labels.clone(),
+        uptime_seconds: 0,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    shared.say(begun).await;
     let every = shared.config.heartbeat.max(Duration::from_millis(10));
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -127,7 +127,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             nats: None,
             friendly_name: None,
             labels: BTreeMap::new(),
-            heartbeat: Duration::from_secs(30),
+            heartbeat: std::time::Duration::from_secs(30),
             allows_files: false,
         },
         links: Vec::new(),

@@ -67,9 +67,9 @@ impl FromStr for Seed {
     type Err = NotASeed;
 
     fn from_str(text: &str) -> Result<Self, NotASeed> {
-        let decoded = Zeroizing::new(BASE32_NOPAD.decode(text.as_bytes()).map_err(|_| NotASeed)?);
+        let decoded = Zeroizing::new(BASE32_NOPAD.decode(text.as_bytes()).ok().ok_or(NotASeed)?);
         let [first, second, secret @ .., low, high] = decoded.as_slice() else { return Err(NotASeed) };
-        let secret: [u8; 32] = secret.try_into().map_err(|_| NotASeed)?;
+        let secret: [u8; 32] = secret.try_into().ok().ok_or(NotASeed)?;
         let kind = KeyKind::from_prefix(((first & 7) << 5) | (second >> 3)).ok_or(NotASeed)?;
         let is_seed = first & 0xf8 == SEED && second & 7 == 0;
         if !is_seed || crc16(&decoded[..34]) != u16::from_le_bytes([*low, *high]) {

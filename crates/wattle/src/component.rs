@@ -144,7 +144,7 @@ pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, F
             }
         };
         let wanted = ScaleComponent { component_ref, count, config, ..ScaleComponent::default() };
-        scaled(&reached, &host, &id, wanted, output).await
+        scaled(&reached, (&host, &id), wanted, output).await
     })
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Fai
             Stop::Component { id, host } => {
                 let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
                 let wanted = ScaleComponent { component_ref: runs.image_ref, count: 0, ..ScaleComponent::default() };
-                scaled(&reached, &host.id, &id, wanted, output).await
+                scaled(&reached, (&host.id, &id), wanted, output).await
             }
             Stop::Host { host } => {
                 let host = reached.host(Some(&host)).await?;
@@ -178,7 +178,7 @@ pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, F
         let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
         let (component_ref, annotations) = (runs.image_ref, runs.annotations);
         let wanted = ScaleComponent { component_ref, count, config, annotations, ..ScaleComponent::default() };
-        scaled(&reached, &host.id, &id, wanted, output).await
+        scaled(&reached, (&host.id, &id), wanted, output).await
     })
 }
 
@@ -211,8 +211,7 @@ pub(crate) fn update(command: UpdateCommand, output: Output) -> Result<ExitCode,
 
 async fn scaled(
     reached: &Reached,
-    host: &str,
-    id: &ComponentName,
+    (host, id): (&str, &ComponentName),
     wanted: ScaleComponent,
     output: Output,
 ) -> Result<ExitCode, Failure> {

@@ -18,7 +18,7 @@ use crate::targets::Targets;
 
 /// How the capabilities of a host are set up.
 pub struct CapabilityConfig {
-    /// The folder that data are kept in. Nothing is made there before a component needs it.
+    /// The folder that data are kept in. But for the host's own key nothing is made there before a component needs it.
     pub data: PathBuf,
     /// What `wasi:config` answers.
     pub settings: config::Settings,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
 use stdx::ByteSize;
 
@@ -95,6 +96,11 @@ pub(crate) fn dispatch() -> ExitCode {
         Command::Cache(command) => cache::run(command, &cli.common, output),
     };
     done.unwrap_or_else(|failure| failure::report(&failure, output))
+}
+
+/// Ends the process as a wrong command line does.
+pub(crate) fn refuse(why: &str) -> ! {
+    Cli::command().error(ErrorKind::MissingRequiredArgument, why).exit()
 }
 
 fn log(filter: &str) {

@@ -114,9 +114,9 @@ struct LimitFlags {
 /// Carries out `wattle up`.
 pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
     if up.files.is_empty() && up.route.is_empty() {
-        let text =
+        let why =
             "there is nothing to serve: give a FILE, a FOLDER or a MANIFEST (`wattle host` starts a host without)";
-        return Err(Failure::new(Code::E0101, text));
+        crate::cli::refuse(why);
     }
     start(up, common, output)
 }

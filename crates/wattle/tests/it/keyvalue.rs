@@ -112,7 +112,9 @@ fn nothing_is_kept_for_a_component_that_keeps_nothing() {
     let wattle = wattle();
     let (one, two) = (wattle.up([guest("hello")]), wattle.up([guest("hello")]));
     assert_eq!((one.get("/").status, two.get("/").status), (200, 200));
-    assert!(!wattle.home().join(".local/share").exists());
+    let kept = std::fs::read_dir(wattle.home().join(".local/share/wattle")).expect("the hosts keep their keys");
+    let kept: Vec<_> = kept.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(kept, ["host"], "beside that nothing");
 }
 
 /// Four clients write until the process is killed. After each restart every increment that was answered is counted, and of the

@@ -15,8 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::watch;
 
-use super::Disk;
-use super::file::{self, FileError, OpenError};
+use super::{Disk, OpenError, WHAT};
 
 /// What others see of a folder: its store, once it is open. Whoever opens the folder holds it until the folder is closed.
 pub(super) type Sharing = watch::Sender<Weak<Disk>>;
@@ -35,7 +34,7 @@ enum Way {
 
 /// The store in that folder, which is made where there is none.
 pub(super) async fn open(folder: PathBuf) -> Result<Arc<Disk>, OpenError> {
-    let path = canonical(&folder)?;
+    let path = ledger::settle_folder(WHAT, &folder)?;
     let sharing = loop {
         match way(&path) {
             Way::Open(store) => return Ok(store),
@@ -45,12 +44,7 @@ pub(super) async fn open(folder: PathBuf) -> Result<Arc<Disk>, OpenError> {
         }
     };
     let opening = tokio::task::spawn_blocking(move || open_as(&path, sharing));
-    opening.await.unwrap_or_else(|error| Err(FileError::Unreadable(error.into()).at(&folder)))
-}
-
-fn canonical(folder: &Path) -> Result<PathBuf, OpenError> {
-    let made = file::make_folder(folder).and_then(|()| std::fs::canonicalize(folder));
-    made.map_err(|error| FileError::from(error).at(folder))
+    opening.await.unwrap_or_else(|error| Err(OpenError::Unreadable { what: WHAT, folder, source: error.into() }))
 }
 
 fn way(path: &Path) -> Way {

@@ -1,11 +1,11 @@
-//! This is the file of a store: its lock, how it comes to be, and how it is opened.
+//! This is the file of a ledger: its lock, how it comes to be, and how it is opened.
 //!
 //! A new file is made under another name and gets its own when it is complete, so a file that is there without content is a
 //! damaged one and not a new one. A lock beside it keeps a second process out for the whole of that.
 //!
 //! # Invariants
 //!
-//! 1. Nothing here makes a store empty that was not: an existing file is opened, never created.
+//! 1. Nothing here makes a ledger empty that was not: an existing file is opened, never created.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -18,7 +18,7 @@ use redb::{
 use stdx::{BoxError, ByteSize, Code, Explain};
 
 /// Where the pairs are.
-pub(super) const PAIRS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("pairs");
+pub(crate) const PAIRS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("pairs");
 
 /// What the file says of itself. One number so far, the format of the rest.
 const ABOUT: TableDefinition<'static, &'static str, u64> = TableDefinition::new("about");
@@ -30,20 +30,24 @@ const CHECKED_MAX: ByteSize = ByteSize::mib(64);
 /// Bytes of pages that are kept in memory.
 const CACHE: ByteSize = ByteSize::mib(64);
 
-/// Why a store was not opened, by what can be done about it.
+/// Why a ledger was not opened, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("the key-value store in {} is used by another process", folder.display())]
+    #[error("the {what} in {} is used by another process", folder.display())]
     InUse {
-        /// The store's folder.
+        /// What the ledger is for.
+        what: &'static str,
+        /// Its folder.
         folder: PathBuf,
     },
 
     /// The folder or the file cannot be read and written.
-    #[error("the key-value store in {} cannot be opened", folder.display())]
+    #[error("the {what} in {} cannot be opened", folder.display())]
     Unreadable {
-        /// The store's folder.
+        /// What the ledger is for.
+        what: &'static str,
+        /// Its folder.
         folder: PathBuf,
         /// What the system said.
         #[source]
@@ -51,9 +55,11 @@ pub enum OpenError {
     },
 
     /// The file is there, and is not what was written. It is left as it is.
-    #[error("the key-value store in {} is damaged or was written by another version", folder.display())]
+    #[error("the {what} in {} is damaged or was written by another version", folder.display())]
     Damaged {
-        /// The store's folder.
+        /// What the ledger is for.
+        what: &'static str,
+        /// Its folder.
         folder: PathBuf,
         /// What was found.
         #[source]
@@ -63,7 +69,7 @@ pub enum OpenError {
 
 /// Why the file was not opened, before anyone says which.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FileError {
+pub(crate) enum FileError {
     #[error("another process uses it")]
     InUse,
     #[error("it cannot be read")]
@@ -84,22 +90,28 @@ struct OtherFormat {
 #[error("the database gave up on it")]
 struct GaveUp;
 
+/// Makes the folder where there is none, and says how the system calls it, however it was named.
+pub fn settle_folder(what: &'static str, folder: &Path) -> Result<PathBuf, OpenError> {
+    let made = make_folder(folder).and_then(|()| std::fs::canonicalize(folder));
+    made.map_err(|error| FileError::from(error).at(what, folder))
+}
+
 /// Makes the folder where there is none, and takes its lock.
-pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
-    let unreadable = |source: io::Error| OpenError::Unreadable { folder: folder.into(), source: source.into() };
+pub(crate) fn lock(what: &'static str, folder: &Path) -> Result<File, OpenError> {
+    let unreadable = |source: io::Error| OpenError::Unreadable { what, folder: folder.into(), source: source.into() };
     make_folder(folder).map_err(unreadable)?;
     let path = folder.join("lock");
     let lock = File::options().write(true).create(true).truncate(false).open(path).map_err(unreadable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { folder: folder.into() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { what, folder: folder.into() }),
         Err(TryLockError::Error(error)) => Err(unreadable(error)),
     }
 }
 
 /// The path of the file, which is there and complete afterwards. The caller holds the lock.
-pub(super) fn settle(folder: &Path) -> Result<PathBuf, OpenError> {
-    let unreadable = |source: io::Error| OpenError::Unreadable { folder: folder.into(), source: source.into() };
+pub(crate) fn settle(what: &'static str, folder: &Path) -> Result<PathBuf, OpenError> {
+    let unreadable = |source: io::Error| OpenError::Unreadable { what, folder: folder.into(), source: source.into() };
     let path = folder.join("pairs.redb");
     if path.try_exists().map_err(unreadable)? {
         return Ok(path);
@@ -109,7 +121,7 @@ pub(super) fn settle(folder: &Path) -> Result<PathBuf, OpenError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unreadable(error)),
         _ => {}
     }
-    create(&unfinished).map_err(|error| error.at(folder))?;
+    create(&unfinished).map_err(|error| error.at(what, folder))?;
     std::fs::rename(&unfinished, &path).map_err(unreadable)?;
     sync_folder(folder).map_err(unreadable)?;
     Ok(path)
@@ -117,15 +129,15 @@ pub(super) fn settle(folder: &Path) -> Result<PathBuf, OpenError> {
 
 /// Why a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Occasion {
-    /// The store is.
+pub(crate) enum Occasion {
+    /// The ledger is.
     Start,
     /// A write failed. There may be no room for a check, which writes, and what was read before is to be read on.
     FailedWrite,
 }
 
 /// Opens the file of that path, which has to be one.
-pub(super) fn open(path: &Path, occasion: Occasion) -> Result<Database, FileError> {
+pub(crate) fn open(path: &Path, occasion: Occasion) -> Result<Database, FileError> {
     let size = std::fs::metadata(path)?.len();
     let is_checked = occasion == Occasion::Start && size <= CHECKED_MAX.as_u64();
     // The database may panic on a file that something else has written to.
@@ -155,18 +167,18 @@ fn check_format(database: &Database) -> Result<(), FileError> {
 }
 
 #[cfg(unix)]
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+fn make_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if folder.is_dir() {
         return Ok(());
     }
-    // The pairs of all components are in it: for nobody else to read.
+    // For nobody else to read.
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
 }
 
 #[cfg(not(unix))]
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)
 }
 
@@ -195,13 +207,13 @@ impl Explain for OpenError {
 // === impl FileError ===
 
 impl FileError {
-    /// The same for the caller, who knows stores by their folders.
-    pub(super) fn at(self, folder: &Path) -> OpenError {
+    /// The same for the caller, who knows ledgers by their folders.
+    pub(crate) fn at(self, what: &'static str, folder: &Path) -> OpenError {
         let folder = folder.into();
         match self {
-            Self::InUse => OpenError::InUse { folder },
-            Self::Unreadable(source) => OpenError::Unreadable { folder, source },
-            Self::Damaged(source) => OpenError::Damaged { folder, source },
+            Self::InUse => OpenError::InUse { what, folder },
+            Self::Unreadable(source) => OpenError::Unreadable { what, folder, source },
+            Self::Damaged(source) => OpenError::Damaged { what, folder, source },
         }
     }
 }

@@ -1,18 +1,32 @@
-//! What a store on disk survives: a disk that fails, a file that was damaged, a process that was killed while it made one.
-//! A killed process and a foreign lock need other processes: `tests/it`.
+//! What a ledger survives: a disk that fails, a file that was damaged, a process that was killed while it made one.
+//! A killed process and a foreign lock need other processes: they are among the tests of `keyvalue`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use capability::conformance::run;
+use std::ops::Bound;
+
+use bytes::Bytes;
 use redb::StorageBackend;
-use stdx::{Code, Explain};
 
 use super::*;
-use crate::suite::scope;
+use crate::Enough;
 
-fn key(name: &str) -> Key {
-    scope("shop", "").key(name)
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
+}
+
+fn open(folder: impl AsRef<Path>) -> Result<Ledger, OpenError> {
+    Ledger::open("store", folder)
+}
+
+async fn put(ledger: &Ledger, key: &str, value: impl Into<Bytes>) -> Result<(), LedgerError> {
+    let (key, value) = (key.to_owned(), value.into());
+    ledger.write(key.len() + value.len(), move |pairs| pairs.put(key.as_bytes(), &value)).await
+}
+
+fn get(ledger: &Ledger, key: &str) -> Result<Option<Bytes>, LedgerError> {
+    ledger.read(|state| state.get(key.as_bytes()))
 }
 
 /// A disk that outlives its databases, and fails when it is told to.
@@ -26,7 +40,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    /// A disk that is well, with an empty store on it.
+    /// A disk that is well, with an empty ledger on it.
     fn with_store() -> Self {
         let disk = Self::default();
         disk.heal();
@@ -91,11 +105,11 @@ impl StorageBackend for Faulty {
     }
 }
 
-fn on(disk: &Faulty, folder: &Path) -> Disk {
-    let lock = file::lock(folder).expect("the lock is free");
+fn on(disk: &Faulty, folder: &Path) -> Ledger {
+    let lock = file::lock("store", folder).expect("the lock is free");
     let disk = disk.clone();
     let opener = move |_| Ok(redb::Builder::new().create_with_backend(disk.clone())?);
-    Disk::start(folder, lock, Box::new(opener)).expect("it opens")
+    Ledger::start("store", folder, lock, Box::new(opener)).expect("it opens")
 }
 
 /// The n-th write or flush fails, for every n until all go well: what was acknowledged is there, reads go on, and when the
@@ -108,20 +122,20 @@ fn a_disk_that_fails_at_any_write_loses_nothing_that_was_acknowledged() {
         let faulty = disk.clone();
         let store = on(&disk, folder.path());
         run(async {
-            store.put(&key("before"), "1".into()).await.expect("the disk is well");
+            put(&store, "before", "1").await.expect("the disk is well");
             faulty.fail_after(fail_after);
             let mut acknowledged = Vec::new();
             for index in 0..6 {
                 let name = format!("during {index}");
-                if store.put(&key(&name), "2".into()).await.is_ok() {
+                if put(&store, &name, "2").await.is_ok() {
                     acknowledged.push(name);
                 }
             }
             faulty.heal();
-            store.put(&key("after"), "3".into()).await.expect("the disk is well again");
+            put(&store, "after", "3").await.expect("the disk is well again");
             acknowledged.extend(["before".into(), "after".into()]);
             for name in &acknowledged {
-                assert!(store.get(&key(name)).await.expect("it reads").is_some(), "{name} is gone, fault {fail_after}");
+                assert!(get(&store, name).expect("it reads").is_some(), "{name} is gone, fault {fail_after}");
             }
         });
     }
@@ -133,16 +147,16 @@ fn a_failed_write_says_that_the_store_is_unavailable() {
     let disk = Faulty::with_store();
     let store = on(&disk, folder.path());
     disk.fail_after(0);
-    let error = run(store.put(&key("a"), "1".into())).expect_err("the disk fails");
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    let error = run(put(&store, "a", "1")).expect_err("the disk fails");
+    assert!(matches!(error, LedgerError::Unavailable { .. }), "{error:?}");
     assert_eq!(error.code(), Code::E0401);
 }
 
 /// Reads until the store answers: after a failed write it is opened again by its own thread.
-fn read_again(store: &Disk, name: &str) -> Option<Bytes> {
+fn read_again(store: &Ledger, name: &str) -> Option<Bytes> {
     let tries = std::iter::repeat_with(|| {
         std::thread::yield_now();
-        run(store.get(&key(name)))
+        get(store, name)
     });
     tries.take(1_000_000).find_map(Result::ok).expect("it is opened again")
 }
@@ -152,9 +166,9 @@ fn who_only_reads_is_answered_again_when_the_disk_is_well() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let disk = Faulty::with_store();
     let store = on(&disk, folder.path());
-    run(store.put(&key("a"), "1".into())).expect("the disk is well");
+    run(put(&store, "a", "1")).expect("the disk is well");
     disk.fail_after(0);
-    run(store.put(&key("a"), "2".into())).expect_err("the disk fails");
+    run(put(&store, "a", "2")).expect_err("the disk fails");
     disk.heal();
     assert_eq!(read_again(&store, "a"), Some("1".into()));
 }
@@ -164,25 +178,26 @@ fn a_full_disk_is_read_and_written_again_when_there_is_room() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let disk = Faulty::with_store();
     let store = on(&disk, folder.path());
-    run(store.put(&key("a"), "1".into())).expect("there is room");
+    run(put(&store, "a", "1")).expect("there is room");
     disk.is_full.store(true, Ordering::SeqCst);
-    let error = run(store.put(&key("b"), vec![0; 4 << 20].into())).expect_err("there is no room");
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    let error = run(put(&store, "b", vec![0; 4 << 20])).expect_err("there is no room");
+    assert!(matches!(error, LedgerError::Unavailable { .. }), "{error:?}");
     assert_eq!(read_again(&store, "a"), Some("1".into()), "reads go on");
     disk.is_full.store(false, Ordering::SeqCst);
-    run(store.put(&key("b"), "2".into())).expect("there is room again");
+    run(put(&store, "b", "2")).expect("there is room again");
 }
 
 /// A file of a few hundred pairs, and what is in them.
 fn written(folder: &Path) -> Vec<u8> {
-    let store = Disk::open(folder).expect("an empty folder opens");
+    let store = open(folder).expect("an empty folder opens");
     run(async {
         for group in 0..4 {
-            let changes = (0..50).map(|index| {
-                let name = format!("{:03}", group * 50 + index);
-                Change::Put(key(&name), name.repeat(20).into())
-            });
-            store.apply(changes.collect()).await.expect("it writes");
+            let fifty = move |pairs: &mut Pairs<'_>| {
+                (0..50)
+                    .map(|index| format!("{:03}", group * 50 + index))
+                    .try_for_each(|name| pairs.put(name.as_bytes(), name.repeat(20).as_bytes()))
+            };
+            store.write(1_000, fifty).await.expect("it writes");
         }
     });
     drop(store);
@@ -191,20 +206,22 @@ fn written(folder: &Path) -> Vec<u8> {
 
 /// Opens a folder and reads all of it: either the file is refused or every pair is right.
 fn is_refused_or_right(folder: &Path) -> bool {
-    let store = match Disk::open(folder) {
+    let store = match open(folder) {
         Ok(store) => store,
         Err(OpenError::Damaged { .. } | OpenError::Unreadable { .. }) => return true,
         Err(error) => panic!("{error}"),
     };
-    run(async {
-        let page = Page { after: None, count_max: 1_000 };
-        let names = store.list(&scope("shop", ""), page).await.expect("what opened is read");
-        assert_eq!(names.len(), 200, "pairs are missing and nobody said so");
-        for name in names {
-            let value = store.get(&key(&name)).await.expect("what opened is read");
-            assert_eq!(value, Some(name.repeat(20).into()), "a value is wrong and nobody said so");
-        }
+    let mut count = 0;
+    let scanned = store.read(|state| {
+        state.scan(Bound::Unbounded, |key, value| {
+            let name = std::str::from_utf8(key).expect("a key is wrong and nobody said so");
+            assert_eq!(value, name.repeat(20).as_bytes(), "a value is wrong and nobody said so");
+            count += 1;
+            Enough::NotYet
+        })
     });
+    scanned.expect("what opened is read");
+    assert_eq!(count, 200, "pairs are missing and nobody said so");
     false
 }
 
@@ -232,7 +249,7 @@ fn a_file_that_was_cut_is_refused() {
     let path = folder.path().join("pairs.redb");
     for length in (0..sound.len()).step_by(1_777).chain([1, 8, 64, 320, 4_096]) {
         std::fs::write(&path, &sound[..length]).expect("the file can be written");
-        let error = Disk::open(folder.path()).expect_err("a part of a file is not a file");
+        let error = open(folder.path()).expect_err("a part of a file is not a file");
         assert!(matches!(error, OpenError::Damaged { .. }), "{length}: {error:?}");
         assert_eq!(error.code(), Code::E0401);
         assert_eq!(std::fs::metadata(&path).expect("the file is there").len(), length as u64, "it is left as it is");
@@ -244,7 +261,7 @@ fn a_file_of_something_else_is_refused() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     for content in [vec![0; 100_000], b"hello".to_vec(), vec![0xff; 4_096]] {
         std::fs::write(folder.path().join("pairs.redb"), content).expect("the file can be written");
-        assert!(matches!(Disk::open(folder.path()), Err(OpenError::Damaged { .. })));
+        assert!(matches!(open(folder.path()), Err(OpenError::Damaged { .. })));
     }
 }
 
@@ -258,7 +275,7 @@ fn a_file_of_a_later_version_is_refused() {
     transaction.open_table(file::PAIRS).expect("it opens");
     transaction.commit().expect("it commits");
     drop(database);
-    let error = Disk::open(folder.path()).expect_err("its format is unknown");
+    let error = open(folder.path()).expect_err("its format is unknown");
     assert!(
         stdx::Chain(&error).to_string().contains("its format is Some(2), this version knows 1"),
         "{}",
@@ -270,29 +287,33 @@ fn a_file_of_a_later_version_is_refused() {
 fn what_a_killed_process_left_of_a_new_file_is_removed() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     std::fs::write(folder.path().join("pairs.redb.new"), b"half a fi").expect("the file can be written");
-    let store = Disk::open(folder.path()).expect("there is no store yet");
-    run(store.put(&key("a"), "1".into())).expect("it writes");
+    let store = open(folder.path()).expect("there is no store yet");
+    run(put(&store, "a", "1")).expect("it writes");
     assert!(!folder.path().join("pairs.redb.new").exists());
 }
 
 #[test]
-fn a_closed_store_is_opened_again_with_all_that_was_in_it() {
+fn a_closed_ledger_is_opened_again_with_all_that_was_in_it() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     for round in 0..3 {
-        let store = Disk::open(folder.path()).expect("it opens");
-        let sum = run(store.increment(&key("rounds"), Addend::unsigned(1))).expect("it adds");
-        assert_eq!(sum, Sum::Is(round + 1));
+        let store = open(folder.path()).expect("it opens");
+        let count = run(store.write(1, |pairs| {
+            let count = pairs.look(b"rounds", |value| value.map_or(0, <[u8]>::len))?;
+            pairs.put(b"rounds", &vec![b'i'; count + 1])?;
+            Ok(count)
+        }));
+        assert_eq!(count.expect("it writes"), round);
     }
 }
 
 #[test]
-fn a_second_store_in_the_same_folder_is_refused() {
+fn a_second_ledger_in_the_same_folder_is_refused() {
     let folder = tempfile::tempdir().expect("a folder for the test");
-    let first = Disk::open(folder.path()).expect("it opens");
-    let error = Disk::open(folder.path()).expect_err("the folder is in use");
+    let first = open(folder.path()).expect("it opens");
+    let error = open(folder.path()).expect_err("the folder is in use");
     assert_eq!(error.code(), Code::E0402);
     drop(first);
-    Disk::open(folder.path()).expect("the folder is free again");
+    open(folder.path()).expect("the folder is free again");
 }
 
 #[cfg(unix)]
@@ -301,7 +322,7 @@ fn a_new_folder_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder for the test");
     let deep = folder.path().join("a/b");
-    drop(Disk::open(&deep).expect("the folders are made"));
+    drop(open(&deep).expect("the folders are made"));
     let mode = std::fs::metadata(&deep).expect("the folder is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
@@ -311,5 +332,5 @@ fn a_folder_that_cannot_be_made_is_said() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let file = folder.path().join("file");
     std::fs::write(&file, "").expect("the file can be written");
-    assert!(matches!(Disk::open(file.join("store")), Err(OpenError::Unreadable { .. })));
+    assert!(matches!(open(file.join("store")), Err(OpenError::Unreadable { .. })));
 }

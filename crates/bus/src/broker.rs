@@ -11,14 +11,17 @@
 //! 3. A message that no member of a queue group has room for is dropped for one of them.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use futures::future::{self, Either};
+use futures::future::{self, BoxFuture, Either};
+use ledger::OpenError;
 use rt::Task;
 use stdx::ByteSize;
 
+use crate::bucket::{Backing, BucketError, BucketName, Keep, Shelves};
 use crate::carrier::{Answer, Carrier, FlushError, Held, Hold, PublishError, Reason, Sink, SubscribeError};
 use crate::drops::Drops;
 use crate::limits::Limits;
@@ -27,12 +30,11 @@ use crate::subject::{Interest, Pattern};
 use crate::table::Table;
 
 /// Carries messages inside this process. Cheap to clone: clones are the same broker.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Broker {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     limits: Limits,
     table: ArcSwap<Table<Arc<Subscriber>>>,
@@ -40,6 +42,7 @@ struct Shared {
     changing: Mutex<()>,
     numbers: AtomicU64,
     drops: Drops,
+    shelves: Shelves,
 }
 
 /// Who is told of messages.
@@ -77,9 +80,20 @@ impl Origin {
 // === impl Broker ===
 
 impl Broker {
-    /// A broker that nobody subscribed to yet.
+    /// A broker that nobody subscribed to yet. Its buckets are in memory.
     pub fn new(limits: Limits) -> Self {
-        Self { shared: Arc::new(Shared { limits, ..Shared::default() }) }
+        Self::with(limits, Shelves::in_memory(limits.payload_max))
+    }
+
+    /// A broker that nobody subscribed to yet. Its buckets are in `folder`, which is made where there is none, and which no other
+    /// broker may use meanwhile. The disk is waited for.
+    pub fn open(limits: Limits, folder: &Path) -> Result<Self, OpenError> {
+        Ok(Self::with(limits, Shelves::open(folder, limits.payload_max)?))
+    }
+
+    fn with(limits: Limits, shelves: Shelves) -> Self {
+        let (table, changing, numbers) = (ArcSwap::default(), Mutex::default(), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { limits, table, changing, numbers, drops: Drops::default(), shelves }) }
     }
 
     /// What a message and a subscriber may use.
@@ -155,6 +169,12 @@ impl Broker {
     }
 }
 
+impl Default for Broker {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
 impl Carrier for Broker {
     fn describe(&self) -> String {
         "the bus of this process".into()
@@ -185,6 +205,10 @@ impl Carrier for Broker {
     fn subscribe(&self, interest: Interest, sink: Box<dyn Sink>) -> Answer<'_, Result<Hold, SubscribeError>> {
         let hold = self.subscribe_sink(interest, Origin::HERE, sink);
         Either::Left(future::ready(Ok(Box::new(hold))))
+    }
+
+    fn bucket(&self, name: BucketName, keep: Keep) -> BoxFuture<'_, Result<Arc<dyn Backing>, BucketError>> {
+        Box::pin(async move { self.shared.shelves.bucket(&name, keep).await })
     }
 
     fn flush(&self) -> Answer<'_, Result<(), FlushError>> {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use stdx::{ByteSize, Code, Explain};
 
 use crate::broker::{Broker, Origin};
+use crate::bucket::{Bucket, BucketError, BucketName, Keep};
 use crate::carrier::{Carrier, FlushError, Hold, PublishError, SubscribeError};
 use crate::limits::Limits;
 use crate::message::Message;
@@ -178,6 +179,11 @@ impl Bus {
         let interest = Interest { pattern: pattern.clone(), group };
         let hold = self.shared.carrier.subscribe(interest, Box::new(sender)).await?;
         Ok(Subscription::new(pattern, receiver, hold))
+    }
+
+    /// The bucket of that name, which is made as `keep` says where there is none.
+    pub async fn bucket(&self, name: BucketName, keep: Keep) -> Result<Bucket, BucketError> {
+        Ok(Bucket::new(name.clone(), self.shared.carrier.bucket(name, keep).await?))
     }
 
     /// Waits until what was said and subscribed to here before has reached the bus.

@@ -8,10 +8,13 @@
 //! 1. What one publisher says one after the other reaches a sink in that order, if it reaches it.
 //! 2. A sink never makes a carrier wait.
 
+use std::sync::Arc;
+
 use futures::future::{BoxFuture, Either, Ready};
 use rt::Task;
 use stdx::{BoxError, ByteSize, Code, Explain};
 
+use crate::bucket::{Backing, BucketError, BucketName, Keep};
 use crate::message::Message;
 use crate::subject::Interest;
 
@@ -39,6 +42,9 @@ pub(crate) trait Carrier: Send + Sync {
     fn client(&self) -> Option<async_nats::Client> {
         None
     }
+
+    /// The bucket of that name, which is made where there is none.
+    fn bucket(&self, name: BucketName, keep: Keep) -> BoxFuture<'_, Result<Arc<dyn Backing>, BucketError>>;
 
     /// Waits until what was said and subscribed to before has reached the bus.
     fn flush(&self) -> Answer<'_, Result<(), FlushError>>;

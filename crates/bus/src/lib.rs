@@ -1,7 +1,7 @@
-//! Say, ask, listen: messages between hosts, components, the command line and any NATS client.
+//! Say, ask, listen, keep: messages between hosts, components, the command line and any NATS client, and what all must know.
 //!
-//! A [`Bus`] is what everyone above uses. What carries it is decided where it is made and seen nowhere else: a [`Broker`] in
-//! this process, which a [`Loopback`] opens to NATS clients, or a NATS server. What is said is carried at most once.
+//! A [`Bus`] is what everyone above uses. What carries it is decided where it is made and seen nowhere else: a [`Broker`], which
+//! a [`Loopback`] opens, or a NATS server. What is said is carried at most once; what is put into a [`Bucket`] stays.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -22,8 +22,9 @@
 //!
 //! # Not here
 //!
-//! What the messages mean, who may say what, and what is kept: buckets, objects, streams.
+//! What messages and values mean, who may say what, and objects and streams.
 
+mod bucket;
 mod bus;
 mod carrier;
 mod drops;
@@ -41,6 +42,9 @@ mod nats;
 mod table;
 
 pub use broker::Broker;
+pub use bucket::{
+    Bucket, BucketError, BucketKey, BucketName, Durability, Entry, Keep, NameError, Revision, Told, Watch,
+};
 pub use bus::{Bus, Gather, RequestError};
 pub use carrier::{FlushError, PublishError, SubscribeError};
 pub use headers::{Headers, HeadersError, Status};

@@ -10,6 +10,8 @@
 //! 3. Nothing waits for the server longer than [`ConnectOptions::patience`].
 //! 4. Whatever ends the client, another takes its place: see [`keeper`].
 
+mod bucket;
+mod following;
 mod keeper;
 mod options;
 mod translate;
@@ -20,7 +22,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, Subscriber};
 use bytes::Bytes;
-use futures::future::Either;
+use futures::future::{BoxFuture, Either};
 use futures::{FutureExt, StreamExt};
 use rt::Task;
 use stdx::{BoxError, ByteSize};
@@ -28,11 +30,13 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
+use crate::bucket::{Backing, BucketError, BucketName, Durability, Keep};
 use crate::carrier::{Answer, Carrier, FlushError, Held, Hold, PublishError, Reason, Sink, SubscribeError};
 use crate::drops::Drops;
 use crate::message::Message;
 use crate::subject::Interest;
 
+use self::bucket::{Line, NatsBucket};
 use self::keeper::{Keeper, Kept};
 
 pub use self::options::{ConnectError, ConnectOptions, FirstTry, Login};
@@ -43,6 +47,7 @@ pub(crate) struct Nats {
     name: String,
     payload_max: ByteSize,
     patience: Duration,
+    durability: Durability,
     drops: Arc<Drops>,
     /// Where what comes is moved into queues, whatever runtime its subscriber is on.
     runtime: Handle,
@@ -72,9 +77,10 @@ impl Nats {
     /// Connects, as the options say.
     pub(crate) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
         let drops = Arc::<Drops>::default();
-        let (payload_max, patience) = (options.limits.payload_max, options.patience);
+        let (payload_max, patience, durability) = (options.limits.payload_max, options.patience, options.durability);
         let keeper = Keeper::connect(url, options, drops.clone()).await?;
-        Ok(Self { keeper, name: options::describe(url), payload_max, patience, drops, runtime: Handle::current() })
+        let (name, runtime) = (options::describe(url), Handle::current());
+        Ok(Self { keeper, name, payload_max, patience, durability, drops, runtime })
     }
 
     /// Does something that needs the connection, for as long as patience lasts.
@@ -152,6 +158,12 @@ impl Carrier for Nats {
             let moving = moving.map_err(|source| SubscribeError::Unavailable { bus: self.name(), source })?;
             Ok(Box::new(moving) as Hold)
         }))
+    }
+
+    fn bucket(&self, name: BucketName, keep: Keep) -> BoxFuture<'_, Result<Arc<dyn Backing>, BucketError>> {
+        let (clients, runtime) = (self.keeper.clients(), self.runtime.clone());
+        let line = Line { clients, bus: self.name(), patience: self.patience, runtime };
+        Box::pin(async move { NatsBucket::open(line, name, keep, self.durability).await })
     }
 
     fn flush(&self) -> Answer<'_, Result<(), FlushError>> {

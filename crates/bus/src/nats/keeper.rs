@@ -40,6 +40,7 @@ pub(super) struct Keeper {
 }
 
 /// One client after the other.
+#[derive(Clone)]
 pub(super) struct Kept(watch::Receiver<Arc<Client>>);
 
 /// How clients are made.

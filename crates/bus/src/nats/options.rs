@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::{ConnectErrorKind, ServerAddr};
 use stdx::{BoxError, Code, Explain};
 
+use crate::bucket::Durability;
 use crate::limits::Limits;
 
 /// The longest pause between two attempts to connect again.
@@ -26,6 +27,9 @@ pub struct ConnectOptions {
     pub patience: Duration,
     /// What a message and a subscriber may use.
     pub limits: Limits,
+    /// What an acknowledgement of the server survives when it keeps something on disk. A server as it is by default answers
+    /// before it flushes; one with `sync_interval: always` after it.
+    pub durability: Durability,
 }
 
 /// Who connects. A name and a password in the address do the same as [`Login::User`], a name alone as [`Login::Token`].
@@ -121,6 +125,7 @@ impl Default for ConnectOptions {
             first_try: FirstTry::MustSucceed,
             patience: Duration::from_secs(5),
             limits: Limits::default(),
+            durability: Durability::Process,
         }
     }
 }

@@ -3,8 +3,11 @@
 #![expect(clippy::panic, clippy::print_stdout, reason = "a panic fails a test, and a test says what it skips")]
 
 mod attacks;
+mod buckets;
 mod carriers;
 mod cores;
+mod keeping;
+mod kept;
 mod logins;
 mod lost;
 mod python;

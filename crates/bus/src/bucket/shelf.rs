@@ -1,0 +1,227 @@
+//! These are the buckets of a process: where their pairs are, and who watches them.
+//!
+//! # Invariants
+//!
+//! 1. Watchers are told in the order of changes, and nobody who changes something waits for them. Whoever has no room loses its
+//!    place, and begins again by itself.
+//! 2. Who watches is put down before it looks at what is there: what changes meanwhile it is told of.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use ledger::{Ledger, LedgerError, OpenError};
+use stdx::{BoxError, ByteSize};
+use tokio::sync::mpsc;
+
+use super::PATIENCE;
+use super::backing::{Backing, Change, Event, Feed, Past};
+use super::error::BucketError;
+use super::names::{BucketKey, BucketName};
+use super::pairs::Outcome;
+use super::place::{Place, Snapshot};
+use super::values::{Durability, Entry, Keep, Revision};
+
+/// Changes that wait at most for one watcher. It begins again where there are more.
+const WAITING_MAX: usize = 1_024;
+
+/// Before it is tried again to read what could not be read.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// All buckets of a process. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Shelves {
+    place: Arc<Place>,
+    watchers: Arc<Mutex<BTreeMap<BucketName, Vec<mpsc::Sender<Event>>>>>,
+    value_max: ByteSize,
+}
+
+/// One of them.
+#[derive(Clone)]
+struct Shelf {
+    shelves: Shelves,
+    name: BucketName,
+}
+
+/// What one watcher is told.
+struct Following {
+    shelf: Shelf,
+    /// What changes; nothing before it has begun.
+    changes: Option<mpsc::Receiver<Event>>,
+    /// What was there when it began, and what is said of that.
+    there: VecDeque<Event>,
+    /// Of changes up to this one it need not be told.
+    after: Revision,
+}
+
+/// It holds as much as it may.
+#[derive(Debug, thiserror::Error)]
+#[error("it holds {0} and may not hold more")]
+struct HoldsAll(ByteSize);
+
+// === impl Shelves ===
+
+impl Shelves {
+    /// In memory.
+    pub(crate) fn in_memory(value_max: ByteSize) -> Self {
+        Self::at(Place::Memory(Mutex::default()), value_max)
+    }
+
+    /// On this machine's disk, in that folder.
+    pub(crate) fn open(folder: &Path, value_max: ByteSize) -> Result<Self, OpenError> {
+        Ok(Self::at(Place::Disk(Ledger::open("store of the bus", folder)?), value_max))
+    }
+
+    fn at(place: Place, value_max: ByteSize) -> Self {
+        Self { place: Arc::new(place), watchers: Arc::default(), value_max }
+    }
+
+    /// The bucket of that name, which is made where there is none.
+    pub(crate) async fn bucket(&self, name: &BucketName, keep: Keep) -> Result<Arc<dyn Backing>, BucketError> {
+        let settled = rt::within(Some(PATIENCE), self.place.settle(name, keep)).await;
+        settled.map_err(unavailable)?.map_err(classify)?;
+        Ok(Arc::new(Shelf { shelves: self.clone(), name: name.clone() }))
+    }
+
+    /// Puts down a watcher.
+    fn watch(&self, name: &BucketName) -> mpsc::Receiver<Event> {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let mut watchers = self.lock();
+        let watching = watchers.entry(name.clone()).or_default();
+        watching.retain(|watcher| !watcher.is_closed());
+        watching.push(sender);
+        receiver
+    }
+
+    /// Tells all watchers of a bucket what came of a change. Where that is not known, they look for themselves.
+    fn tell(&self, name: &BucketName, outcome: Option<&Outcome>) {
+        let mut watchers = self.lock();
+        let Some(watching) = watchers.get_mut(name) else { return };
+        match outcome {
+            Some(Outcome::Made(_, event)) => watching.retain(|watcher| watcher.try_send(event.clone()).is_ok()),
+            Some(_) => {}
+            None => watching.clear(),
+        }
+        if watching.is_empty() {
+            watchers.remove(name);
+        }
+    }
+
+    /// A panic cannot leave the lists half changed.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<BucketName, Vec<mpsc::Sender<Event>>>> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    async fn make(&self, change: Change) -> Result<Revision, BucketError> {
+        let (bucket, key) = (self.name.clone(), change.key.clone());
+        let limit = self.shelves.value_max;
+        let size = ByteSize::bytes(change.to.as_ref().map_or(0, |value| value.len() as u64));
+        if size > limit {
+            return Err(BucketError::TooLarge { key, size, limit });
+        }
+        let (shelves, name) = (self.shelves.clone(), self.name.clone());
+        let told = move |outcome: Option<&Outcome>| shelves.tell(&name, outcome);
+        let made = self.shelves.place.change(&self.name, change, told);
+        let outcome = rt::within(Some(PATIENCE), made).await.map_err(unavailable)?.map_err(classify)?;
+        match outcome {
+            Outcome::Made(revision, _) => Ok(revision),
+            Outcome::Unchanged => Ok(Revision::new(0)),
+            Outcome::Conflict => Err(BucketError::Conflict { bucket, key }),
+            Outcome::Full(limit) => Err(BucketError::Full { bucket, source: HoldsAll(limit).into() }),
+        }
+    }
+}
+
+impl Backing for Shelf {
+    fn describe(&self) -> String {
+        "the bus of this process".into()
+    }
+
+    fn durability(&self) -> Durability {
+        self.shelves.place.durability()
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
+    fn get<'a>(&'a self, key: &'a BucketKey) -> BoxFuture<'a, Result<Option<Entry>, BucketError>> {
+        let found = self.shelves.place.get(&self.name, key).map_err(classify);
+        Box::pin(std::future::ready(found))
+    }
+
+    fn change(&self, change: Change) -> BoxFuture<'_, Result<Revision, BucketError>> {
+        Box::pin(self.make(change))
+    }
+
+    fn feed(&self) -> Box<dyn Feed> {
+        let (shelf, there) = (self.clone(), VecDeque::new());
+        Box::new(Following { shelf, changes: None, there, after: Revision::new(0) })
+    }
+}
+
+// === impl Following ===
+
+impl Following {
+    async fn event(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.there.pop_front() {
+                return event;
+            }
+            match &mut self.changes {
+                None => self.begin().await,
+                Some(changes) => match changes.recv().await {
+                    Some(event) if self.is_new(&event) => return event,
+                    Some(_) => {}
+                    None => self.changes = None,
+                },
+            }
+        }
+    }
+
+    /// Looks at what is there. What was read counts only when all of it is: this may be dropped while it waits.
+    async fn begin(&mut self) {
+        let changes = self.shelf.shelves.watch(&self.shelf.name);
+        match self.shelf.shelves.place.snapshot(&self.shelf.name) {
+            Ok(Snapshot { last, entries }) => {
+                self.after = last;
+                self.changes = Some(changes);
+                self.there.push_back(Event::Begun(Past::Same));
+                self.there.extend(entries.into_iter().map(|(key, entry)| Event::Set(key, entry)));
+                self.there.push_back(Event::Current);
+            }
+            Err(error) => {
+                tracing::debug!(error = %stdx::Chain(&error), "what is in a bucket cannot be read yet");
+                drop(changes);
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+
+    fn is_new(&self, event: &Event) -> bool {
+        match event {
+            Event::Set(_, Entry { revision, .. }) | Event::Gone(_, revision) => *revision > self.after,
+            Event::Begun(_) | Event::Current | Event::Away => true,
+        }
+    }
+}
+
+impl Feed for Following {
+    fn next(&mut self) -> BoxFuture<'_, Option<Event>> {
+        Box::pin(async { Some(self.event().await) })
+    }
+}
+
+fn unavailable(source: impl Into<BoxError>) -> BucketError {
+    BucketError::Unavailable { bus: "the bus of this process".into(), source: source.into() }
+}
+
+fn classify(error: LedgerError) -> BucketError {
+    BucketError::Disk(error.into())
+}

@@ -1,0 +1,109 @@
+//! These are the values that a bucket takes and gives.
+
+use std::fmt;
+
+use bytes::Bytes;
+use stdx::ByteSize;
+
+use super::names::BucketKey;
+
+/// How a bucket is made. One that is there stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// How much it may hold, keys and values; nothing: as much as there is room for. What does not fit is refused.
+    pub bytes_max: Option<ByteSize>,
+    /// On how many servers it is, where several carry the bus. In process it is in one place.
+    pub replicas: usize,
+}
+
+/// What is under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The value.
+    pub value: Bytes,
+    /// Which change put it there.
+    pub revision: Revision,
+}
+
+/// The number of a change. Of two changes in a bucket the later one has the higher number; between buckets it means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(u64);
+
+/// What an acknowledgement survives. The later includes the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Nothing: what keeps the bucket forgets it when it ends.
+    Memory,
+    /// That what keeps the bucket is killed. A power cut may take the last changes.
+    Process,
+    /// A power cut, if the disk honours a flush.
+    Disk,
+}
+
+/// What a watch tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// There is this value. Values in between may have been left out, and none is told after a later one of the same key.
+    Set {
+        /// Under which key.
+        key: BucketKey,
+        /// What.
+        entry: Entry,
+    },
+    /// There is nothing any more. Told of keys that were told of before.
+    Gone {
+        /// Under which key.
+        key: BucketKey,
+    },
+    /// All that is there has been told. Told once at first, and again each time that the watch has caught up.
+    Current,
+    /// What changes is not seen at present: what was told may be old until [`Told::Current`] is told again. It is not gone.
+    Away,
+    /// The bucket is not the one that was told of: it was made again, or has gone back to what it was earlier. What follows is
+    /// all that is in it. Of what it does not have any more nothing is told: whether that is gone is for others to say.
+    Anew,
+}
+
+// === impl Keep ===
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { bytes_max: None, replicas: 1 }
+    }
+}
+
+// === impl Revision ===
+
+impl Revision {
+    /// The revision of that number.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// === impl Durability ===
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Process => "process",
+            Self::Disk => "disk",
+        })
+    }
+}

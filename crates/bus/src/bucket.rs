@@ -15,6 +15,7 @@
 
 mod backing;
 mod error;
+mod mirror;
 mod names;
 mod pairs;
 mod place;
@@ -31,9 +32,10 @@ use bytes::Bytes;
 
 pub(crate) use self::backing::{Backing, Change, Condition, Event, Feed, Past};
 pub use self::error::BucketError;
+pub use self::mirror::{Mirror, MirrorError, Standing};
 pub use self::names::{BucketKey, BucketName, NameError};
 pub(crate) use self::shelf::Shelves;
-pub use self::values::{Durability, Entry, Keep, Revision, Told};
+pub use self::values::{Durability, Entry, Keep, Known, Mark, Revision, Told};
 pub use self::watch::Watch;
 
 /// How long a call may take where nobody said otherwise.
@@ -111,7 +113,12 @@ impl Bucket {
 
     /// Tells of all that is there, and then of what changes. To be called within a runtime.
     pub fn watch(&self) -> Watch {
-        Watch::new(self.backing.clone())
+        self.watch_from(Known::default())
+    }
+
+    /// The same to who knows something of it already: tells of what is not so any more, and then of what changes.
+    pub fn watch_from(&self, known: Known) -> Watch {
+        Watch::new(self.backing.clone(), known)
     }
 
     async fn change(&self, key: &BucketKey, to: Option<Bytes>, only_if: Condition) -> Result<Revision, BucketError> {
@@ -137,9 +144,9 @@ async fn gather(watch: &mut Watch) -> Option<BTreeMap<BucketKey, Entry>> {
         match watch.next().await? {
             Told::Set { key, entry } => drop(entries.insert(key, entry)),
             Told::Gone { key } => drop(entries.remove(&key)),
-            Told::Anew => entries.clear(),
+            Told::Anew { .. } => entries.clear(),
             Told::Away => {}
-            Told::Current => return Some(entries),
+            Told::Current(_) => return Some(entries),
         }
     }
 }

@@ -43,7 +43,8 @@ mod table;
 
 pub use broker::Broker;
 pub use bucket::{
-    Bucket, BucketError, BucketKey, BucketName, Durability, Entry, Keep, NameError, Revision, Told, Watch,
+    Bucket, BucketError, BucketKey, BucketName, Durability, Entry, Keep, Known, Mark, Mirror, MirrorError, NameError,
+    Revision, Standing, Told, Watch,
 };
 pub use bus::{Bus, Gather, RequestError};
 pub use carrier::{FlushError, PublishError, SubscribeError};

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::error::BucketError;
 use super::names::BucketKey;
-use super::values::{Durability, Entry, Revision};
+use super::values::{Durability, Entry, Mark, Revision};
 
 /// One bucket on one carrier.
 pub(crate) trait Backing: Send + Sync {
@@ -26,8 +26,8 @@ pub(crate) trait Backing: Send + Sync {
     /// Makes a change if its condition holds, and acknowledges it with its revision.
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Revision, BucketError>>;
 
-    /// Tells of what is there and of what changes.
-    fn feed(&self) -> Box<dyn Feed>;
+    /// Tells of what is there and of what changes. `before` is how far the bucket had come, as far as that is known.
+    fn feed(&self, before: Option<Mark>) -> Box<dyn Feed>;
 }
 
 /// A change to one key.
@@ -71,7 +71,7 @@ pub(crate) enum Event {
     /// Nothing is there since that revision.
     Gone(BucketKey, Revision),
     /// That was all that was there.
-    Current,
+    Current(Mark),
     /// Nothing is seen at present.
     Away,
 }
@@ -82,5 +82,22 @@ pub(crate) enum Past {
     /// It is the one that was told of before, or the first.
     Same,
     /// It is another one, or was set back.
-    Another,
+    Another {
+        /// What was known of it.
+        known: Mark,
+        /// What there is now.
+        found: Mark,
+    },
+}
+
+// === impl Past ===
+
+impl Past {
+    /// What it is to who knew the one and finds the other.
+    pub(crate) fn of(known: Option<Mark>, found: Mark) -> Self {
+        match known {
+            Some(known) if !known.is_continued_by(found) => Self::Another { known, found },
+            _ => Self::Same,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! How the buckets of this process are written down as pairs of bytes, and what a change does to them.
 //!
 //! ```text
-//! 1 bucket          → revision, bytes used, bytes allowed (0: any)     8 bytes each
+//! 1 bucket          → revision, bytes used, bytes allowed (0: any), which one it is     8 bytes each
 //! 2 bucket 0 key    → revision (8 bytes), value
 //! ```
 //!
@@ -15,7 +15,7 @@ use stdx::ByteSize;
 
 use super::backing::{Change, Condition, Event};
 use super::names::{BucketKey, BucketName};
-use super::values::{Entry, Keep, Revision};
+use super::values::{Entry, Keep, Mark, Revision};
 
 /// Pairs that can be written, in memory or in a file.
 pub(super) trait Pairs {
@@ -46,15 +46,16 @@ struct About {
     revision: u64,
     used: u64,
     allowed: u64,
+    made: u64,
 }
 
-/// Makes the bucket where there is none.
-pub(super) fn settle<P: Pairs>(pairs: &mut P, bucket: &BucketName, keep: Keep) -> Result<(), P::Error> {
+/// Makes the bucket where there is none, and then as the one of that number.
+pub(super) fn settle<P: Pairs>(pairs: &mut P, bucket: &BucketName, (keep, made): (Keep, u64)) -> Result<(), P::Error> {
     if about(pairs, bucket)?.is_some() {
         return Ok(());
     }
     let allowed = keep.bytes_max.map_or(0, ByteSize::as_u64);
-    pairs.put(about_key(bucket), About { allowed, ..About::default() }.to_bytes())
+    pairs.put(about_key(bucket), About { allowed, made, ..About::default() }.to_bytes())
 }
 
 /// Makes a change, or says why not.
@@ -101,9 +102,10 @@ pub(super) fn about_key(bucket: &BucketName) -> Vec<u8> {
     [&[1], bucket.as_str().as_bytes()].concat()
 }
 
-/// The last revision, from what a bucket says of itself.
-pub(super) fn last_revision(about: Option<&[u8]>) -> Revision {
-    Revision::new(about.and_then(About::of).unwrap_or_default().revision)
+/// By what a bucket is known again, from what it says of itself.
+pub(super) fn mark(about: Option<&[u8]>) -> Mark {
+    let about = about.and_then(About::of).unwrap_or_default();
+    Mark { made: about.made, last: Revision::new(about.revision) }
 }
 
 /// Under which pair an entry is.
@@ -132,11 +134,13 @@ impl About {
     fn of(bytes: &[u8]) -> Option<Self> {
         let (revision, rest) = bytes.split_first_chunk()?;
         let (used, rest) = rest.split_first_chunk()?;
-        let [revision, used, allowed] = [revision, used, rest.first_chunk()?].map(|part| u64::from_be_bytes(*part));
-        Some(Self { revision, used, allowed })
+        let (allowed, rest) = rest.split_first_chunk()?;
+        let parts = [revision, used, allowed, rest.first_chunk()?];
+        let [revision, used, allowed, made] = parts.map(|part| u64::from_be_bytes(*part));
+        Some(Self { revision, used, allowed, made })
     }
 
     fn to_bytes(self) -> Vec<u8> {
-        [self.revision, self.used, self.allowed].map(u64::to_be_bytes).concat()
+        [self.revision, self.used, self.allowed, self.made].map(u64::to_be_bytes).concat()
     }
 }

@@ -11,7 +11,7 @@ use ledger::{Enough, Fault, Ledger, LedgerError};
 use super::backing::Change;
 use super::names::{BucketKey, BucketName};
 use super::pairs::{self, Outcome, Pairs};
-use super::values::{Durability, Entry, Keep, Revision};
+use super::values::{Durability, Entry, Keep, Mark};
 
 /// Where pairs are.
 pub(super) enum Place {
@@ -26,7 +26,7 @@ pub(super) type Memory = BTreeMap<Vec<u8>, Bytes>;
 
 /// All that is in a bucket at one moment.
 pub(super) struct Snapshot {
-    pub(super) last: Revision,
+    pub(super) mark: Mark,
     pub(super) entries: Vec<(BucketKey, Entry)>,
 }
 
@@ -41,15 +41,15 @@ impl Place {
     }
 
     /// Makes the bucket where there is none.
-    pub(super) async fn settle(&self, bucket: &BucketName, keep: Keep) -> Result<(), LedgerError> {
+    pub(super) async fn settle(&self, bucket: &BucketName, new: (Keep, u64)) -> Result<(), LedgerError> {
         match self {
             Self::Memory(memory) => {
-                let Ok(()) = pairs::settle(&mut *lock(memory), bucket, keep);
+                let Ok(()) = pairs::settle(&mut *lock(memory), bucket, new);
                 Ok(())
             }
             Self::Disk(ledger) => {
                 let bucket = bucket.clone();
-                ledger.write(64, move |pairs| pairs::settle(pairs, &bucket, keep)).await
+                ledger.write(64, move |pairs| pairs::settle(pairs, &bucket, new)).await
             }
         }
     }
@@ -97,19 +97,19 @@ impl Place {
             entries.extend(key.zip(pairs::entry_of(value)));
             Enough::NotYet
         };
-        let last = match self {
+        let mark = match self {
             Self::Memory(memory) => {
                 let memory = lock(memory);
                 let mut from = memory.range(start.clone()..);
                 while from.next().is_some_and(|(key, value)| look(key, value.clone()) == Enough::NotYet) {}
-                pairs::last_revision(memory.get(&about).map(|about| &about[..]))
+                pairs::mark(memory.get(&about).map(|about| &about[..]))
             }
             Self::Disk(ledger) => ledger.read(|state| {
                 state.scan(Bound::Included(&start), |key, value| look(key, Bytes::copy_from_slice(value)))?;
-                Ok(pairs::last_revision(state.get(&about)?.as_deref()))
+                Ok(pairs::mark(state.get(&about)?.as_deref()))
             })?,
         };
-        Ok(Snapshot { last, entries })
+        Ok(Snapshot { mark, entries })
     }
 }
 

@@ -7,6 +7,7 @@
 //! 2. Who watches is put down before it looks at what is there: what changes meanwhile it is told of.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use super::error::BucketError;
 use super::names::{BucketKey, BucketName};
 use super::pairs::Outcome;
 use super::place::{Place, Snapshot};
-use super::values::{Durability, Entry, Keep, Revision};
+use super::values::{Durability, Entry, Keep, Mark, Revision};
 
 /// Changes that wait at most for one watcher. It begins again where there are more.
 const WAITING_MAX: usize = 1_024;
@@ -52,8 +53,8 @@ struct Following {
     changes: Option<mpsc::Receiver<Event>>,
     /// What was there when it began, and what is said of that.
     there: VecDeque<Event>,
-    /// Of changes up to this one it need not be told.
-    after: Revision,
+    /// How far the bucket had come when it was last seen. Of changes before that it need not be told.
+    seen: Option<Mark>,
 }
 
 /// It holds as much as it may.
@@ -80,7 +81,9 @@ impl Shelves {
 
     /// The bucket of that name, which is made where there is none.
     pub(crate) async fn bucket(&self, name: &BucketName, keep: Keep) -> Result<Arc<dyn Backing>, BucketError> {
-        let settled = rt::within(Some(PATIENCE), self.place.settle(name, keep)).await;
+        // No two that are made one after the other have the same number.
+        let made = RandomState::new().hash_one(name);
+        let settled = rt::within(Some(PATIENCE), self.place.settle(name, (keep, made))).await;
         settled.map_err(unavailable)?.map_err(classify)?;
         Ok(Arc::new(Shelf { shelves: self.clone(), name: name.clone() }))
     }
@@ -160,9 +163,9 @@ impl Backing for Shelf {
         Box::pin(self.make(change))
     }
 
-    fn feed(&self) -> Box<dyn Feed> {
+    fn feed(&self, before: Option<Mark>) -> Box<dyn Feed> {
         let (shelf, there) = (self.clone(), VecDeque::new());
-        Box::new(Following { shelf, changes: None, there, after: Revision::new(0) })
+        Box::new(Following { shelf, changes: None, there, seen: before })
     }
 }
 
@@ -189,12 +192,12 @@ impl Following {
     async fn begin(&mut self) {
         let changes = self.shelf.shelves.watch(&self.shelf.name);
         match self.shelf.shelves.place.snapshot(&self.shelf.name) {
-            Ok(Snapshot { last, entries }) => {
-                self.after = last;
+            Ok(Snapshot { mark, entries }) => {
+                let past = Past::of(self.seen.replace(mark), mark);
                 self.changes = Some(changes);
-                self.there.push_back(Event::Begun(Past::Same));
+                self.there.push_back(Event::Begun(past));
                 self.there.extend(entries.into_iter().map(|(key, entry)| Event::Set(key, entry)));
-                self.there.push_back(Event::Current);
+                self.there.push_back(Event::Current(mark));
             }
             Err(error) => {
                 tracing::debug!(error = %stdx::Chain(&error), "what is in a bucket cannot be read yet");
@@ -206,8 +209,10 @@ impl Following {
 
     fn is_new(&self, event: &Event) -> bool {
         match event {
-            Event::Set(_, Entry { revision, .. }) | Event::Gone(_, revision) => *revision > self.after,
-            Event::Begun(_) | Event::Current | Event::Away => true,
+            Event::Set(_, Entry { revision, .. }) | Event::Gone(_, revision) => {
+                self.seen.is_none_or(|seen| *revision > seen.last)
+            }
+            Event::Begun(_) | Event::Current(_) | Event::Away => true,
         }
     }
 }

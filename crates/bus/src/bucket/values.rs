@@ -1,5 +1,6 @@
 //! These are the values that a bucket takes and gives.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -56,12 +57,35 @@ pub enum Told {
         key: BucketKey,
     },
     /// All that is there has been told. Told once at first, and again each time that the watch has caught up.
-    Current,
+    Current(Mark),
     /// What changes is not seen at present: what was told may be old until [`Told::Current`] is told again. It is not gone.
     Away,
     /// The bucket is not the one that was told of: it was made again, or has gone back to what it was earlier. What follows is
     /// all that is in it. Of what it does not have any more nothing is told: whether that is gone is for others to say.
-    Anew,
+    Anew {
+        /// What was known of it.
+        known: Mark,
+        /// What there is now.
+        found: Mark,
+    },
+}
+
+/// By what a bucket is known again: which one it is, and how far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Differs between two buckets that were made under one name, one after the other.
+    pub made: u64,
+    /// The last change in it. One that was set back to an earlier state has a lower one than before.
+    pub last: Revision,
+}
+
+/// What somebody knows of a bucket already, who then has to be told of changes only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// How far the bucket had come; nothing where that is not known.
+    pub mark: Option<Mark>,
+    /// Of which keys there is a value, and of which revision.
+    pub revisions: BTreeMap<BucketKey, Revision>,
 }
 
 // === impl Keep ===
@@ -69,6 +93,15 @@ pub enum Told {
 impl Default for Keep {
     fn default() -> Self {
         Self { bytes_max: None, replicas: 1 }
+    }
+}
+
+// === impl Mark ===
+
+impl Mark {
+    /// Whether a bucket that is found like that is the same one, and has everything that was known.
+    pub(crate) fn is_continued_by(self, found: Mark) -> bool {
+        self.made == found.made && self.last <= found.last
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::backing::{Backing, Event, Feed, Past};
 use super::names::BucketKey;
-use super::values::{Entry, Revision, Told};
+use super::values::{Entry, Known, Mark, Revision, Told};
 
 /// Tells of all that is in a bucket, and then of what changes, for as long as it is not dropped.
 ///
@@ -34,15 +34,16 @@ struct Seen {
     /// Of these one has to ask whether they are gone.
     doubted: Vec<BucketKey>,
     /// All was told; it is said when nothing is in doubt.
-    is_caught_up: bool,
+    caught_up: Option<Mark>,
     ready: VecDeque<Told>,
 }
 
 // === impl Watch ===
 
 impl Watch {
-    pub(super) fn new(backing: Arc<dyn Backing>) -> Self {
-        Self { feed: backing.feed(), backing, seen: Seen::default() }
+    pub(super) fn new(backing: Arc<dyn Backing>, known: Known) -> Self {
+        let seen = Seen { known: known.revisions, ..Seen::default() };
+        Self { feed: backing.feed(known.mark), backing, seen }
     }
 
     /// What there is to know next; nothing when there will be no more, because the bus was given up. It may be dropped before it
@@ -60,8 +61,8 @@ impl Watch {
                 }
                 continue;
             }
-            if std::mem::take(&mut self.seen.is_caught_up) {
-                return Some(Told::Current);
+            if let Some(mark) = self.seen.caught_up.take() {
+                return Some(Told::Current(mark));
             }
             let event = self.feed.next().await?;
             self.seen.fold(event);
@@ -88,18 +89,18 @@ impl Seen {
             Event::Begun(past) => self.begin(past),
             Event::Set(key, entry) => self.set(key, entry),
             Event::Gone(key, revision) => self.remove(key, revision),
-            Event::Current => {
+            Event::Current(mark) => {
                 self.doubted = self.untold.take().unwrap_or_default().into_iter().collect();
-                self.is_caught_up = true;
+                self.caught_up = Some(mark);
             }
             Event::Away => self.ready.push_back(Told::Away),
         }
     }
 
     fn begin(&mut self, past: Past) {
-        if past == Past::Another {
+        if let Past::Another { known, found } = past {
             self.known.clear();
-            self.ready.push_back(Told::Anew);
+            self.ready.push_back(Told::Anew { known, found });
         }
         self.untold = Some(self.known.keys().cloned().collect());
     }

@@ -30,7 +30,7 @@ use super::NotConnected;
 use super::following::{self, Followed, Following};
 use super::keeper::Kept;
 use crate::bucket::{
-    Backing, BucketError, BucketKey, BucketName, Change, Condition, Durability, Entry, Feed, Keep, Revision,
+    Backing, BucketError, BucketKey, BucketName, Change, Condition, Durability, Entry, Feed, Keep, Mark, Revision,
 };
 
 /// What a message says that leaves nothing under its key.
@@ -371,10 +371,10 @@ impl Backing for NatsBucket {
         Box::pin(async move { self.call(|context| self.make(context, &change)).await })
     }
 
-    fn feed(&self) -> Box<dyn Feed> {
+    fn feed(&self, before: Option<Mark>) -> Box<dyn Feed> {
         let (events, told) = mpsc::channel(WAITING_MAX);
         let (done, has_ended) = oneshot::channel();
-        let following = Following::new(self.clone(), events);
+        let following = Following::new(self.clone(), events, before);
         let _entered = self.line.runtime.enter();
         let task = rt::Task::spawn(async move {
             following.run().await;

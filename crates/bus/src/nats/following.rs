@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::cursor::{Cursor, Step};
 use super::bucket::{Failure, NatsBucket};
-use crate::bucket::{Event, Feed, Past};
+use crate::bucket::{Event, Feed, Mark, Past, Revision};
 
 /// How often the server says that there is nothing to say.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ pub(super) struct Following {
     events: mpsc::Sender<Event>,
     /// The consumer of now, if one may be there.
     consumer: Option<String>,
-    past: Option<Known>,
+    past: Option<Mark>,
     /// Whether it was told that nothing is seen.
     is_away: bool,
 }
@@ -65,15 +65,6 @@ pub(super) struct Followed {
     pub(super) has_ended: oneshot::Receiver<()>,
     pub(super) patience: Duration,
     pub(super) task: Task,
-}
-
-/// By what a bucket is known again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
-    /// When it was made, in nanoseconds.
-    made: i128,
-    /// The highest number of a message that was seen in it.
-    last: u64,
 }
 
 /// Why following came to an end.
@@ -101,8 +92,9 @@ struct Consumer {
 // === impl Following ===
 
 impl Following {
-    pub(super) fn new(bucket: NatsBucket, events: mpsc::Sender<Event>) -> Self {
-        Self { bucket, events, consumer: None, past: None, is_away: false }
+    /// Follows a bucket that had come so far, as far as that is known.
+    pub(super) fn new(bucket: NatsBucket, events: mpsc::Sender<Event>, past: Option<Mark>) -> Self {
+        Self { bucket, events, consumer: None, past, is_away: false }
     }
 
     /// Follows until nobody listens any more.
@@ -140,12 +132,12 @@ impl Following {
         self.tell(Event::Begun(past)).await?;
         self.is_away = false;
         loop {
-            if consumer.cursor.catches_up() {
-                self.tell(Event::Current).await?;
+            if let (true, Some(mark)) = (consumer.cursor.catches_up(), self.past) {
+                self.tell(Event::Current(mark)).await?;
             }
             let message = consumer.next(client).await?;
             let step = consumer.cursor.step(&message);
-            self.past = self.past.map(|known| Known { last: known.last.max(consumer.cursor.last()), ..known });
+            self.past = self.past.map(|seen| Mark { last: seen.last.max(consumer.cursor.last()), ..seen });
             match step {
                 Step::Tell(event) => self.tell(event).await?,
                 // Where that fails the server goes on being silent, which is noticed.
@@ -195,13 +187,10 @@ impl Following {
 
     /// Whether the bucket is the one that was followed before.
     fn recognise(&mut self, info: &Info) -> Past {
-        let found = Known { made: info.created.unix_timestamp_nanos(), last: info.state.last_sequence };
-        let past = match self.past {
-            Some(known) if known.made != found.made || found.last < known.last => Past::Another,
-            _ => Past::Same,
-        };
-        self.past = Some(found);
-        past
+        // A time before 1970 or after 2554 is none that a server has.
+        let made = u64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default();
+        let found = Mark { made, last: Revision::new(info.state.last_sequence) };
+        Past::of(self.past.replace(found), found)
     }
 
     async fn tell(&self, event: Event) -> Result<(), Lost> {

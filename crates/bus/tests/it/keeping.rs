@@ -102,8 +102,8 @@ fn shown(told: Told) -> String {
     match told {
         Told::Set { key, entry } => format!("{key}={}", String::from_utf8_lossy(&entry.value)),
         Told::Gone { key } => format!("-{key}"),
-        Told::Current => "current".into(),
+        Told::Current(_) => "current".into(),
         Told::Away => "away".into(),
-        Told::Anew => "anew".into(),
+        Told::Anew { .. } => "anew".into(),
     }
 }

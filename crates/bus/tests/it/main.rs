@@ -10,6 +10,7 @@ mod keeping;
 mod kept;
 mod logins;
 mod lost;
+mod mirrors;
 mod python;
 mod raw;
 mod server;

@@ -22,7 +22,7 @@ pub(super) struct Cursor {
     /// How many of its messages came.
     heard: u64,
     /// The highest number of a message in the stream.
-    last: u64,
+    last: Revision,
     /// How many messages have to come until all is told that was there when it was made; nothing when that was said.
     until: Option<u64>,
     is_caught_up: bool,
@@ -46,11 +46,11 @@ pub(super) enum Step {
 impl Cursor {
     /// A consumer of which nothing was heard, and which so many messages waited for when it was made.
     pub(super) fn new(prefix: String, waiting: u64) -> Self {
-        Self { prefix, heard: 0, last: 0, until: Some(waiting), is_caught_up: waiting == 0 }
+        Self { prefix, heard: 0, last: Revision::new(0), until: Some(waiting), is_caught_up: waiting == 0 }
     }
 
     /// The highest number of a message in the stream that was heard of.
-    pub(super) fn last(&self) -> u64 {
+    pub(super) fn last(&self) -> Revision {
         self.last
     }
 
@@ -93,10 +93,11 @@ impl Cursor {
             return Step::Missed("a message between two others");
         }
         self.heard = numbers.delivered;
-        self.last = self.last.max(numbers.sequence);
+        let revision = Revision::new(numbers.sequence);
+        self.last = self.last.max(revision);
         self.is_caught_up |= numbers.pending == 0 && self.until.is_some_and(|until| self.heard >= until);
         let key = message.subject.strip_prefix(self.prefix.as_str()).and_then(|key| key.parse().ok());
-        key.map_or(Step::Nothing, |key| Step::Tell(event(key, message, Revision::new(numbers.sequence))))
+        key.map_or(Step::Nothing, |key| Step::Tell(event(key, message, revision)))
     }
 }
 

@@ -36,7 +36,7 @@ fn what_is_there_has_been_told_when_nothing_waits() {
         assert!(matches!(cursor.step(&brought(delivered, pending)), Step::Tell(Event::Set(..))));
         assert_eq!(cursor.catches_up(), is_current, "after {delivered}; it is said once");
     }
-    assert_eq!(cursor.last(), 13);
+    assert_eq!(cursor.last(), Revision::new(13));
 }
 
 #[test]

@@ -79,11 +79,17 @@ pub enum RequestError {
 impl Bus {
     /// A bus inside this process.
     pub fn in_process(broker: Broker) -> Self {
+        Self::over(*broker.limits(), |replies| {
+            let hold = broker.subscribe_sink(replies.interest(), Origin::HERE, Box::new(replies.clone()));
+            (Box::new(broker), Box::new(hold))
+        })
+    }
+
+    /// A bus over a carrier that subscribes to answers at once.
+    pub(crate) fn over(limits: Limits, carrier: impl FnOnce(&Replies) -> (Box<dyn Carrier>, Hold)) -> Self {
         let replies = Replies::new();
-        let hold = broker.subscribe_sink(replies.interest(), Origin::HERE, Box::new(replies.clone()));
-        let limits = *broker.limits();
-        let shared = Shared { _replies: Box::new(hold), replies, carrier: Box::new(broker) };
-        Self { shared: Arc::new(shared), limits }
+        let (carrier, hold) = carrier(&replies);
+        Self { shared: Arc::new(Shared { _replies: hold, replies, carrier }), limits }
     }
 
     /// A bus that a NATS server carries, or a [`Loopback`](crate::Loopback) somewhere. `url` is one address or more with commas

@@ -41,6 +41,8 @@ mod loopback;
 mod nats;
 mod table;
 
+pub mod sim;
+
 pub use broker::Broker;
 pub use bucket::{
     Bucket, BucketError, BucketKey, BucketName, Durability, Entry, Keep, Known, Mark, Mirror, MirrorError, NameError,

@@ -37,6 +37,8 @@ pub(crate) struct Shelves {
     place: Arc<Place>,
     watchers: Arc<Mutex<BTreeMap<BucketName, Vec<mpsc::Sender<Event>>>>>,
     value_max: ByteSize,
+    /// What buckets are told apart by comes from this, where it has to be the same each time.
+    seed: Option<u64>,
 }
 
 /// One of them.
@@ -76,13 +78,18 @@ impl Shelves {
     }
 
     fn at(place: Place, value_max: ByteSize) -> Self {
-        Self { place: Arc::new(place), watchers: Arc::default(), value_max }
+        Self { place: Arc::new(place), watchers: Arc::default(), value_max, seed: None }
+    }
+
+    /// In memory, and the same under the same seed.
+    pub(crate) fn seeded(value_max: ByteSize, seed: u64) -> Self {
+        Self { seed: Some(seed), ..Self::in_memory(value_max) }
     }
 
     /// The bucket of that name, which is made where there is none.
     pub(crate) async fn bucket(&self, name: &BucketName, keep: Keep) -> Result<Arc<dyn Backing>, BucketError> {
         // No two that are made one after the other have the same number.
-        let made = RandomState::new().hash_one(name);
+        let made = self.seed.unwrap_or_else(|| RandomState::new().hash_one(name));
         let settled = rt::within(Some(PATIENCE), self.place.settle(name, (keep, made))).await;
         settled.map_err(unavailable)?.map_err(classify)?;
         Ok(Arc::new(Shelf { shelves: self.clone(), name: name.clone() }))

@@ -14,6 +14,7 @@ mod mirrors;
 mod python;
 mod raw;
 mod server;
+mod simulated;
 mod strangers;
 mod suite;
 mod words;

@@ -15,6 +15,7 @@ use stdx::{ByteSize, Code, Explain};
 use crate::broker::{Broker, Origin};
 use crate::bucket::{Bucket, BucketError, BucketName, Keep};
 use crate::carrier::{Carrier, FlushError, Hold, PublishError, SubscribeError};
+use crate::ear::{Ear, Listening};
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::nats::{ConnectError, ConnectOptions, Nats};
@@ -190,6 +191,18 @@ impl Bus {
     /// The bucket of that name, which is made as `keep` says where there is none.
     pub async fn bucket(&self, name: BucketName, keep: Keep) -> Result<Bucket, BucketError> {
         Ok(Bucket::new(name.clone(), self.shared.carrier.bucket(name, keep).await?))
+    }
+
+    /// Gives what `pattern` means to `ear` as it comes, on the thread of whoever brings it. No queue lies in between, so nothing
+    /// is dropped; `ear` must not wait and say nothing on a bus, and gives back what nobody wants.
+    pub async fn listen(
+        &self,
+        pattern: Pattern,
+        ear: impl Fn(Message) -> Result<(), Message> + Send + Sync + 'static,
+    ) -> Result<Listening, SubscribeError> {
+        let interest = Interest { pattern: pattern.clone(), group: None };
+        let hold = self.shared.carrier.subscribe(interest, Box::new(Ear(ear))).await?;
+        Ok(Listening::new(pattern, hold))
     }
 
     /// Waits until what was said and subscribed to here before has reached the bus.

@@ -28,6 +28,7 @@ mod bucket;
 mod bus;
 mod carrier;
 mod drops;
+mod ear;
 mod headers;
 mod limits;
 mod matching;
@@ -50,6 +51,7 @@ pub use bucket::{
 };
 pub use bus::{Bus, Gather, RequestError};
 pub use carrier::{FlushError, PublishError, SubscribeError};
+pub use ear::Listening;
 pub use headers::{Headers, HeadersError, Status};
 pub use limits::Limits;
 pub use loopback::{Loopback, LoopbackConfig};

@@ -46,6 +46,7 @@ promises! {
         what_one_says_comes_in_order,
         wildcards_mean_what_they_say,
         a_queue_group_hears_each_message_once,
+        a_function_hears_everything_until_it_is_dropped,
         an_answer_comes_to_who_asked,
         nobody_listening_is_known_at_once,
         nobody_answering_is_known_in_time,
@@ -102,6 +103,33 @@ async fn answer_all(bus: &Bus, pattern: &str, suffix: &'static str) -> Task {
             }
         }
     })
+}
+
+async fn a_function_hears_everything_until_it_is_dropped(carrier: Carrier) {
+    let (listener, speaker) = (carrier.bus().await, carrier.bus().await);
+    // More than any queue would hold.
+    let count = Limits::default().queued_messages_max + 1_000;
+    let (heard, hear) = std::sync::mpsc::channel();
+    let ear = move |message: Message| heard.send(message.payload.len()).map_err(|_nobody| message);
+    let listening = listener.listen("f.*".parse().expect("a pattern"), ear).await.expect("it listens");
+    listener.flush().await.expect("the bus is there");
+    for size in 0..count {
+        speaker.publish(message("f.x", vec![b'x'; size % 7])).await.expect("it is taken");
+    }
+    let mut sizes = Vec::new();
+    eventually("everything is heard", async || {
+        sizes.extend(hear.try_iter());
+        sizes.len() == count
+    })
+    .await;
+    assert!(sizes.into_iter().eq((0..count).map(|size| size % 7)));
+    drop(listening);
+    eventually("nobody listens", async || {
+        let asked =
+            speaker.request("f.x".parse().expect("a subject"), Bytes::new(), PATIENCE.min(Duration::from_millis(200)));
+        matches!(asked.await, Err(RequestError::NoResponders { .. }))
+    })
+    .await;
 }
 
 async fn what_one_says_comes_in_order(carrier: Carrier) {

@@ -105,6 +105,12 @@ codes! {
     E1001 World "Make the folder of the data, and the host's key in it, readable and writable for you, or name another folder with --data."
     E1002 You "`wattle get hosts` lists the hosts of a lattice; a component is started on one with `wattle start component FILE`."
     E1003 You "The message says what stands against it; `wattle get inventory` shows what the host runs."
+    E1101 World "Start what should answer, in the lattice that the link leads to: `wattle get inventory` shows what a host runs."
+    E1102 World "Whether it ran is not known. Look at the host that runs it and at what listens to the whole bus, and give a link more time with its timeout."
+    E1103 World "The message says why. What was not run may be called again; the host that runs it has the rest in its log."
+    E1104 You "Link to something that has the same version of the contract: the two sides do not mean the same types."
+    E1105 You "Send less at once, or keep the bytes in a store and send where they are."
+    E1106 You "Link it to a component on the same host: resources, streams and futures do not travel to another."
 }
 
 #[cfg(test)]

@@ -1,0 +1,139 @@
+//! This is who waits for the answer of a call that came in.
+//!
+//! # Invariants
+//!
+//! 1. Whoever was taken is answered or refused once: what is dropped without it is refused by the [`Desk`](crate::desk::Desk).
+//! 2. A refusal comes where its caller waits: before he was told that he was heard, in place of that; after it, as the end of
+//!    the answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use bus::{Message, PublishError, Subject};
+use bytes::Bytes;
+use stdx::Chain;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::Wire;
+use crate::inbound::Fault;
+use crate::inbox::Mailbox;
+use crate::outbound;
+use crate::refusal::{Reason, Refusal};
+
+/// Who waits for an answer.
+pub(crate) struct Caller {
+    wire: Wire,
+    /// Where he listens; none when he was told all.
+    subject: Option<Subject>,
+    is_heard: bool,
+    unanswered: mpsc::Sender<Subject>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why a call was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotTaken {
+    /// The parameters are others than the function takes.
+    #[error("the parameters are not those of the function")]
+    Garbled(#[source] stdx::BoxError),
+    /// There is more than there may be.
+    #[error("the parameters are larger than they may be")]
+    TooLarge,
+    /// It takes too long.
+    #[error("the parameters did not come")]
+    Late(#[source] rt::Late),
+    /// Nothing can be said.
+    #[error("the bus is gone")]
+    Bus(#[source] PublishError),
+    /// Nobody waits for an answer any more.
+    #[error("the caller is gone")]
+    Gone,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub(crate) fn new(
+        wire: Wire,
+        subject: Subject,
+        unanswered: mpsc::Sender<Subject>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { wire, subject: Some(subject), is_heard: false, unanswered, _permit: permit }
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// Tells him that he was heard, and where the rest of his call is to be sent.
+    pub(crate) async fn accept(&mut self, here: Subject) -> Result<(), NotTaken> {
+        let Some(subject) = self.subject.clone() else { return Err(NotTaken::Gone) };
+        let heard = Message { reply: Some(here), ..Message::new(subject, Bytes::new()) };
+        self.wire.bus().publish(heard).await.map_err(NotTaken::Bus)?;
+        self.is_heard = true;
+        Ok(())
+    }
+
+    /// All parameters, once he has sent what his first message had no room for. He was told where to.
+    pub(crate) async fn rest(&self, first: &Bytes, mailbox: &Mailbox, patience: Duration) -> Result<Bytes, NotTaken> {
+        let rest = rt::within(Some(patience), mailbox.values()).await.map_err(NotTaken::Late)?;
+        let rest = rest.map_err(|fault| match fault {
+            Fault::TooLarge => NotTaken::TooLarge,
+            Fault::NobodyThere | Fault::Refused(_) | Fault::Nonsense => NotTaken::Gone,
+        })?;
+        Ok([first.as_ref(), rest.as_ref()].concat().into())
+    }
+
+    /// Tells him why there will be no answer.
+    pub(crate) async fn refuse(&mut self, refusal: &Refusal) {
+        if let Some(subject) = self.place_of_refusal() {
+            refuse(&self.wire, subject, refusal).await;
+        }
+    }
+
+    /// Gives up what was not taken.
+    pub(crate) async fn give_up(&mut self, why: &NotTaken) {
+        tracing::debug!(error = %Chain(why), "a call was not taken");
+        match why {
+            NotTaken::Garbled(_) | NotTaken::TooLarge | NotTaken::Late(_) => {
+                let refusal = Refusal::new(Reason::Garbled, &Chain(why).to_string());
+                self.refuse(&refusal).await;
+            }
+            NotTaken::Bus(_) | NotTaken::Gone => self.subject = None,
+        }
+    }
+
+    /// Where the answer goes, which is told once. None where his address has no room for it: he cannot listen there.
+    pub(crate) fn results(&mut self) -> Option<Subject> {
+        outbound::below(&self.subject.take()?, "results").ok()
+    }
+
+    fn place_of_refusal(&mut self) -> Option<Subject> {
+        if self.is_heard { self.results() } else { self.subject.take() }
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if let Some(subject) = self.place_of_refusal()
+            && self.unanswered.try_send(subject).is_err()
+        {
+            tracing::debug!("nobody serves any more: a caller was left without a word");
+        }
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// Says that there will be no answer. To a stranger it is an answer that ends before it began, without the reason.
+pub(crate) async fn refuse(wire: &Wire, subject: Subject, refusal: &Refusal) {
+    let message = Message { headers: refusal.headers(), ..Message::new(subject, Bytes::new()) };
+    if let Err(error) = wire.bus().publish(message).await {
+        tracing::debug!(error = %Chain(&error), "a refusal could not be sent");
+    }
+}

@@ -1,0 +1,209 @@
+//! Where the calls of the functions at an address come in.
+//!
+//! Each function is a subscription in the group of its address. There is no task: what comes is begun with by who asks for the
+//! next, on his thread, and what was begun goes on beside it.
+//!
+//! # Invariants
+//!
+//! 1. So many calls are taken at once as the limits say. One more is told so.
+//! 2. What a caller has is never lost by giving up the wait for the next: all that was begun is kept here.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bus::{FlushError, Message, Subject, SubjectError, SubscribeError, Subscription};
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, SelectAll};
+use futures::{Stream, StreamExt};
+use stdx::{Code, Explain};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::Wire;
+use crate::address::{Address, Function};
+use crate::caller::{self, Caller};
+use crate::refusal::{Reason, Refusal};
+
+/// The calls that come, and what was begun with them.
+pub(crate) struct Desk<T> {
+    wire: Wire,
+    calls: SelectAll<Calls>,
+    begun: FuturesUnordered<Begun<T>>,
+    permits: Arc<Semaphore>,
+    unanswered: (mpsc::Sender<Subject>, mpsc::Receiver<Subject>),
+}
+
+/// What ends in something to be handed out, or in nothing because the caller was told something else.
+pub(crate) type Begun<T> = BoxFuture<'static, Option<T>>;
+
+/// The calls of one function.
+struct Calls {
+    number: usize,
+    subscription: Subscription,
+}
+
+/// Functions could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address or a name cannot be one.
+    #[error("{function} cannot be served")]
+    Name {
+        /// Which function.
+        function: Function,
+        /// Why not.
+        #[source]
+        source: SubjectError,
+    },
+    /// The bus does not take the subscription.
+    #[error("{function} cannot be served")]
+    Bus {
+        /// Which function.
+        function: Function,
+        /// Why not.
+        #[source]
+        source: SubscribeError,
+    },
+    /// It is not known whether the bus has taken the subscriptions.
+    #[error("it is not known whether {address} is served")]
+    Flush {
+        /// What was to be served.
+        address: Address,
+        /// Why not.
+        #[source]
+        source: FlushError,
+    },
+}
+
+// === impl Desk ===
+
+impl<T: Send + 'static> Desk<T> {
+    /// Opens for the calls of these functions, which reach it when this returns.
+    pub(crate) async fn open(
+        wire: Wire,
+        address: &Address,
+        functions: impl Iterator<Item = &Function>,
+    ) -> Result<Self, ServeError> {
+        let at_once_max = wire.limits().at_once_max;
+        // What is not begun with soon is of no use to its caller: there is no room for more than can be begun with.
+        let limits = bus::Limits { queued_messages_max: at_once_max, ..bus::Limits::default() };
+        let bus = wire.bus().clone().with_queue_limits(limits);
+        let mut calls = SelectAll::new();
+        for (number, function) in functions.enumerate() {
+            let named = |source| ServeError::Name { function: function.clone(), source };
+            let (subject, group) = (address.subject(function).map_err(named)?, address.group().map_err(named)?);
+            let subscription = bus.subscribe(subject.into(), Some(group)).await;
+            let subscription = subscription.map_err(|source| ServeError::Bus { function: function.clone(), source })?;
+            calls.push(Calls { number, subscription });
+        }
+        bus.flush().await.map_err(|source| ServeError::Flush { address: address.clone(), source })?;
+        Ok(Self {
+            wire,
+            calls,
+            begun: FuturesUnordered::new(),
+            permits: Arc::new(Semaphore::new(at_once_max)),
+            unanswered: mpsc::channel(at_once_max.max(1)),
+        })
+    }
+
+    /// The next that `begin` came to: it is given the number of a function, a call of it, and who calls.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        begin: impl Fn(usize, Message, Caller) -> Begun<T>,
+    ) -> Poll<Option<T>> {
+        loop {
+            if let Poll::Ready(Some(come_to)) = self.begun.poll_next_unpin(cx) {
+                match come_to {
+                    Some(come_to) => return Poll::Ready(Some(come_to)),
+                    None => continue,
+                }
+            }
+            if let Poll::Ready(Some(subject)) = self.unanswered.1.poll_recv(cx) {
+                // It is one that was taken: he waits for results.
+                let refusal = Refusal { reason: Reason::Silent, text: String::new() };
+                self.begun.push(told(self.wire.clone(), subject, refusal));
+                continue;
+            }
+            match self.calls.poll_next_unpin(cx) {
+                Poll::Ready(Some((number, mut call))) => {
+                    // Without an address nobody waits for an answer.
+                    let Some(subject) = call.reply.take() else { continue };
+                    let begun = match self.permits.clone().try_acquire_owned() {
+                        Ok(permit) => {
+                            let caller = Caller::new(self.wire.clone(), subject, self.unanswered.0.clone(), permit);
+                            begin(number, call, caller)
+                        }
+                        Err(_all_taken) => told(self.wire.clone(), subject, Refusal::new(Reason::Busy, "")),
+                    };
+                    self.begun.push(begun);
+                }
+                Poll::Ready(None) if self.begun.is_empty() => return Poll::Ready(None),
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes no more calls: others who serve the address get them.
+    pub(crate) fn end(&mut self) {
+        self.calls.iter_mut().for_each(|calls| calls.subscription.end());
+    }
+
+    /// How many calls were taken and have not ended.
+    pub(crate) fn running(&self) -> usize {
+        self.wire.limits().at_once_max - self.permits.available_permits()
+    }
+
+    /// After [`end`](Self::end), waits until no more calls come and all that was handed out has ended. What comes meanwhile is told that there is no room.
+    pub(crate) async fn idle(&mut self) {
+        let permits = self.permits.clone();
+        let all = u32::try_from(self.wire.limits().at_once_max).unwrap_or(u32::MAX);
+        let mut all_back = std::pin::pin!(permits.acquire_many(all));
+        let begin = |_, _, mut caller: Caller| -> Begun<T> {
+            Box::pin(async move {
+                caller.refuse(&Refusal::new(Reason::Busy, "it is stopping")).await;
+                None
+            })
+        };
+        let mut is_over = false;
+        std::future::poll_fn(|cx| {
+            // Whoever is dropped without an answer meanwhile is still told so.
+            while let Poll::Ready(next) = self.poll_next(cx, begin) {
+                if next.is_none() {
+                    is_over = true;
+                    break;
+                }
+            }
+            // Not before no more calls can come.
+            if is_over { all_back.as_mut().poll(cx).map(drop) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+fn told<T>(wire: Wire, subject: Subject, refusal: Refusal) -> Begun<T> {
+    Box::pin(async move {
+        caller::refuse(&wire, subject, &refusal).await;
+        None
+    })
+}
+
+impl Stream for Calls {
+    type Item = (usize, Message);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let number = self.number;
+        self.subscription.poll_next_unpin(cx).map(|call| call.map(|call| (number, call)))
+    }
+}
+
+// === impl ServeError ===
+
+impl Explain for ServeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Name { source, .. } => source.code(),
+            Self::Bus { source, .. } => source.code(),
+            Self::Flush { source, .. } => source.code(),
+        }
+    }
+}

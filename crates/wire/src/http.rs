@@ -1,0 +1,346 @@
+//! HTTP as an invocation: `wrpc:http`, which providers of wasmCloud call and serve.
+//!
+//! A request is the only parameter of `handle` and a response its only result, both with bodies beside the values. So bodies and
+//! trailers flow in both directions at once, as they do between HTTP client and server.
+//!
+//! # Invariants
+//!
+//! 1. There is no task: a request's body is sent by whoever waits for the response and then reads it.
+//! 2. Heads are small, see [`HEAD_MAX`]; bodies are as long as they are, and wait within the limits of the wire.
+//!
+//! # Not here
+//!
+//! Which headers may be sent on: that is for whoever serves or sends HTTP.
+
+mod body;
+mod error_code;
+mod head;
+mod pieces;
+
+use std::pin::pin;
+
+use bus::{Message, PublishError, Subject, SubjectError};
+use bytes::{Buf, Bytes};
+use futures::future::{BoxFuture, Either, select};
+use http::{Request, Response};
+use http_body::Body;
+use stdx::{BoxError, ByteSize, Code, Explain};
+
+use self::head::HeadError as Head;
+use crate::Wire;
+use crate::address::{Address, Function};
+use crate::caller::{Caller, NotTaken};
+use crate::desk::{Begun, Desk, ServeError};
+use crate::inbox::Mailbox;
+use crate::invoke::{Call, InvokeError, Opening};
+use crate::origin::Origin;
+use crate::outbound;
+use crate::refusal::{Reason, Refusal};
+use crate::shapes::DecodeError;
+
+pub use body::{Incoming, IncomingError, OutgoingError};
+pub use error_code::ErrorCode;
+pub use head::HeadError;
+
+/// What a head, or trailers, may take.
+const HEAD_MAX: ByteSize = ByteSize::mib(1);
+
+/// Where requests are handled.
+#[derive(Debug, Clone)]
+pub struct Handler {
+    subject: Subject,
+    side: Side,
+}
+
+/// On which side of HTTP a handler stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// It answers requests that came in: a component, called by a provider that listens.
+    Incoming,
+    /// It sends requests out, as a provider does.
+    Outgoing,
+}
+
+/// A request got no response.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// It could not be said: a part of it is larger than can be.
+    #[error("the request cannot be sent to {handler}")]
+    Head {
+        /// Who was to handle it.
+        handler: Subject,
+    },
+    /// The call of the handler failed.
+    #[error(transparent)]
+    Invoke(#[from] InvokeError),
+    /// The handler answered with an error.
+    #[error("{handler} answers {code}")]
+    Answered {
+        /// Who handled it.
+        handler: Subject,
+        /// What it says.
+        code: ErrorCode,
+    },
+    /// What it answered is no response.
+    #[error("what {handler} answers is no response")]
+    Garbled {
+        /// Who handled it.
+        handler: Subject,
+        /// What is wrong with it.
+        #[source]
+        source: Head,
+    },
+}
+
+/// Requests that are handed out. Dropping it ends that.
+pub struct Accepting {
+    desk: Desk<Exchange>,
+}
+
+/// A request that came in.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The request. Its body comes while it is read.
+    pub request: Request<Incoming>,
+    /// Who calls, as he says.
+    pub origin: Origin,
+    /// How it is answered.
+    pub respond: Respond,
+}
+
+/// Where the response of a request goes. Dropped without one, the request is refused as [`Reason::Silent`].
+#[derive(Debug)]
+pub struct Respond {
+    caller: Caller,
+}
+
+/// A response could not be given.
+#[derive(Debug, thiserror::Error)]
+pub enum RespondError {
+    /// Its head could not be sent.
+    #[error("the response could not be sent")]
+    NotSent(#[source] PublishError),
+    /// It has a part that is larger than can be said. The caller was told that it failed.
+    #[error("the head of the response is too large")]
+    Head,
+    /// Its body could not be sent, and was cut.
+    #[error(transparent)]
+    Body(#[from] OutgoingError),
+}
+
+// === impl Handler ===
+
+impl Handler {
+    /// What handles requests at an address.
+    pub fn new(address: &Address, side: Side) -> Result<Self, SubjectError> {
+        Ok(Self { subject: address.subject(&side.function())?, side })
+    }
+}
+
+// === impl Side ===
+
+impl Side {
+    fn function(self) -> Function {
+        match self {
+            Self::Incoming => Function::of("wrpc:http/incoming-handler@0.1.0", "handle"),
+            Self::Outgoing => Function::of("wrpc:http/outgoing-handler@0.1.0", "handle"),
+        }
+    }
+}
+
+// === impl Wire ===
+
+impl Wire {
+    /// Sends a request, and waits for the head of its response for as long as the call says. The request's body is sent while the
+    /// response is waited for, and while its body is read. To be called where there is a runtime that has timers.
+    pub async fn send_http<B>(
+        &self,
+        handler: &Handler,
+        request: Request<B>,
+        Call { origin, timeout }: Call,
+    ) -> Result<Response<Incoming>, SendError>
+    where
+        B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
+    {
+        let (head, body) = request.into_parts();
+        let remote = &handler.subject;
+        let mut params = head::write_request(&head).ok_or_else(|| SendError::Head { handler: remote.clone() })?;
+        if handler.side == Side::Outgoing {
+            // No options.
+            params.push(0);
+        }
+        let origin = Origin { remaining: Some(timeout), ..origin };
+        let opening = Opening { params: params.into(), origin: &origin };
+        let response = rt::within(Some(timeout), self.exchange_http(remote, opening, body)).await;
+        response.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?
+    }
+
+    async fn exchange_http<B>(
+        &self,
+        remote: &Subject,
+        opening: Opening<'_>,
+        body: B,
+    ) -> Result<Response<Incoming>, SendError>
+    where
+        B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
+    {
+        let mailbox = self.inbox().expect(&body::PATHS);
+        let peer = self.open_call(remote, opening, &mailbox).await?;
+        let sending = peer.map(|peer| self.sending(peer, body));
+        let (bytes, sending) = meanwhile(mailbox.values(), sending).await;
+        let bytes = bytes.map_err(|fault| self.fault(remote, fault))?;
+        let handler = || remote.clone();
+        match head::read_response(&bytes, HEAD_MAX) {
+            Ok(Ok((head, rest))) => {
+                let body = Incoming::new(mailbox, rest, self.limits().idle_max);
+                Ok(Response::from_parts(head, body.beside(sending)))
+            }
+            Ok(Err(code)) => Err(SendError::Answered { handler: handler(), code }),
+            Err(HeadError::Values(DecodeError::Incomplete)) if bytes.is_empty() => {
+                Err(InvokeError::silent(remote).into())
+            }
+            Err(source) => Err(SendError::Garbled { handler: handler(), source }),
+        }
+    }
+
+    /// Sends a body to its end, whatever becomes of it: who reads it notices where it was cut.
+    fn sending<B>(&self, peer: Subject, body: B) -> BoxFuture<'static, ()>
+    where
+        B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
+    {
+        let bus = self.bus().clone();
+        Box::pin(async move {
+            if let Err(error) = body::say(&bus, &peer, body).await {
+                tracing::debug!(error = %stdx::Chain(&error), "the body of a request was cut");
+            }
+        })
+    }
+
+    /// Accepts requests at an address, together with all others who do. Requests reach it when this returns.
+    pub async fn accept_http(&self, address: &Address) -> Result<Accepting, ServeError> {
+        let function = Side::Incoming.function();
+        Ok(Accepting { desk: Desk::open(self.clone(), address, std::iter::once(&function)).await? })
+    }
+}
+
+/// Waits for the one and goes on with the other, which is given back where it has not ended.
+async fn meanwhile<T>(
+    wanted: impl Future<Output = T>,
+    sending: Option<BoxFuture<'static, ()>>,
+) -> (T, Option<BoxFuture<'static, ()>>) {
+    let wanted = pin!(wanted);
+    let Some(sending) = sending else { return (wanted.await, None) };
+    match select(wanted, sending).await {
+        Either::Left((wanted, sending)) => (wanted, Some(sending)),
+        Either::Right(((), wanted)) => (wanted.await, None),
+    }
+}
+
+// === impl Accepting ===
+
+impl Accepting {
+    /// The next request; none after [`end`](Self::end), when all that came before was handed out. Whoever serves has to go on
+    /// asking while requests are answered: that is when callers are told that there are too many.
+    pub async fn next(&mut self) -> Option<Exchange> {
+        std::future::poll_fn(|cx| self.desk.poll_next(cx, begin)).await
+    }
+
+    /// Takes no more requests: others who serve the address get them. To be called where there is a runtime.
+    pub fn end(&mut self) {
+        self.desk.end();
+    }
+
+    /// How many requests were taken and are not answered to their end yet.
+    pub fn running(&self) -> usize {
+        self.desk.running()
+    }
+
+    /// Ends, and waits until all requests that were handed out have been answered.
+    pub async fn drain(mut self) {
+        self.end();
+        self.desk.idle().await;
+    }
+}
+
+fn begin(_function: usize, call: Message, mut caller: Caller) -> Begun<Exchange> {
+    Box::pin(async move {
+        let origin = Origin::read(&call.headers);
+        match take(&call.payload, &origin, &mut caller).await {
+            Ok(request) => Some(Exchange { request, origin, respond: Respond { caller } }),
+            Err(why) => {
+                caller.give_up(&why).await;
+                None
+            }
+        }
+    })
+}
+
+/// The request of a call, once all of its head is there.
+async fn take(first: &Bytes, origin: &Origin, caller: &mut Caller) -> Result<Request<Incoming>, NotTaken> {
+    let limits = *caller.wire().limits();
+    let read = |bytes: &Bytes| head::read_request(bytes, HEAD_MAX);
+    let mailbox: Mailbox = caller.wire().inbox().expect(&body::PATHS);
+    let garbled = |error: HeadError| NotTaken::Garbled(error.into());
+    let (head, rest) = match read(first) {
+        Ok(whole) => {
+            caller.accept(mailbox.subject.clone()).await?;
+            whole
+        }
+        Err(HeadError::Values(DecodeError::Incomplete)) => {
+            caller.accept(mailbox.subject.clone()).await?;
+            let patience = origin.remaining.unwrap_or(limits.params_max).min(limits.params_max);
+            read(&caller.rest(first, &mailbox, patience).await?).map_err(garbled)?
+        }
+        Err(error) => return Err(garbled(error)),
+    };
+    Ok(Request::from_parts(head, Incoming::new(mailbox, rest, limits.idle_max)))
+}
+
+// === impl Respond ===
+
+impl Respond {
+    /// Answers with a response, and returns when all of its body is sent.
+    pub async fn with<B>(mut self, response: Response<B>) -> Result<(), RespondError>
+    where
+        B: Body<Data: Buf, Error: Into<BoxError>> + Unpin,
+    {
+        let (head, body) = response.into_parts();
+        let Some(bytes) = head::write_response(Ok(&head)) else {
+            self.caller.refuse(&Refusal::new(Reason::Failed, "the head of its response is too large")).await;
+            return Err(RespondError::Head);
+        };
+        let Some(subject) = self.say(bytes).await? else { return Ok(()) };
+        Ok(body::say(self.caller.wire().bus(), &subject, body).await?)
+    }
+
+    /// Answers that there is no response, and why.
+    pub async fn with_error(mut self, code: &ErrorCode) -> Result<(), RespondError> {
+        let bytes = head::write_response(Err(code)).ok_or(RespondError::Head)?;
+        self.say(bytes).await.map(drop)
+    }
+
+    /// Says that nobody handles the request, and why.
+    pub async fn refuse(mut self, refusal: &Refusal) {
+        self.caller.refuse(refusal).await;
+    }
+
+    async fn say(&mut self, bytes: Vec<u8>) -> Result<Option<Subject>, RespondError> {
+        let Some(subject) = self.caller.results() else { return Ok(None) };
+        let said = outbound::say_whole(self.caller.wire().bus(), subject.clone(), bytes.into()).await;
+        said.map_err(RespondError::NotSent)?;
+        Ok(Some(subject))
+    }
+}
+
+// === impl errors ===
+
+impl Explain for SendError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Head { .. } => Code::E1105,
+            Self::Invoke(source) => source.code(),
+            Self::Answered { .. } => Code::E1103,
+            Self::Garbled { .. } => Code::E1104,
+        }
+    }
+}

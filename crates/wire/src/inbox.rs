@@ -1,0 +1,277 @@
+//! Brings what comes to the invocation that it is for.
+//!
+//! A wire listens once, to all that is below its inbox. So an invocation costs no subscription and leaves none behind, and what
+//! comes too late finds nobody. What comes is put where it belongs on the thread of whoever brings it: there is no task.
+//!
+//! # Invariants
+//!
+//! 1. Whoever no longer waits is forgotten: see the drop of [`Mailbox`].
+//! 2. Knowing the address of one invocation does not tell that of another: see [`Inbox::key`].
+//! 3. A lock is held to look a number up or to put a piece away, never while somebody waits.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bus::{Bus, Listening, Message, Pattern, Subject, SubscribeError};
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use crate::inbound::{Fault, Inbound, Path, Woken};
+use crate::limits::Limits;
+
+/// Invocations on different cores rarely meet in one of so many.
+const SHARDS: usize = 16;
+
+/// Rarely more than one has something to do.
+type Wakers = SmallVec<[Waker; 2]>;
+
+/// What invocations wait at. Dropping the listening ends it.
+pub(crate) struct Inbox {
+    root: String,
+    secret: RandomState,
+    numbers: AtomicU64,
+    shards: [Mutex<HashMap<u64, Arc<Post>>>; SHARDS],
+    /// How many more bytes may wait, over all invocations.
+    room: AtomicUsize,
+    room_each: usize,
+}
+
+/// What comes for one invocation. Dropping it forgets the invocation.
+pub(crate) struct Mailbox {
+    inbox: Arc<Inbox>,
+    number: u64,
+    /// Where answers are to be sent.
+    pub(crate) subject: Subject,
+    post: Arc<Post>,
+}
+
+struct Post {
+    state: Mutex<State>,
+}
+
+struct State {
+    inbound: Inbound,
+    /// What of the shared room this invocation has.
+    held: usize,
+    wakers: Vec<Option<Waker>>,
+}
+
+// === impl Inbox ===
+
+impl Inbox {
+    /// An inbox of its own on this bus.
+    pub(crate) async fn open(bus: &Bus, limits: &Limits) -> Result<(Arc<Self>, Listening), SubscribeError> {
+        let inbox = Arc::new(Self::new(limits));
+        let pattern: Pattern = format!("{}.>", inbox.root).parse().expect("letters and digits make a pattern");
+        let ear = inbox.clone();
+        let listening = bus.listen(pattern, move |message| ear.hear(message)).await?;
+        Ok((inbox, listening))
+    }
+
+    fn new(limits: &Limits) -> Self {
+        Self {
+            root: format!("_INBOX.{}", nuid::next()),
+            secret: RandomState::new(),
+            numbers: AtomicU64::new(0),
+            shards: Default::default(),
+            room: AtomicUsize::new(limits.waiting_max.as_usize()),
+            room_each: limits.size_max.as_usize(),
+        }
+    }
+
+    /// Waits for what comes of an invocation, with something beside its values on `paths`.
+    pub(crate) fn expect(self: &Arc<Self>, paths: &[Path]) -> Mailbox {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let inbound = Inbound::new(paths, self.room_each);
+        let wakers = vec![None; inbound.channels()];
+        let post = Arc::new(Post { state: Mutex::new(State { inbound, held: 0, wakers }) });
+        self.shard(number).insert(number, post.clone());
+        Mailbox { inbox: self.clone(), number, subject: self.subject(number), post }
+    }
+
+    /// A subject at which nobody waits: for who has heard all there is to hear.
+    pub(crate) fn nowhere(&self) -> Subject {
+        self.subject(self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn subject(&self, number: u64) -> Subject {
+        let mut text = String::with_capacity(self.root.len() + 24);
+        text.push_str(&self.root);
+        write!(text, ".{number}-{:x}", self.key(number)).expect("writing to a String never fails");
+        text.parse().expect("letters, digits and a dash make a subject")
+    }
+
+    /// What nobody can guess for a number, so that who was called once cannot answer for others.
+    fn key(&self, number: u64) -> u64 {
+        self.secret.hash_one(number)
+    }
+
+    /// Puts a message away, or gives it back where nobody waits for it.
+    fn hear(&self, message: Message) -> Result<(), Message> {
+        let subject = message.subject.clone();
+        let Some((number, what)) = self.read(subject.as_str()) else { return Err(message) };
+        let Some(post) = self.shard(number).get(&number).cloned() else { return Err(message) };
+        post.put(self, what, message);
+        Ok(())
+    }
+
+    /// The number of the invocation that a subject is for, and what of it.
+    fn read<'a>(&self, subject: &'a str) -> Option<(u64, &'a str)> {
+        let rest = subject.strip_prefix(self.root.as_str())?.strip_prefix('.')?;
+        let (word, what) = rest.find('.').map_or((rest, ""), |at| rest.split_at(at));
+        let (number, key) = word.split_once('-')?;
+        let number = number.parse().ok()?;
+        (u64::from_str_radix(key, 16) == Ok(self.key(number))).then_some((number, what))
+    }
+
+    fn shard(&self, number: u64) -> MutexGuard<'_, HashMap<u64, Arc<Post>>> {
+        self.shards[number as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes of the room that all share, if there is so much.
+    fn claim(&self, weight: usize) -> bool {
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(weight)).is_ok()
+    }
+
+    fn give_back(&self, weight: usize) {
+        self.room.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// How many invocations wait for something.
+    pub(crate) fn waiting(&self) -> usize {
+        (0..SHARDS as u64).map(|shard| self.shard(shard).len()).sum()
+    }
+
+    /// How many more bytes may wait.
+    pub(crate) fn room(&self) -> usize {
+        self.room.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Post ===
+
+impl Post {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `what` is what follows the number in a subject: nothing, or `.results` or `.params` with a path.
+    fn put(&self, inbox: &Inbox, what: &str, message: Message) {
+        let path = what.strip_prefix(".results").or_else(|| what.strip_prefix(".params"));
+        let woken = match path {
+            None if what.is_empty() => self.lock().tell(|inbound| inbound.hear_answer(message)),
+            None => return,
+            Some(path) => self.put_piece(inbox, path, message),
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    fn put_piece(&self, inbox: &Inbox, path: &str, message: Message) -> Wakers {
+        let weight = Inbound::weight(&message.payload);
+        let mut state = self.lock();
+        if !inbox.claim(weight) {
+            return state.tell(|inbound| inbound.fail(Fault::TooLarge));
+        }
+        let before = state.inbound.room();
+        let woken = state.tell(|inbound| inbound.hear_piece(path, message));
+        let held = before - state.inbound.room();
+        state.held += held;
+        inbox.give_back(weight - held);
+        woken
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn tell(&mut self, tell: impl FnOnce(&mut Inbound) -> Woken) -> Wakers {
+        match tell(&mut self.inbound) {
+            Woken::Nobody => Wakers::new(),
+            Woken::Reader(channel) => self.wakers[channel].take().into_iter().collect(),
+            Woken::All => self.wakers.iter_mut().filter_map(Option::take).collect(),
+        }
+    }
+
+    /// A fault, or nothing yet; then who reads `channel` is woken at the next chance.
+    fn wait<T>(&mut self, channel: usize, cx: &Context<'_>) -> Poll<Result<T, Fault>> {
+        if let Some(fault) = self.inbound.fault() {
+            return Poll::Ready(Err(fault.clone()));
+        }
+        let waker = &mut self.wakers[channel];
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+// === impl Mailbox ===
+
+impl Mailbox {
+    /// Waits until the call was heard: gives where the rest is to be sent, or nothing where all of the answer is there already.
+    pub(crate) async fn accepted(&self) -> Result<Option<Subject>, Fault> {
+        std::future::poll_fn(|cx| {
+            let mut state = self.post.lock();
+            match state.inbound.accepted() {
+                Some(subject) => Poll::Ready(Ok(Some(subject.clone()))),
+                None if state.inbound.is_ended(0) => Poll::Ready(Ok(None)),
+                None => state.wait(0, cx),
+            }
+        })
+        .await
+    }
+
+    /// Waits until all values are there.
+    pub(crate) async fn values(&self) -> Result<Bytes, Fault> {
+        let pieces = std::future::poll_fn(|cx| {
+            let mut state = self.post.lock();
+            match state.inbound.is_ended(0) {
+                true => Poll::Ready(Ok(std::iter::from_fn(|| state.inbound.take(0)).collect::<Vec<_>>())),
+                false => state.wait(0, cx),
+            }
+        });
+        let mut pieces = pieces.await?;
+        let values = match pieces.len() {
+            0 | 1 => pieces.pop().unwrap_or_default(),
+            _ => {
+                let mut values = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+                pieces.iter().for_each(|piece| values.extend_from_slice(piece));
+                values.freeze()
+            }
+        };
+        Ok(values)
+    }
+
+    /// The next piece of what is beside the values, on the path with this number; nothing after the last.
+    pub(crate) fn poll_piece(&self, path: usize, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        let channel = path + 1;
+        let mut state = self.post.lock();
+        if let Some(piece) = state.inbound.take(channel) {
+            let weight = Inbound::weight(&piece);
+            state.held -= weight;
+            self.inbox.give_back(weight);
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        if state.inbound.is_ended(channel) {
+            return Poll::Ready(None);
+        }
+        state.wait(channel, cx).map(Some)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.inbox.shard(self.number).remove(&self.number);
+        // Whoever puts something away at this moment claims with the state in hand; after this it is refused.
+        let mut state = self.post.lock();
+        state.inbound.fail(Fault::NobodyThere);
+        self.inbox.give_back(std::mem::take(&mut state.held));
+    }
+}
+
+#[cfg(test)]
+mod tests;

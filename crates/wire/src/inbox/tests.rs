@@ -1,0 +1,61 @@
+//! What comes is for one invocation or for nobody, and room is given back.
+
+use super::*;
+
+fn hear(inbox: &Inbox, subject: &str, payload: &'static [u8]) -> Result<(), ()> {
+    let message = Message::new(subject.parse().expect("a subject"), Bytes::from_static(payload));
+    inbox.hear(message).map_err(drop)
+}
+
+#[test]
+fn what_comes_is_for_one_invocation_or_for_nobody() {
+    let inbox = Arc::new(Inbox::new(&Limits::default()));
+    let (first, second) = (inbox.expect(&[]), inbox.expect(&[]));
+    let results = |mailbox: &Mailbox| format!("{}.results", mailbox.subject);
+    hear(&inbox, &results(&first), b"x").expect("somebody waits");
+    let (held, other) = (first.post.lock().held, second.post.lock().held);
+    assert!(held > 0 && other == 0);
+
+    // Who knows one subject does not know the next.
+    let guessed = first.subject.as_str().replace(".0-", ".1-");
+    assert_eq!(hear(&inbox, &format!("{guessed}.results"), b"x"), Err(()));
+    for nobody in
+        ["_INBOX.other.0-0", &inbox.root, &format!("{}.", inbox.root.replace('.', "x")), &format!("{}.x", inbox.root)]
+    {
+        let Ok(subject) = nobody.parse() else { continue };
+        assert!(inbox.hear(Message::new(subject, Bytes::new())).is_err(), "{nobody}");
+    }
+    let gone = results(&first);
+    drop(first);
+    assert_eq!(hear(&inbox, &gone, b"x"), Err(()));
+    assert_eq!(inbox.waiting(), 1);
+}
+
+#[test]
+fn room_is_given_back_when_a_piece_is_taken_and_when_nobody_waits_any_more() {
+    let inbox = Arc::new(Inbox::new(&Limits::default()));
+    let before = inbox.room();
+    let mailbox = inbox.expect(&[&[0]]);
+    for path in ["results", "results.0", "results.0", "results.7"] {
+        hear(&inbox, &format!("{}.{path}", mailbox.subject), b"abc").expect("somebody waits");
+    }
+    assert_eq!(before - inbox.room(), 3 * Inbound::weight(&Bytes::from_static(b"abc")));
+    let cx = Context::from_waker(Waker::noop());
+    assert_eq!(mailbox.poll_piece(0, &cx), Poll::Ready(Some(Ok(Bytes::from_static(b"abc")))));
+    assert_eq!(before - inbox.room(), 2 * Inbound::weight(&Bytes::from_static(b"abc")));
+    drop(mailbox);
+    assert_eq!(inbox.room(), before);
+}
+
+#[test]
+fn where_all_room_is_taken_the_next_to_need_some_ends() {
+    let limits = Limits { waiting_max: stdx::ByteSize::bytes(200), ..Limits::default() };
+    let inbox = Arc::new(Inbox::new(&limits));
+    let (first, second) = (inbox.expect(&[]), inbox.expect(&[]));
+    hear(&inbox, &format!("{}.results", first.subject), &[1; 100]).expect("somebody waits");
+    hear(&inbox, &format!("{}.results", second.subject), &[1; 100]).expect("somebody waits");
+    assert_eq!(first.post.lock().inbound.fault(), None);
+    assert_eq!(second.post.lock().inbound.fault(), Some(&Fault::TooLarge));
+    drop((first, second));
+    assert_eq!(inbox.room(), 200);
+}

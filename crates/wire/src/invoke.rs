@@ -1,0 +1,270 @@
+//! Calls a function, wherever in the lattice it runs.
+//!
+//! # Invariants
+//!
+//! 1. It ends within its timeout, in values of the function's types or in one error, and leaves nothing behind.
+//! 2. An error says whether the function may have run: see [`InvokeError::was_not_heard`].
+
+use std::time::Duration;
+
+use bus::{Message, PublishError, Subject, SubjectError};
+use bytes::Bytes;
+use rt::Late;
+use stdx::{ByteSize, Code, Explain};
+use wasmtime::component::Val;
+
+use crate::Wire;
+use crate::address::{Address, Function};
+use crate::inbound::Fault;
+use crate::inbox::Mailbox;
+use crate::origin::Origin;
+use crate::outbound;
+use crate::refusal::{Reason, Refusal};
+use crate::shapes::{DecodeError, EncodeError, Signature};
+
+/// A function at an address: all that is the same for each call of it.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    subject: Subject,
+    signature: Signature,
+}
+
+/// Who calls, and how long he waits for the answer.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What is said of who calls. The time that remains is said to be `timeout`.
+    pub origin: Origin,
+    /// How long he waits.
+    pub timeout: Duration,
+}
+
+/// What a call begins with.
+pub(crate) struct Opening<'a> {
+    pub(crate) params: Bytes,
+    pub(crate) origin: &'a Origin,
+}
+
+/// A call ended without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// The values are not those that the function takes. Nothing was sent.
+    #[error("{remote} was not called")]
+    Values {
+        /// What was to be called.
+        remote: Subject,
+        /// Which value is wrong.
+        #[source]
+        source: EncodeError,
+    },
+    /// The values are larger than a call may be. Nothing was sent.
+    #[error("{remote} was not called: its parameters have {size}, and {limit} is the most")]
+    TooLarge {
+        /// What was to be called.
+        remote: Subject,
+        /// How large they are.
+        size: ByteSize,
+        /// The limit.
+        limit: ByteSize,
+    },
+    /// The bus did not take the call. Nobody has heard it.
+    #[error("{remote} cannot be called")]
+    NotSent {
+        /// What was to be called.
+        remote: Subject,
+        /// Why not.
+        #[source]
+        source: PublishError,
+    },
+    /// Nobody serves it: known at once, and nothing has run.
+    #[error("nobody in the lattice serves {remote}")]
+    NobodyThere {
+        /// What was called.
+        remote: Subject,
+    },
+    /// The bus went away in the middle of the call, which may have run.
+    #[error("the bus went away while {remote} was called")]
+    CutOff {
+        /// What was called.
+        remote: Subject,
+        /// How.
+        #[source]
+        source: PublishError,
+    },
+    /// Somebody listens there and has not said in time that the call was heard. It may have run.
+    #[error("nobody has taken the call of {remote}")]
+    Unheard {
+        /// What was called.
+        remote: Subject,
+        /// How long was waited.
+        #[source]
+        late: Late,
+    },
+    /// The call was heard and not answered in time. It may have run, or run still.
+    #[error("{remote} was called and has not answered")]
+    Late {
+        /// What was called.
+        remote: Subject,
+        /// How long was waited.
+        #[source]
+        late: Late,
+    },
+    /// Whoever was called says that there will be no answer, and why.
+    #[error("{remote} gives no answer")]
+    Refused {
+        /// What was called.
+        remote: Subject,
+        /// Why.
+        #[source]
+        refusal: Refusal,
+    },
+    /// The answer is larger than it may be. The function has run.
+    #[error("the answer of {remote} is larger than {limit}")]
+    AnswerTooLarge {
+        /// What was called.
+        remote: Subject,
+        /// The limit.
+        limit: ByteSize,
+    },
+    /// The answer is not of the function's type. The function has run, as something else than it was thought to be.
+    #[error("the answer of {remote} is not what it should give")]
+    Garbled {
+        /// What was called.
+        remote: Subject,
+        /// What is wrong with it; nothing where it is not the protocol at all.
+        #[source]
+        source: Option<DecodeError>,
+    },
+}
+
+// === impl Call ===
+
+impl Call {
+    /// A call by `origin`, who waits for `timeout`.
+    pub fn new(origin: Origin, timeout: Duration) -> Self {
+        Self { origin, timeout }
+    }
+}
+
+// === impl Remote ===
+
+impl Remote {
+    /// A function at an address, of this type.
+    pub fn new(address: &Address, function: &Function, signature: Signature) -> Result<Self, SubjectError> {
+        Ok(Self { subject: address.subject(function)?, signature })
+    }
+
+    /// The subject that calls go to, for a log.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+}
+
+// === impl Wire ===
+
+impl Wire {
+    /// Calls a function and waits for its answer. To be called where there is a runtime that has timers.
+    pub async fn invoke(
+        &self,
+        remote: &Remote,
+        values: &[Val],
+        Call { origin, timeout }: Call,
+    ) -> Result<Vec<Val>, InvokeError> {
+        let params = self.laid_out(remote, values)?;
+        let subject = &remote.subject;
+        let mailbox = self.inbox().expect(&[]);
+        let origin = Origin { remaining: Some(timeout), ..origin };
+        let exchange = self.exchange(subject, Opening { params, origin: &origin }, &mailbox);
+        let answer = rt::within(Some(timeout), exchange).await;
+        let answer = answer.map_err(|late| InvokeError::Late { remote: subject.clone(), late })??;
+        let memory_max = self.limits().memory_max;
+        let values = remote.signature.results.decode(&answer, memory_max);
+        values.map_err(|error| match error {
+            DecodeError::Incomplete if answer.is_empty() => InvokeError::silent(subject),
+            DecodeError::TooLarge => InvokeError::AnswerTooLarge { remote: subject.clone(), limit: memory_max },
+            error => InvokeError::Garbled { remote: subject.clone(), source: Some(error) },
+        })
+    }
+
+    fn laid_out(&self, remote: &Remote, values: &[Val]) -> Result<Bytes, InvokeError> {
+        let params = remote.signature.params.encode(values);
+        let params = params.map_err(|source| InvokeError::Values { remote: remote.subject.clone(), source })?;
+        let (size, limit) = (ByteSize::bytes(params.len() as u64), self.limits().size_max);
+        if size > limit {
+            return Err(InvokeError::TooLarge { remote: remote.subject.clone(), size, limit });
+        }
+        Ok(params)
+    }
+
+    async fn exchange(&self, subject: &Subject, opening: Opening<'_>, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {
+        self.open_call(subject, opening, mailbox).await?;
+        mailbox.values().await.map_err(|fault| self.fault(subject, fault))
+    }
+
+    /// Calls, and hands over what the first message had no room for. Gives where more may be sent, unless there is an answer already.
+    pub(crate) async fn open_call(
+        &self,
+        remote: &Subject,
+        Opening { mut params, origin }: Opening<'_>,
+        mailbox: &Mailbox,
+    ) -> Result<Option<Subject>, InvokeError> {
+        let headers = origin.headers();
+        let payload = outbound::first_piece(self.bus(), &headers, &mut params);
+        let reply = Some(mailbox.subject.clone());
+        let call = Message { subject: remote.clone(), reply, headers, payload };
+        let sent = self.bus().publish(call).await;
+        sent.map_err(|source| InvokeError::NotSent { remote: remote.clone(), source })?;
+        let accepted = rt::within(Some(self.limits().accept_max), mailbox.accepted()).await;
+        let accepted = accepted.map_err(|late| InvokeError::Unheard { remote: remote.clone(), late })?;
+        let Some(peer) = accepted.map_err(|fault| self.fault(remote, fault))? else { return Ok(None) };
+        let subject = outbound::below(&peer, "params").map_err(|_too_long| self.fault(remote, Fault::Nonsense))?;
+        let said = outbound::say_whole(self.bus(), subject.clone(), params).await;
+        said.map_err(|source| InvokeError::CutOff { remote: remote.clone(), source })?;
+        Ok(Some(subject))
+    }
+
+    pub(crate) fn fault(&self, remote: &Subject, fault: Fault) -> InvokeError {
+        let remote = remote.clone();
+        match fault {
+            Fault::NobodyThere => InvokeError::NobodyThere { remote },
+            Fault::Refused(refusal) => InvokeError::Refused { remote, refusal },
+            Fault::TooLarge => InvokeError::AnswerTooLarge { remote, limit: self.limits().size_max },
+            Fault::Nonsense => InvokeError::Garbled { remote, source: None },
+        }
+    }
+}
+
+// === impl InvokeError ===
+
+impl InvokeError {
+    /// An answer that ended before it began, as those of strangers do that failed.
+    pub(crate) fn silent(remote: &Subject) -> Self {
+        Self::Refused { remote: remote.clone(), refusal: Refusal::new(Reason::Silent, "") }
+    }
+
+    /// Whether it is sure that nothing has run: then the same call may be made again, or of somebody else.
+    pub fn was_not_heard(&self) -> bool {
+        match self {
+            Self::Values { .. } | Self::TooLarge { .. } | Self::NotSent { .. } | Self::NobodyThere { .. } => true,
+            Self::Refused { refusal, .. } => refusal.reason.was_not_run(),
+            Self::CutOff { .. }
+            | Self::Unheard { .. }
+            | Self::Late { .. }
+            | Self::AnswerTooLarge { .. }
+            | Self::Garbled { .. } => false,
+        }
+    }
+}
+
+impl Explain for InvokeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NobodyThere { .. } => Code::E1101,
+            Self::Unheard { .. } | Self::Late { .. } => Code::E1102,
+            Self::Refused { .. } => Code::E1103,
+            Self::Garbled { .. } => Code::E1104,
+            Self::TooLarge { .. } | Self::AnswerTooLarge { .. } => Code::E1105,
+            Self::Values { source, .. } => source.code(),
+            Self::NotSent { source, .. } | Self::CutOff { source, .. } => source.code(),
+        }
+    }
+}

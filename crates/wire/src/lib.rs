@@ -1,0 +1,113 @@
+//! An invocation as bytes: wRPC over the bus, as wasmCloud 1.x speaks it.
+//!
+//! A component that calls another on some other host, and an external provider on either side of a call, meet here. What is
+//! called by which link, and what it may do, was decided before; here values become bytes and bytes become values.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use wire::{Address, Call, Function, Limits, Origin, Remote, Shape, Shapes, Signature, Wire};
+//! # async fn example(bus: bus::Bus) -> Result<(), Box<dyn std::error::Error>> {
+//! let wire = Wire::open(bus, Limits::default()).await?;
+//! let shop = Address { lattice: "default".into(), id: "shop".into() };
+//! let text = || Shapes::new(vec![Shape::String]);
+//! let signature = Signature { params: text()?, results: text()? };
+//! let greet = Remote::new(&shop, &Function::of("my:shop/desk@1.0.0", "greet"), signature)?;
+//! let you = [wasmtime::component::Val::String("you".into())];
+//! let answer = wire.invoke(&greet, &you, Call::new(Origin::default(), Duration::from_secs(5))).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. What strangers send costs memory within [`Limits`], whatever it says of itself.
+//! 2. An invocation leaves nothing behind, however it ends: no subscription, no task, no room taken.
+//!
+//! # Not here
+//!
+//! Which target a link leads to (`host`), who may call what (`trust`), and how messages travel (`bus`).
+
+mod address;
+mod limits;
+mod origin;
+mod refusal;
+mod shapes;
+
+mod inbound;
+mod inbox;
+mod outbound;
+
+mod caller;
+mod desk;
+
+mod invoke;
+mod served;
+
+pub mod http;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bus::{Bus, Listening, SubscribeError};
+use stdx::ByteSize;
+
+use crate::inbox::Inbox;
+
+pub use address::{Address, Function};
+pub use desk::ServeError;
+pub use invoke::{Call, InvokeError, Remote};
+pub use limits::Limits;
+pub use origin::Origin;
+pub use refusal::{Reason, Refusal};
+pub use served::{AnswerError, Invocation, Reply, Served};
+pub use shapes::{DecodeError, EncodeError, Shape, Shapes, Signature, Unsupported};
+
+/// What invocations travel on: a bus, and one inbox for all that comes back. Cheap to clone, and used from any thread.
+#[derive(Clone)]
+pub struct Wire {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    bus: Bus,
+    limits: Limits,
+    inbox: Arc<Inbox>,
+    _listening: Listening,
+}
+
+// === impl Wire ===
+
+impl Wire {
+    /// A wire on this bus.
+    pub async fn open(bus: Bus, limits: Limits) -> Result<Self, SubscribeError> {
+        let (inbox, listening) = Inbox::open(&bus, &limits).await?;
+        Ok(Self { shared: Arc::new(Shared { bus, limits, inbox, _listening: listening }) })
+    }
+
+    /// How many invocations wait for something to come: an answer, or more parameters.
+    pub fn waiting(&self) -> usize {
+        self.inbox().waiting()
+    }
+
+    /// How many more bytes may wait for those who read them: [`Limits::waiting_max`] where nothing waits.
+    pub fn room(&self) -> ByteSize {
+        ByteSize::bytes(self.inbox().room() as u64)
+    }
+
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.shared.bus
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.shared.inbox
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("bus", self.bus()).field("limits", self.limits()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,9 @@
+//! Invocations over a real NATS server and in process: beside the reference implementation, and under attack.
+
+#![expect(clippy::panic, reason = "a panic fails a test")]
+
+mod attacks;
+mod bodies;
+mod ours;
+mod reference;
+mod rig;

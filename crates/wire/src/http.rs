@@ -6,7 +6,7 @@
 //! # Invariants
 //!
 //! 1. There is no task: a request's body is sent by whoever waits for the response and then reads it.
-//! 2. Heads are small, see [`HEAD_MAX`]; bodies are as long as they are, and wait within the limits of the wire.
+//! 2. Heads are small, at most 1 MiB; bodies are as long as they are, and wait within the limits of the wire.
 //!
 //! # Not here
 //!
@@ -31,7 +31,7 @@ use crate::Wire;
 use crate::address::{Address, Function};
 use crate::caller::{Caller, NotTaken};
 use crate::desk::{Begun, Desk, ServeError};
-use crate::inbox::Mailbox;
+use crate::inbox::{self, Mailbox};
 use crate::invoke::{Call, InvokeError, Opening};
 use crate::origin::Origin;
 use crate::outbound;
@@ -184,7 +184,7 @@ impl Wire {
     where
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let mailbox = self.inbox().expect(&body::PATHS);
+        let mailbox = self.inbox().expect(inbox::RESULTS, &body::PATHS);
         let peer = self.open_call(remote, opening, &mailbox).await?;
         let sending = peer.map(|peer| self.sending(peer, body));
         let (bytes, sending) = meanwhile(mailbox.values(), sending).await;
@@ -279,7 +279,7 @@ fn begin(_function: usize, call: Message, mut caller: Caller) -> Begun<Exchange>
 async fn take(first: &Bytes, origin: &Origin, caller: &mut Caller) -> Result<Request<Incoming>, NotTaken> {
     let limits = *caller.wire().limits();
     let read = |bytes: &Bytes| head::read_request(bytes, HEAD_MAX);
-    let mailbox: Mailbox = caller.wire().inbox().expect(&body::PATHS);
+    let mailbox: Mailbox = caller.wire().inbox().expect(inbox::PARAMS, &body::PATHS);
     let garbled = |error: HeadError| NotTaken::Garbled(error.into());
     let (head, rest) = match read(first) {
         Ok(whole) => {

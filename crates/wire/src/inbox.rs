@@ -26,6 +26,10 @@ use crate::limits::Limits;
 /// Invocations on different cores rarely meet in one of so many.
 const SHARDS: usize = 16;
 
+/// What comes to who calls, and to who was called.
+pub(crate) const RESULTS: &str = ".results";
+pub(crate) const PARAMS: &str = ".params";
+
 /// Rarely more than one has something to do.
 type Wakers = SmallVec<[Waker; 2]>;
 
@@ -50,6 +54,7 @@ pub(crate) struct Mailbox {
 }
 
 struct Post {
+    side: &'static str,
     state: Mutex<State>,
 }
 
@@ -83,12 +88,12 @@ impl Inbox {
         }
     }
 
-    /// Waits for what comes of an invocation, with something beside its values on `paths`.
-    pub(crate) fn expect(self: &Arc<Self>, paths: &[Path]) -> Mailbox {
+    /// Waits for what comes of an invocation on one side, with something beside its values on `paths`.
+    pub(crate) fn expect(self: &Arc<Self>, side: &'static str, paths: &[Path]) -> Mailbox {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let inbound = Inbound::new(paths, self.room_each);
         let wakers = vec![None; inbound.channels()];
-        let post = Arc::new(Post { state: Mutex::new(State { inbound, held: 0, wakers }) });
+        let post = Arc::new(Post { side, state: Mutex::new(State { inbound, held: 0, wakers }) });
         self.shard(number).insert(number, post.clone());
         Mailbox { inbox: self.clone(), number, subject: self.subject(number), post }
     }
@@ -159,9 +164,9 @@ impl Post {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `what` is what follows the number in a subject: nothing, or `.results` or `.params` with a path.
+    /// `what` is what follows the number in a subject: nothing, or a side with a path.
     fn put(&self, inbox: &Inbox, what: &str, message: Message) {
-        let path = what.strip_prefix(".results").or_else(|| what.strip_prefix(".params"));
+        let path = what.strip_prefix(self.side);
         let woken = match path {
             None if what.is_empty() => self.lock().tell(|inbound| inbound.hear_answer(message)),
             None => return,

@@ -16,7 +16,7 @@ use wasmtime::component::Val;
 use crate::Wire;
 use crate::address::{Address, Function};
 use crate::inbound::Fault;
-use crate::inbox::Mailbox;
+use crate::inbox::{self, Mailbox};
 use crate::origin::Origin;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
@@ -171,7 +171,7 @@ impl Wire {
     ) -> Result<Vec<Val>, InvokeError> {
         let params = self.laid_out(remote, values)?;
         let subject = &remote.subject;
-        let mailbox = self.inbox().expect(&[]);
+        let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
         let origin = Origin { remaining: Some(timeout), ..origin };
         let exchange = self.exchange(subject, Opening { params, origin: &origin }, &mailbox);
         let answer = rt::within(Some(timeout), exchange).await;

@@ -1,7 +1,6 @@
 //! An invocation as bytes: wRPC over the bus, as wasmCloud 1.x speaks it.
 //!
-//! A component that calls another on some other host, and an external provider on either side of a call, meet here. What is
-//! called by which link, and what it may do, was decided before; here values become bytes and bytes become values.
+//! A component that calls another on some other host, and an external provider on either side of a call, meet here.
 //!
 //! ```no_run
 //! # use std::time::Duration;

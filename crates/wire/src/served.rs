@@ -16,6 +16,7 @@ use crate::Wire;
 use crate::address::{Address, Function};
 use crate::caller::{Caller, NotTaken};
 use crate::desk::{Begun, Desk, ServeError};
+use crate::inbox;
 use crate::origin::Origin;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
@@ -135,7 +136,7 @@ async fn params(
     match signature.params.decode(&call.payload, memory_max) {
         Ok(params) => caller.accept(wire.inbox().nowhere()).await.map(|()| params),
         Err(DecodeError::Incomplete) => {
-            let mailbox = wire.inbox().expect(&[]);
+            let mailbox = wire.inbox().expect(inbox::PARAMS, &[]);
             caller.accept(mailbox.subject.clone()).await?;
             let patience = origin.remaining.unwrap_or(wire.limits().params_max).min(wire.limits().params_max);
             let bytes = caller.rest(&call.payload, &mailbox, patience).await?;

@@ -6,7 +6,7 @@
 //! # Invariants
 //!
 //! 1. What is encoded and decoded again by the same shapes is the same, and nothing but it has these bytes before or after.
-//! 2. Decoding takes no more memory than [`Reader`](read::Reader) was allowed, whatever the bytes say of their length.
+//! 2. Decoding takes no more memory than its reader was allowed, whatever the bytes say of their length.
 //! 3. A value takes at least one byte, so that a count can be held against the bytes that are there.
 //!
 //! # Not here

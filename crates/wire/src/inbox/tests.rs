@@ -10,7 +10,7 @@ fn hear(inbox: &Inbox, subject: &str, payload: &'static [u8]) -> Result<(), ()> 
 #[test]
 fn what_comes_is_for_one_invocation_or_for_nobody() {
     let inbox = Arc::new(Inbox::new(&Limits::default()));
-    let (first, second) = (inbox.expect(&[]), inbox.expect(&[]));
+    let (first, second) = (inbox.expect(RESULTS, &[]), inbox.expect(RESULTS, &[]));
     let results = |mailbox: &Mailbox| format!("{}.results", mailbox.subject);
     hear(&inbox, &results(&first), b"x").expect("somebody waits");
     let (held, other) = (first.post.lock().held, second.post.lock().held);
@@ -35,8 +35,8 @@ fn what_comes_is_for_one_invocation_or_for_nobody() {
 fn room_is_given_back_when_a_piece_is_taken_and_when_nobody_waits_any_more() {
     let inbox = Arc::new(Inbox::new(&Limits::default()));
     let before = inbox.room();
-    let mailbox = inbox.expect(&[&[0]]);
-    for path in ["results", "results.0", "results.0", "results.7"] {
+    let mailbox = inbox.expect(RESULTS, &[&[0]]);
+    for path in ["results", "results.0", "results.0", "results.7", "params"] {
         hear(&inbox, &format!("{}.{path}", mailbox.subject), b"abc").expect("somebody waits");
     }
     assert_eq!(before - inbox.room(), 3 * Inbound::weight(&Bytes::from_static(b"abc")));
@@ -51,7 +51,7 @@ fn room_is_given_back_when_a_piece_is_taken_and_when_nobody_waits_any_more() {
 fn where_all_room_is_taken_the_next_to_need_some_ends() {
     let limits = Limits { waiting_max: stdx::ByteSize::bytes(200), ..Limits::default() };
     let inbox = Arc::new(Inbox::new(&limits));
-    let (first, second) = (inbox.expect(&[]), inbox.expect(&[]));
+    let (first, second) = (inbox.expect(RESULTS, &[]), inbox.expect(RESULTS, &[]));
     hear(&inbox, &format!("{}.results", first.subject), &[1; 100]).expect("somebody waits");
     hear(&inbox, &format!("{}.results", second.subject), &[1; 100]).expect("somebody waits");
     assert_eq!(first.post.lock().inbound.fault(), None);

@@ -8,6 +8,7 @@ mod carriers;
 mod cores;
 mod keeping;
 mod kept;
+mod killed;
 mod logins;
 mod lost;
 mod mirrors;

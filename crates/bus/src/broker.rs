@@ -11,13 +11,12 @@
 //! 3. A message that no member of a queue group has room for is dropped for one of them.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use futures::future::{self, BoxFuture, Either};
-use ledger::OpenError;
 use rt::Task;
 use stdx::ByteSize;
 
@@ -82,17 +81,18 @@ impl Origin {
 impl Broker {
     /// A broker that nobody subscribed to yet. Its buckets are in memory.
     pub fn new(limits: Limits) -> Self {
-        Self::with(limits, Shelves::in_memory(limits.payload_max))
+        Self::with(limits, None)
     }
 
-    /// A broker that nobody subscribed to yet. Its buckets are in `folder`, which is made where there is none, and which no other
-    /// broker may use meanwhile. The disk is waited for.
-    pub fn open(limits: Limits, folder: &Path) -> Result<Self, OpenError> {
-        Ok(Self::with(limits, Shelves::open(folder, limits.payload_max)?))
+    /// A broker that nobody subscribed to yet. Its buckets are in `folder`, which is made when the first of them is asked for, and
+    /// which no other broker may use from then on.
+    pub fn in_folder(limits: Limits, folder: &Path) -> Self {
+        Self::with(limits, Some(folder.to_owned()))
     }
 
-    fn with(limits: Limits, shelves: Shelves) -> Self {
+    fn with(limits: Limits, folder: Option<PathBuf>) -> Self {
         let (table, changing, numbers) = (ArcSwap::default(), Mutex::default(), AtomicU64::new(0));
+        let shelves = Shelves::new(folder, limits.payload_max);
         Self { shared: Arc::new(Shared { limits, table, changing, numbers, drops: Drops::default(), shelves }) }
     }
 

@@ -8,14 +8,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use ledger::{Ledger, LedgerError, OpenError};
+use ledger::{Ledger, LedgerError};
 use stdx::{BoxError, ByteSize};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 
 use super::PATIENCE;
 use super::backing::{Backing, Change, Event, Feed, Past};
@@ -34,7 +34,10 @@ const BREATH: Duration = Duration::from_millis(100);
 /// All buckets of a process. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Shelves {
-    place: Arc<Place>,
+    /// Opened when the first bucket is asked for.
+    place: Arc<OnceCell<Arc<Place>>>,
+    /// Where that is; in memory, without.
+    folder: Option<PathBuf>,
     watchers: Arc<Mutex<BTreeMap<BucketName, Vec<mpsc::Sender<Event>>>>>,
     value_max: ByteSize,
     /// What buckets are told apart by comes from this, where it has to be the same each time.
@@ -45,6 +48,7 @@ pub(crate) struct Shelves {
 #[derive(Clone)]
 struct Shelf {
     shelves: Shelves,
+    place: Arc<Place>,
     name: BucketName,
 }
 
@@ -67,32 +71,24 @@ struct HoldsAll(ByteSize);
 // === impl Shelves ===
 
 impl Shelves {
-    /// In memory.
-    pub(crate) fn in_memory(value_max: ByteSize) -> Self {
-        Self::at(Place::Memory(Mutex::default()), value_max)
-    }
-
-    /// On this machine's disk, in that folder.
-    pub(crate) fn open(folder: &Path, value_max: ByteSize) -> Result<Self, OpenError> {
-        Ok(Self::at(Place::Disk(Ledger::open("store of the bus", folder)?), value_max))
-    }
-
-    fn at(place: Place, value_max: ByteSize) -> Self {
-        Self { place: Arc::new(place), watchers: Arc::default(), value_max, seed: None }
+    /// In this folder of this machine's disk, or in memory. Nothing is opened or made before a bucket is asked for.
+    pub(crate) fn new(folder: Option<PathBuf>, value_max: ByteSize) -> Self {
+        Self { place: Arc::default(), folder, watchers: Arc::default(), value_max, seed: None }
     }
 
     /// In memory, and the same under the same seed.
     pub(crate) fn seeded(value_max: ByteSize, seed: u64) -> Self {
-        Self { seed: Some(seed), ..Self::in_memory(value_max) }
+        Self { seed: Some(seed), ..Self::new(None, value_max) }
     }
 
     /// The bucket of that name, which is made where there is none.
     pub(crate) async fn bucket(&self, name: &BucketName, keep: Keep) -> Result<Arc<dyn Backing>, BucketError> {
         // No two that are made one after the other have the same number.
         let made = self.seed.unwrap_or_else(|| RandomState::new().hash_one(name));
-        let settled = rt::within(Some(PATIENCE), self.place.settle(name, (keep, made))).await;
+        let place = self.place.get_or_try_init(|| open(self.folder.clone())).await?.clone();
+        let settled = rt::within(Some(PATIENCE), place.settle(name, (keep, made))).await;
         settled.map_err(unavailable)?.map_err(classify)?;
-        Ok(Arc::new(Shelf { shelves: self.clone(), name: name.clone() }))
+        Ok(Arc::new(Shelf { shelves: self.clone(), place, name: name.clone() }))
     }
 
     /// Puts down a watcher.
@@ -137,7 +133,7 @@ impl Shelf {
         }
         let (shelves, name) = (self.shelves.clone(), self.name.clone());
         let told = move |outcome: Option<&Outcome>| shelves.tell(&name, outcome);
-        let made = self.shelves.place.change(&self.name, change, told);
+        let made = self.place.change(&self.name, change, told);
         let outcome = rt::within(Some(PATIENCE), made).await.map_err(unavailable)?.map_err(classify)?;
         match outcome {
             Outcome::Made(revision, _) => Ok(revision),
@@ -154,7 +150,7 @@ impl Backing for Shelf {
     }
 
     fn durability(&self) -> Durability {
-        self.shelves.place.durability()
+        self.place.durability()
     }
 
     fn patience(&self) -> Duration {
@@ -162,7 +158,7 @@ impl Backing for Shelf {
     }
 
     fn get<'a>(&'a self, key: &'a BucketKey) -> BoxFuture<'a, Result<Option<Entry>, BucketError>> {
-        let found = self.shelves.place.get(&self.name, key).map_err(classify);
+        let found = self.place.get(&self.name, key).map_err(classify);
         Box::pin(std::future::ready(found))
     }
 
@@ -198,7 +194,7 @@ impl Following {
     /// Looks at what is there. What was read counts only when all of it is: this may be dropped while it waits.
     async fn begin(&mut self) {
         let changes = self.shelf.shelves.watch(&self.shelf.name);
-        match self.shelf.shelves.place.snapshot(&self.shelf.name) {
+        match self.shelf.place.snapshot(&self.shelf.name) {
             Ok(Snapshot { mark, entries }) => {
                 let past = Past::of(self.seen.replace(mark), mark);
                 self.changes = Some(changes);
@@ -228,6 +224,14 @@ impl Feed for Following {
     fn next(&mut self) -> BoxFuture<'_, Option<Event>> {
         Box::pin(async { Some(self.event().await) })
     }
+}
+
+/// Opens what is in a folder. The disk is waited for, on a thread that may wait.
+async fn open(folder: Option<PathBuf>) -> Result<Arc<Place>, BucketError> {
+    let Some(folder) = folder else { return Ok(Arc::new(Place::Memory(Mutex::default()))) };
+    let opened = tokio::task::spawn_blocking(move || Ledger::open("store of the bus", folder)).await;
+    let ledger = opened.map_err(unavailable)?.map_err(|error| BucketError::Disk(error.into()))?;
+    Ok(Arc::new(Place::Disk(ledger)))
 }
 
 fn unavailable(source: impl Into<BoxError>) -> BucketError {

@@ -72,7 +72,7 @@ pub(crate) fn folder() -> TempDir {
 }
 
 pub(crate) fn open(folder: &Path) -> Broker {
-    Broker::open(Limits::default(), folder).expect("the folder is ours")
+    Broker::in_folder(Limits::default(), folder)
 }
 
 /// The bucket of the tests.

@@ -230,10 +230,11 @@ fn what_a_process_keeps_is_there_when_it_comes_back() {
     run(async {
         let folder = keeping::folder();
         for round in 0..3 {
-            let broker = keeping::open(folder.path());
-            bus::Broker::open(bus::Limits::default(), folder.path()).expect_err("it is in use");
-            let bus = Bus::in_process(broker);
+            let bus = Bus::in_process(keeping::open(folder.path()));
             let bucket = bucket(&bus, Keep::default()).await;
+            let second = Bus::in_process(keeping::open(folder.path()));
+            let refused = second.bucket(bucket.name().clone(), Keep::default()).await;
+            assert!(matches!(refused, Err(BucketError::Disk(_))), "{refused:?}");
             assert_eq!(bucket.keys().await.expect("they are listed").len(), round);
             bucket.put(&key(&format!("k{round}")), "1".into()).await.expect("it is put");
         }

@@ -20,7 +20,7 @@ use crate::wait::eventually;
 pub struct Wattle {
     binary: PathBuf,
     cache: PathBuf,
-    home: TempDir,
+    home: Arc<TempDir>,
 }
 
 /// A `wattle up` that is serving.
@@ -28,6 +28,8 @@ pub struct Wattle {
 pub struct Up {
     process: Process,
     address: SocketAddr,
+    /// Kept for as long as it runs, where it was started as [`Wattle::up`] does: a host keeps data there.
+    _home: Option<Arc<TempDir>>,
 }
 
 /// What a process left behind.
@@ -60,7 +62,7 @@ struct Stream {
 impl Wattle {
     /// The binary at `binary`; `folder` is one that all tests of a run share.
     pub fn new(binary: impl Into<PathBuf>, folder: impl AsRef<Path>) -> Self {
-        let home = tempfile::tempdir().expect("a folder for the test");
+        let home = Arc::new(tempfile::tempdir().expect("a folder for the test"));
         Self { binary: binary.into(), cache: folder.as_ref().join("artefacts"), home }
     }
 
@@ -103,12 +105,13 @@ impl Wattle {
 
     /// Starts `wattle up` on a free port and waits until it serves.
     pub fn up(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Up {
-        Up::start(&mut self.up_command(arguments))
+        Up { _home: Some(self.home.clone()), ..Up::start(&mut self.up_command(arguments)) }
     }
 
     /// As [`up`](Self::up), where it may end instead.
     pub fn try_up(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Up, Ended> {
-        Up::try_start(&mut self.up_command(arguments))
+        let up = Up::try_start(&mut self.up_command(arguments))?;
+        Ok(Up { _home: Some(self.home.clone()), ..up })
     }
 
     /// What [`up`](Self::up) starts, for a test that changes something of it.
@@ -142,7 +145,8 @@ impl Up {
         });
         let Some(url) = url else { return Err(process.wait()) };
         let address = url.strip_prefix("http://").and_then(|address| address.parse().ok());
-        Ok(Self { process, address: address.expect("it prints the address that it listens on") })
+        let address = address.expect("it prints the address that it listens on");
+        Ok(Self { process, address, _home: None })
     }
 
     /// Where it listens.

@@ -111,8 +111,14 @@ pub(crate) enum CallError {
     TooDeep(ComponentName),
     #[error("{0} works on as many invocations as it may (--concurrency allows more)")]
     Full(ComponentName),
+    #[error("{0} has no instance free (--instances allows more)")]
+    NoInstance(ComponentName),
     #[error("{0}, which it called, {1}")]
     Failed(ComponentName, String),
+    #[error("nothing gives it {0} yet; a link leads it to a component: `wattle link put`")]
+    NotLinked(String),
+    #[error("{0}, which it is linked to, does not run on this host: {1}")]
+    Away(ComponentName, String),
 }
 
 /// An instance that was made to be called.
@@ -199,6 +205,7 @@ impl Slot {
         match failure {
             // The caller's own time is over: it is the caller that is stopped.
             Failure::OutOfTime if Tick::now() >= caller.deadline => engine::OutOfTime.into(),
+            Failure::Full => CallError::NoInstance(self.name.clone()).into(),
             failure => CallError::Failed(self.name.clone(), words(&failure)).into(),
         }
     }

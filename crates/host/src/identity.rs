@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DATA/host/0.seed  the secret, for this user only        DATA/host/0.lock  held while a host uses it
+//! DATA/host/0.kept  what the host with that key knows of its lattice
 //! ```
 //!
 //! # Invariants
@@ -25,6 +26,8 @@ const KEYS_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Identity {
     seed: Seed,
+    /// Where the host keeps what is its own.
+    kept: PathBuf,
     /// Unlocked when it is closed, also by the system when the process is killed.
     _lock: File,
 }
@@ -63,13 +66,19 @@ impl Identity {
             match lock.try_lock() {
                 Ok(()) => {
                     let seed = seed_in(folder, number)?;
-                    return Ok(Self { seed, _lock: lock });
+                    let kept = folder.join(format!("{number}.kept"));
+                    return Ok(Self { seed, kept, _lock: lock });
                 }
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
         Err(IdentityError::TooMany(folder.to_owned()))
+    }
+
+    /// The folder for what the host keeps, which may not be there yet. No other host that runs has it.
+    pub(crate) fn kept(&self) -> &Path {
+        &self.kept
     }
 
     /// The key that all may know, as text.

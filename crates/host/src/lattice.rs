@@ -14,11 +14,12 @@
 //!
 //! # Not here
 //!
-//! What components are and how they are linked (`world`). Links and settings are kept in memory, in [`State`].
+//! What components are and how they are linked (`world`).
 
 mod answers;
 mod deeds;
 mod event;
+mod keeping;
 mod names;
 mod question;
 mod rules;
@@ -42,8 +43,11 @@ use tokio::time::MissedTickBehavior;
 use crate::identity::{Identity, IdentityError};
 use crate::world::World;
 use answers::Work;
+use keeping::Keeping;
 use question::{patterns, read};
 use rules::{Runs, State};
+
+pub(crate) use keeping::Keepers;
 
 /// Questions that are worked on at once; further ones wait in the subscription.
 const AT_ONCE_MAX: usize = 32;
@@ -79,11 +83,13 @@ pub(crate) struct Lattice {
     shared: Arc<Shared>,
     _answering: Task,
     _beating: Task,
+    _following: Task,
 }
 
 struct Shared {
     world: Arc<World>,
     bus: Bus,
+    keeping: Keeping,
     config: LatticeConfig,
     /// Held, so that no other host has it.
     _identity: Identity,
@@ -112,14 +118,19 @@ impl Lattice {
         world: Arc<World>,
         identity: Identity,
         config: LatticeConfig,
-        (bus, address): (Bus, String),
+        (keepers, address): (Keepers, String),
     ) -> Result<Self, SubscribeError> {
         let id = identity.id();
         let friendly_name = config.friendly_name.clone().unwrap_or_else(|| names::made_from(&id));
         let mut labels = own_labels();
         labels.extend(config.labels.clone());
         let components = running(&world).await;
-        let state = State { labels, components, ..State::default() };
+        let keeping = Keeping::new(&config.name, &keepers);
+        let mut state = State { labels, components, ..State::default() };
+        if !keepers.is_new {
+            keeping.recall(&mut state).await;
+        }
+        let bus = keepers.lattice;
         let mut subscriptions = Vec::new();
         for (pattern, group) in patterns(&model::lattice::prefix(&config.name), &id) {
             let pattern = pattern.parse().expect("the name of a lattice is a word, see LatticeConfig");
@@ -129,6 +140,7 @@ impl Lattice {
         let shared = Arc::new(Shared {
             world,
             bus,
+            keeping,
             config,
             _identity: identity,
             id,
@@ -140,9 +152,14 @@ impl Lattice {
             works: Arc::new(Semaphore::new(WORKS_MAX)),
             stop: Notify::new(),
         });
+        shared.link_as_known().await;
+        let _following = Task::spawn({
+            let shared = shared.clone();
+            async move { shared.follow().await }
+        });
         let _answering = Task::spawn(answer_all(shared.clone(), subscriptions));
         let _beating = Task::spawn(beat(shared.clone()));
-        Ok(Self { shared, _answering, _beating })
+        Ok(Self { shared, _answering, _beating, _following })
     }
 
     /// The host's key.
@@ -167,8 +184,8 @@ impl Lattice {
 
     /// Answers nothing more, and says that the host stops.
     pub(crate) async fn end(self) {
-        let Self { shared, _answering, _beating } = self;
-        drop((_answering, _beating));
+        let Self { shared, _answering, _beating, _following } = self;
+        drop((_answering, _beating, _following));
         let labels = shared.state().labels.clone();
         let last_words = async {
             shared.say(Fact::HostStopped { labels }).await;

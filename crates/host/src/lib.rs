@@ -10,6 +10,7 @@
 //!
 //! Command lines and what is printed (`wattle`). How a request is answered (`http-capability`).
 
+mod abroad;
 mod callee;
 mod capabilities;
 mod control;

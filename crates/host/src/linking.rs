@@ -55,6 +55,8 @@ pub enum Linked {
     },
     /// Nothing here knows it.
     Unknown,
+    /// Nothing yet: other components of the lattice may give it.
+    Awaited,
     /// There is but one of it, and the import has a label.
     OneOnly,
     /// It is not an interface: a function or type that only another component can give.
@@ -90,6 +92,23 @@ fn linked(name: &ImportName, offers: &[Offer]) -> Linked {
     if offered.is_empty() { Linked::Unknown } else { Linked::OtherVersion { offered } }
 }
 
+// === impl Import ===
+
+impl Import {
+    /// Whether a component that is not here may give it, so that a link can come later.
+    pub(crate) fn may_come(&self) -> bool {
+        let is_labelled = self.name.label().is_some();
+        !is_labelled && matches!(self.linked, Linked::Unknown | Linked::OtherVersion { .. } | Linked::Awaited)
+    }
+}
+
+impl Missing {
+    /// Whether all of it may come later.
+    pub(crate) fn may_all_come(&self) -> bool {
+        self.0.iter().all(Import::may_come)
+    }
+}
+
 impl fmt::Display for Linked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -104,6 +123,7 @@ impl fmt::Display for Linked {
                 write!(f, "exported by {}; say which with --link", names.join(" and "))
             }
             Self::Unknown => f.write_str("nothing on this host offers it"),
+            Self::Awaited => f.write_str("nothing yet; a link of the lattice can lead it to another host"),
             Self::OneOnly => f.write_str("this host has one of it, without a label; import it by its own name"),
             Self::NotAnInterface => f.write_str("not an interface; only another component can give it, by composition"),
         }

@@ -137,6 +137,8 @@ impl Explain for LoadError {
 pub(crate) struct Loading<'a> {
     pub(crate) engines: &'a Engines,
     pub(crate) size_max: stdx::ByteSize,
+    /// Whether components of other hosts may meet what nothing here does.
+    pub(crate) may_come: bool,
 }
 
 // === impl Step ===
@@ -164,7 +166,8 @@ impl Loading<'_> {
         let program = self.engines.read(&bytes, Use::Linked).map_err(prepare)?;
         // A core module's own imports are WASI 0.1, which its adapter meets: what it imports as a component is known after.
         let is_component = program.anatomy.form == engine::Form::Component;
-        if is_component && linking::check(&linking::link(&program.anatomy.imports, offers)).is_err() {
+        let missing = linking::check(&linking::link(&program.anatomy.imports, offers)).err();
+        if is_component && missing.is_some_and(|missing| !(self.may_come && missing.may_all_come())) {
             return Ok(Step::Waits(source, Box::new(program.anatomy)));
         }
         let (settings, digest) = (program.recipe.settings, program.digest());

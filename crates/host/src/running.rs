@@ -11,12 +11,14 @@ use model::LinkPut;
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
+use wire::Wire;
 
+use crate::abroad::Abroad;
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
 use crate::holder::holder_of;
 use crate::identity::IdentityError;
-use crate::lattice::{Lattice, LatticeConfig};
+use crate::lattice::{Keepers, Lattice, LatticeConfig};
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
 use crate::serving::{Busy, CallCounts};
@@ -201,12 +203,16 @@ impl Running {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
         let doors = config.listeners.iter().map(door).collect::<Result<_, _>>()?;
         let identity = Lattice::identity(config.capabilities.data.join("host"))?;
-        let broker = Broker::new(bus::Limits::default());
+        let is_new = !identity.kept().exists();
+        let kept = identity.kept().to_owned();
+        let broker = Broker::in_folder(bus::Limits::default(), &kept.join("bus"));
         let own_bus = Bus::in_process(broker.clone());
         let lattice_bus = match &config.lattice.nats {
             Some((url, options)) => Bus::connect(url, options.clone()).await?,
             None => own_bus.clone(),
         };
+        let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
+        let may_come = config.lattice.nats.is_some();
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
@@ -217,21 +223,25 @@ impl Running {
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
+            abroad: Abroad::new(wire, &config.lattice.name),
+            may_come,
         }));
         check_names(&config.sources)?;
         check_listeners(&config.sources, &config.listeners)?;
-        let loading = Loading { engines: &engines, size_max: config.size_max };
+        let loading = Loading { engines: &engines, size_max: config.size_max, may_come };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
         let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
         world.publish_to(plane.publisher());
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
         let loopback = open_bus(broker, config.bus)?;
+        let copy = config.lattice.nats.as_ref().map(|_| kept.join("copy"));
         let address = match (&config.lattice.nats, &loopback) {
             (None, Some(loopback)) => format!("nats://{}", loopback.address()),
             _ => lattice_bus.describe(),
         };
-        let lattice = Lattice::start(world.clone(), identity, config.lattice, (lattice_bus, address)).await;
+        let keepers = Keepers { lattice: lattice_bus, copy, is_new };
+        let lattice = Lattice::start(world.clone(), identity, config.lattice, (keepers, address)).await;
         let lattice = lattice.map_err(HostError::Bus)?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({

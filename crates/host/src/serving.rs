@@ -86,7 +86,7 @@ struct Function {
 struct Place(Arc<Account>);
 
 /// A call that runs. Dropping it says that it does not any more.
-struct Running<'a>(&'a Busy);
+pub(crate) struct Running<'a>(&'a Busy);
 
 /// Lets the capabilities serve a component by these links, where they do not already.
 pub(crate) fn renew(capabilities: &Capabilities, target: &Target, links: &OpenLinks, serving: &mut Option<Serving>) {
@@ -233,7 +233,7 @@ impl Function {
 // === impl CallCounts ===
 
 impl CallCounts {
-    fn count(&self, is_ok: bool) {
+    pub(crate) fn count(&self, is_ok: bool) {
         let count = if is_ok { &self.ended } else { &self.failed };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -247,7 +247,8 @@ impl CallCounts {
 // === impl Busy ===
 
 impl Busy {
-    fn enter(&self) -> Running<'_> {
+    /// A call begins.
+    pub(crate) fn enter(&self) -> Running<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ticker::wake();
         Running(self)

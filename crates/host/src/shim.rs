@@ -7,6 +7,7 @@
 //! 2. Values cross between two stores and are copied once each way; nothing else of the one is seen by the other. What a handle
 //!    stands for stays where it is: see [`session`].
 
+mod far;
 mod typed;
 mod values;
 mod ways;
@@ -18,10 +19,13 @@ use model::{LinkName, Terms};
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Val};
 use wasmtime::{AsContextMut, Engine, StoreContextMut};
+use wire::Signature;
 
-use crate::callee::{FunctionName, Slot, Values};
+use crate::abroad::Road;
+use crate::callee::{CallError, FunctionName, Slot, Values};
 use crate::crossing::{self, Cargo};
 use crate::session::{self, Passed};
+use far::Destination;
 use values::Resources;
 use ways::{Chosen, Way, Ways};
 
@@ -43,14 +47,20 @@ pub(crate) struct Leads<'a> {
 
 /// The target of one link.
 pub(crate) struct To<'a> {
-    /// The component that is called.
-    pub(crate) slot: &'a Arc<Slot>,
-    /// What it is.
-    pub(crate) callee: &'a Component,
+    /// Where it is.
+    pub(crate) place: Place<'a>,
     /// The interface, as the callee exports it.
     pub(crate) export: &'a str,
     /// The terms of the link.
     pub(crate) terms: &'a Terms,
+}
+
+/// Where a target is.
+pub(crate) enum Place<'a> {
+    /// Here: what is called, and what it is.
+    Here(&'a Arc<Slot>, &'a Component),
+    /// On another host, if anywhere.
+    Abroad(Road),
 }
 
 /// Defines what `caller` imports as functions that call other components; says why that cannot be.
@@ -64,15 +74,46 @@ pub(crate) fn define(linker: &mut Linker<State>, caller: &Component, leads: &Lea
         }
     }
     let mut instance = linker.instance(leads.import).map_err(|error| error.to_string())?;
-    for name in resources.names() {
-        define_resource(&mut instance, name, leads.first.slot).map_err(|error| error.to_string())?;
+    if let Some(slot) = leads.first.slot() {
+        for name in resources.names() {
+            define_resource(&mut instance, name, slot).map_err(|error| error.to_string())?;
+        }
     }
     for (name, item) in wanted.exports(here) {
         // Types are what the functions are compared by.
         let ComponentItem::ComponentFunc(wanted) = item.ty else { continue };
         let is_in_session = !resources.is_empty();
-        let ways = leads.ways(name);
-        define_function(&mut instance, (&wanted, is_in_session), ways).map_err(|error| error.to_string())?;
+        let defined = match leads.ways(name, |to| to.slot().cloned().ok_or(())) {
+            Ok(ways) => define_function(&mut instance, (&wanted, is_in_session), ways),
+            Err(()) => far::define(&mut instance, &wanted, leads.ways(name, |to| to.destination(name, &wanted))?),
+        };
+        defined.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Defines what nothing gives `caller` yet as functions that fail.
+pub(crate) fn define_gap(linker: &mut Linker<State>, caller: &Component, import: &str) -> wasmtime::Result<()> {
+    // What is no interface is told by the linker.
+    let Some(wanted) = import_of(caller, import) else { return Ok(()) };
+    let mut instance = linker.instance(import)?;
+    let missing = Arc::<str>::from(import);
+    for (name, item) in wanted.exports(caller.engine()) {
+        let failed = {
+            let missing = missing.clone();
+            move || Err(CallError::NotLinked(missing.to_string()).into())
+        };
+        match item.ty {
+            ComponentItem::Resource(_) => {
+                // There are none of it, since whatever would make one fails.
+                instance.resource(name, ResourceType::host::<Passed>(), |_, _| Ok(()))?;
+            }
+            ComponentItem::ComponentFunc(function) if function.async_() => {
+                instance.func_new_concurrent(name, move |_, _, _, _| Box::pin(std::future::ready(failed())))?;
+            }
+            ComponentItem::ComponentFunc(_) => instance.func_new(name, move |_, _, _, _| failed())?,
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -80,8 +121,9 @@ pub(crate) fn define(linker: &mut Linker<State>, caller: &Component, leads: &Lea
 impl To<'_> {
     /// The resources of the interface, where all of its functions are as the caller wants them.
     fn fit(&self, (wanted, here): (&ComponentInstance, &Engine)) -> Result<Resources, String> {
-        let given = export_of(self.callee, self.export).ok_or("it is not exported")?;
-        let there = self.callee.engine();
+        let Place::Here(_, callee) = &self.place else { return travels((wanted, here)) };
+        let given = export_of(callee, self.export).ok_or("it is not exported")?;
+        let there = callee.engine();
         let resources = Resources::of((wanted, here), (&given, there))?;
         for (name, item) in wanted.exports(here) {
             let ComponentItem::ComponentFunc(wanted) = item.ty else { continue };
@@ -97,17 +139,58 @@ impl To<'_> {
         Ok(resources)
     }
 
-    fn way(&self, function: &str) -> Way {
-        let function = Arc::new(FunctionName { interface: self.export.into(), function: function.into() });
-        Way { slot: self.slot.clone(), function, timeout: self.terms.timeout }
+    /// The component that is called, where it is here.
+    fn slot(&self) -> Option<&Arc<Slot>> {
+        match &self.place {
+            Place::Here(slot, _) => Some(slot),
+            Place::Abroad(_) => None,
+        }
+    }
+
+    /// Where a function is, here or abroad.
+    fn destination(&self, name: &str, wanted: &ComponentFunc) -> Result<Destination, String> {
+        Ok(match &self.place {
+            Place::Here(slot, _) => Destination::Here((*slot).clone()),
+            Place::Abroad(road) => {
+                let signature = Signature::of(wanted).map_err(|error| error.to_string())?;
+                Destination::Abroad(road.to((self.export, name), signature, self.terms))
+            }
+        })
     }
 }
 
 impl Leads<'_> {
-    fn ways(&self, function: &str) -> Ways {
-        let named = self.named.iter().map(|(name, to)| (name.as_str().to_owned(), to.way(function))).collect();
-        Ways { part: self.part, interface: self.interface.clone(), first: self.first.way(function), named }
+    /// The ways of a function, where `to` knows where each of them leads.
+    fn ways<D, E>(&self, function: &str, to: impl Fn(&To<'_>) -> Result<D, E>) -> Result<Ways<D>, E> {
+        let way = |target: &To<'_>| {
+            let function = Arc::new(FunctionName { interface: target.export.into(), function: function.into() });
+            Ok(Way { to: to(target)?, function, timeout: target.terms.timeout })
+        };
+        let named = self.named.iter().map(|(name, to)| Ok((name.as_str().to_owned(), way(to)?)));
+        Ok(Ways {
+            part: self.part,
+            interface: self.interface.clone(),
+            first: way(&self.first)?,
+            named: named.collect::<Result<_, E>>()?,
+        })
     }
+}
+
+/// Sees to it that all of an interface can be called on another host: its values are bytes on the way.
+fn travels((wanted, here): (&ComponentInstance, &Engine)) -> Result<Resources, String> {
+    for (name, item) in wanted.exports(here) {
+        match item.ty {
+            ComponentItem::ComponentFunc(function) => {
+                Signature::of(&function)
+                    .map_err(|error| format!("it does not run on this host, and {name}: {error}"))?;
+            }
+            ComponentItem::Resource(_) => {
+                return Err(format!("it does not run on this host, and handles of {name} would not lead back to it"));
+            }
+            _ => {}
+        }
+    }
+    Ok(Resources::default())
 }
 
 fn import_of(component: &Component, name: &str) -> Option<ComponentInstance> {
@@ -137,7 +220,7 @@ fn define_resource(instance: &mut LinkerInstance<'_, State>, name: &str, slot: &
 fn define_function(
     instance: &mut LinkerInstance<'_, State>,
     (wanted, is_in_session): (&ComponentFunc, bool),
-    ways: Ways,
+    ways: Ways<Arc<Slot>>,
 ) -> wasmtime::Result<()> {
     let name = ways.name().to_owned();
     let ways = Arc::new(ways);
@@ -147,7 +230,7 @@ fn define_function(
             move |store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
                 let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
                 Box::new(async move {
-                    let Chosen { slot, call } = ways.call(chosen);
+                    let Chosen { to: slot, call } = ways.call(chosen);
                     session::call(slot, store, call, Values { params, results }).await
                 })
             },
@@ -160,7 +243,7 @@ fn define_function(
         return instance.func_new_concurrent(&name, move |accessor, _, params, results| {
             let (ways, chosen) = (ways.clone(), accessor.with(|mut store| ways.choose(store.data_mut())));
             Box::pin(async move {
-                let Chosen { slot, call } = ways.call(chosen);
+                let Chosen { to: slot, call } = ways.call(chosen);
                 slot.call(call, Values { params, results }).await
             })
         });
@@ -173,7 +256,7 @@ fn define_function(
         move |store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
             let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
             Box::new(async move {
-                let Chosen { slot, call } = ways.call(chosen);
+                let Chosen { to: slot, call } = ways.call(chosen);
                 slot.call(call, Values { params, results }).await
             })
         },
@@ -184,14 +267,14 @@ fn define_function(
 fn define_crossing(
     instance: &mut LinkerInstance<'_, State>,
     wanted: &ComponentFunc,
-    ways: Arc<Ways>,
+    ways: Arc<Ways<Arc<Slot>>>,
 ) -> wasmtime::Result<()> {
     let name = ways.name().to_owned();
     if wanted.async_() {
         return instance.func_new_concurrent(&name, move |accessor, _, params, results| {
             let (ways, chosen) = (ways.clone(), accessor.with(|mut store| ways.choose(store.data_mut())));
             Box::pin(async move {
-                let Chosen { slot, call } = ways.call(chosen);
+                let Chosen { to: slot, call } = ways.call(chosen);
                 let cargo = accessor.with(|mut access| Cargo::take_from_caller(params, access.as_context_mut()))?;
                 let cargo = crossing::call(slot, call, cargo, results.len()).await?;
                 accessor.with(|mut access| cargo.give_to_caller(results, access.as_context_mut()))
@@ -203,7 +286,7 @@ fn define_crossing(
         move |mut store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
             let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
             Box::new(async move {
-                let Chosen { slot, call } = ways.call(chosen);
+                let Chosen { to: slot, call } = ways.call(chosen);
                 let cargo = Cargo::take_from_caller(params, store.as_context_mut())?;
                 let cargo = crossing::call(slot, call, cargo, results.len()).await?;
                 cargo.give_to_caller(results, store)

@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 use capability::{BackendInfo, Capability, OpenError};
 use engine::{Account, Engines, Limits, Room};
+use futures::future::join_all;
 use http_capability::{Counts, Publisher, Reuse, Served};
 use model::{ComponentName, Contract, Link, LinkDel, LinkId, LinkPut, LinkView, Target, Terms};
 use route::{RouteError, Routes};
@@ -27,6 +28,7 @@ use stdx::{ByteSize, Chain};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
+use crate::abroad::{Abroad, Reached};
 use crate::callee::{self, Slot};
 use crate::capabilities::Capabilities;
 use crate::fusing::Fusions;
@@ -47,6 +49,10 @@ pub(crate) struct WorldConfig {
     pub(crate) room: Arc<Room>,
     /// The largest file that is taken for a component.
     pub(crate) size_max: ByteSize,
+    /// What is beyond this host.
+    pub(crate) abroad: Abroad,
+    /// Whether there may be other hosts: then components there may meet what nothing here does.
+    pub(crate) may_come: bool,
 }
 
 /// The components of a host with their links.
@@ -117,7 +123,8 @@ impl World {
             }
         }
         let mut errors = Vec::new();
-        for wanted in wanted {
+        for mut wanted in wanted {
+            wanted.unchecked |= self.config.may_come;
             match links::resolve(wanted, &self.known(&live.members), &live.table) {
                 Ok(resolved) => self.put_unopened(&mut live, resolved),
                 Err(error) => errors.push(LoadError::Link(error)),
@@ -128,8 +135,12 @@ impl World {
             errors.extend(self.link(&mut live, &name).await.err());
         }
         if errors.is_empty() {
-            let is_of_no_use =
-                |member: &&Member| member.served.is_none() && !live.is_a_target(member) && !self.may_be_called(member);
+            let is_of_use = |member: &Member| {
+                let is_called_here = live.is_a_target(member) || self.may_be_called(member);
+                let is_called_abroad = self.config.may_come && member.reached.is_some();
+                member.served.is_some() || is_called_here || is_called_abroad
+            };
+            let is_of_no_use = |member: &&Member| !is_of_use(member);
             errors.extend(live.members.values().filter(is_of_no_use).map(|member| member.not_a_handler(None)));
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -183,11 +194,18 @@ impl World {
 
     /// Lets capabilities begin no further calls, and waits until those that run have ended.
     pub(crate) async fn end_serving(&self) {
-        let ending: Vec<_> = {
+        let (serving, reached): (Vec<_>, Vec<_>) = {
             let mut live = self.live.lock().await;
-            live.members.values_mut().filter_map(|member| member.serving.take()).collect()
+            live.members.values_mut().map(|member| (member.serving.take(), member.reached.take())).unzip()
         };
-        futures::future::join_all(ending.into_iter().map(Serving::end)).await;
+        let serving = join_all(serving.into_iter().flatten().map(Serving::end));
+        tokio::join!(serving, join_all(reached.into_iter().flatten().map(Reached::end)));
+    }
+
+    /// Whether a link can be put, as far as that is known before its target is opened.
+    pub(crate) async fn check(&self, wanted: LinkPut) -> Result<(), LinkError> {
+        let live = self.live.lock().await;
+        links::resolve(wanted, &self.known(&live.members), &live.table).map(drop)
     }
 
     /// Puts a link. Its target is opened first: one that cannot be opened leaves everything as it was, unless that is wanted.
@@ -274,6 +292,7 @@ impl World {
             served: None,
             call_counts: Arc::default(),
             serving: None,
+            reached: None,
             prepared,
         }
     }
@@ -304,7 +323,7 @@ impl World {
                 Some((id, self.config.capabilities.open(&capability, &backend, &told).await))
             }
         };
-        let opened = futures::future::join_all(targets.iter().map(open)).await;
+        let opened = join_all(targets.iter().map(open)).await;
         for (id, opened) in opened.into_iter().flatten() {
             let Some(target) = targets.get_mut(&id) else { continue };
             target.state = match opened {
@@ -346,6 +365,8 @@ impl World {
                 None => {
                     if let [only] = live.exporters(member, &contract).as_slice() {
                         import.linked = to(&Target::Component(only.clone()));
+                    } else if self.config.may_come && import.may_come() {
+                        import.linked = Linked::Awaited;
                     }
                 }
             }

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::link::Terms;
+
 /// Names with values: labels, annotations, settings.
 pub type Labels = BTreeMap<String, String>;
 
@@ -239,6 +241,20 @@ pub struct LatticeLink {
     /// The names of the target's settings.
     #[serde(default)]
     pub target_config: Vec<String>,
+    /// How far it may reach, and how long it may take. Our own: hosts of others do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+}
+
+/// What a lattice keeps of a component: where it comes from, and the links that it is the source of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentSpec {
+    /// Where it comes from; empty where nobody has started it yet.
+    #[serde(default)]
+    pub url: String,
+    /// In the order in which they were put.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub links: Vec<LatticeLink>,
 }
 
 /// A link shall be gone.

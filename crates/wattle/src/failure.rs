@@ -50,6 +50,11 @@ impl Failure {
         Self { problems: vec![Problem { text: text.into(), code }] }
     }
 
+    /// Whether this is what went wrong, and nothing else.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        matches!(self.problems.as_slice(), [problem] if problem.code == code)
+    }
+
     fn exit_code(&self) -> u8 {
         let Some(first) = self.problems.first() else { return 70 };
         match (first.code, first.code.blame()) {

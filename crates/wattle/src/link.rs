@@ -1,9 +1,12 @@
 //! `wattle link`: what a running host's components are linked to, and changing that.
+//!
+//! A host answers on its own bus. On a bus of several hosts none does, and the links of their lattice are meant.
+
+mod lattice;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use bus::{Bus, Subject};
+use bus::Subject;
 use clap::{Args, Subcommand};
 use model::{
     Answer, BackendView, ComponentName, Contracts, LinkChange, LinkDel, LinkName, LinkPut, LinkQuery, LinkView,
@@ -17,7 +20,7 @@ use stdx::{Code, Explain, printable};
 use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::reach::{BusFlags, no_host};
+use crate::reach::{LatticeReach, Reached, no_host};
 
 /// Links components to what implements their contracts, while they run
 #[derive(Debug, Args)]
@@ -25,7 +28,7 @@ pub(crate) struct LinkCommand {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    bus: BusFlags,
+    reach: LatticeReach,
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +56,9 @@ struct Put {
     /// What the target is told (can be given several times)
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+    /// What the target is told, as the settings of this name are: in a lattice of several hosts (can be given several times)
+    #[arg(long, value_name = "NAME", conflicts_with = "set")]
+    config: Vec<String>,
     /// How far the link may reach and how long a call may take: fused, local, prefer-local or remote, timeout=TIME, retry=COUNT
     #[arg(long, value_name = "TERMS", default_value_t)]
     terms: Terms,
@@ -89,37 +95,45 @@ struct Refused {
     text: String,
 }
 
-/// A bus with a host behind it.
-struct Host {
-    bus: Bus,
-    timeout: Duration,
-}
-
 /// Carries out `wattle link`.
 pub(crate) fn run(command: LinkCommand, output: Output) -> Result<ExitCode, Failure> {
     let runtime = alone::new_runtime()?;
     runtime.block_on(async {
-        let (bus, timeout) = command.bus.connect("wattle link").await?;
-        let host = Host { bus, timeout };
+        let host = command.reach.connect().await?;
+        let is_alone = host.has_control().await?;
         match command.action {
-            Action::Put(put) => host.ask("put", &put.wanted()).await.map(|change| show_change(&change, output))?,
+            Action::Put(put) if is_alone => {
+                host.ask_host("put", &put.alone()?).await.map(|change| show_change(&change, output))?;
+            }
+            Action::Put(put) => lattice::put(&host, put, output).await?,
             Action::Del(Del { source, contract, name }) => {
                 let wanted = LinkDel { source, name, contract };
-                host.ask("del", &wanted).await.map(|change| show_change(&change, output))?;
+                match is_alone {
+                    true => host.ask_host("del", &wanted).await.map(|change| show_change(&change, output))?,
+                    false => lattice::delete(&host, wanted, output).await?,
+                }
             }
-            Action::Query(Query { source }) => {
-                host.ask("query", &LinkQuery { source }).await.map(|links| show_links(links, output))?;
+            Action::Query(Query { source }) if is_alone => {
+                host.ask_host("query", &LinkQuery { source }).await.map(|links| show_links(links, output))?;
             }
-            Action::Backends => host.ask("backends", &()).await.map(|backends| show_backends(backends, output))?,
+            Action::Query(Query { source }) => lattice::query(&host, LinkQuery { source }, output).await?,
+            Action::Backends => host.ask_host("backends", &()).await.map(|backends| show_backends(backends, output))?,
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-// === impl Host ===
+impl Reached {
+    /// Whether a host answers for itself: it is the only one on its bus.
+    async fn has_control(&self) -> Result<bool, Failure> {
+        match self.ask_host::<_, Vec<BackendView>>("backends", &()).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.is(Code::E0701) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
 
-impl Host {
-    async fn ask<Q: Serialize, A: DeserializeOwned>(&self, what: &str, question: &Q) -> Result<A, Failure> {
+    async fn ask_host<Q: Serialize, A: DeserializeOwned>(&self, what: &str, question: &Q) -> Result<A, Failure> {
         let subject = format!("{}.link.{what}", model::control_prefix(model::LATTICE));
         let subject: Subject = subject.parse().expect("the name of a lattice is a word");
         let payload = serde_json::to_vec(question).expect("a question is a value");
@@ -137,8 +151,16 @@ impl Host {
 // === impl Put ===
 
 impl Put {
+    /// For a host that is alone.
+    fn alone(self) -> Result<LinkPut, Failure> {
+        match self.config.is_empty() {
+            true => Ok(self.wanted()),
+            false => Err(Failure::new(Code::E0602, "a host that is alone is told what a link has: --set NAME=VALUE")),
+        }
+    }
+
     fn wanted(self) -> LinkPut {
-        let Self { source, target, contract, name, set, terms, unchecked } = self;
+        let Self { source, target, contract, name, set, config: _, terms, unchecked } = self;
         LinkPut { source, target, name, contract, config: set.into_iter().collect(), terms, unchecked }
     }
 }

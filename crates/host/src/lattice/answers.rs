@@ -55,10 +55,10 @@ pub(super) async fn answer(shared: &Shared, asked: Option<Question>, payload: &[
         Question::PutRegistries => said::<()>(Err("this host fetches components from files only".into())),
         Question::PutLink => said(put_link(shared, payload).await),
         Question::DeleteLink => said(delete_link(shared, payload).await),
-        Question::Links => said(Ok(CtlResponse::with(shared.state().links.clone()))),
+        Question::Links => said(Ok(CtlResponse::with(shared.links().await))),
         Question::Claims => said(Ok(CtlResponse::with(Vec::<Labels>::new()))),
         Question::PutConfig(name) => said(put_config(shared, name, payload).await),
-        Question::Config(name) => said(config(shared, &name)),
+        Question::Config(name) => said(config(shared, &name).await),
         Question::DeleteConfig(name) => said(delete_config(shared, name).await),
     };
     (reply, None)
@@ -172,17 +172,9 @@ async fn put_link(shared: &Shared, payload: &[u8]) -> Said<()> {
 
 async fn delete_link(shared: &Shared, payload: &[u8]) -> Said<()> {
     let wanted: DeleteLink = parse(payload, "link delete")?;
-    let (taken, is_source) = {
-        let mut state = shared.state();
-        let is_source = state.links.iter().any(|link| link.source_id == wanted.source_id);
-        (rules::take_link(&mut state, &wanted), is_source)
-    };
-    if !is_source {
+    let Some(taken) = shared.unlink(&wanted).await? else {
         return Ok(CtlResponse::done("successfully deleted link (spec doesn't exist)"));
-    }
-    if let Some(link) = &taken {
-        shared.unlink(link).await;
-    }
+    };
     shared.say(rules::link_deleted(wanted, taken)).await;
     Ok(CtlResponse::done("successfully deleted link"))
 }
@@ -190,21 +182,18 @@ async fn delete_link(shared: &Shared, payload: &[u8]) -> Said<()> {
 async fn put_config(shared: &Shared, name: String, payload: &[u8]) -> Said<()> {
     let not_a_map = |_| "config data should be a map of string -> string".to_owned();
     let settings: Labels = serde_json::from_slice(payload).map_err(not_a_map)?;
-    shared.state().config.insert(name.clone(), settings);
-    shared.renew_settings(&name).await;
+    shared.put_settings(&name, &settings).await?;
     shared.say(Fact::ConfigSet { config_name: name }).await;
     Ok(CtlResponse::done("successfully put config"))
 }
 
-fn config(shared: &Shared, name: &str) -> Said<Labels> {
-    Ok(match shared.state().config.get(name) {
-        Some(settings) => CtlResponse::with(settings.clone()),
-        None => CtlResponse::done("Configuration not found"),
-    })
+async fn config(shared: &Shared, name: &str) -> Said<Labels> {
+    let settings = shared.settings(name).await;
+    Ok(settings.map_or_else(|| CtlResponse::done("Configuration not found"), CtlResponse::with))
 }
 
 async fn delete_config(shared: &Shared, name: String) -> Said<()> {
-    shared.state().config.remove(&name);
+    shared.delete_settings(&name).await?;
     shared.say(Fact::ConfigDeleted { config_name: name }).await;
     Ok(CtlResponse::done("successfully deleted config"))
 }

@@ -16,7 +16,7 @@ use stdx::Chain;
 
 use super::Shared;
 use super::answers::{Task, Work};
-use super::rules::{self, Deed, Runs};
+use super::rules::{self, Deed, Relinked, Runs};
 use crate::links::LinkError;
 use crate::load::Source;
 
@@ -82,6 +82,8 @@ impl Shared {
         let mut now = runs;
         if is_other {
             if now.config != wanted.config {
+                self.look_for_settings(&wanted.config).await;
+                rules::check_names(&self.state(), &wanted.config)?;
                 self.tell(id, &wanted.config).await?;
             }
             self.world.allow(id, wanted.count).await;
@@ -113,6 +115,7 @@ impl Shared {
         let now = Runs { image_ref, ..runs.clone() };
         let before = Runs { count: 0, ..runs };
         self.state().components.insert(id.clone(), now.clone());
+        self.note_origin(id.as_str(), &now.image_ref).await;
         for runs in [now, before] {
             self.say(Fact::ComponentScaled(runs.scaled(&self.id, id.as_str()))).await;
         }
@@ -121,7 +124,8 @@ impl Shared {
 
     async fn start(&self, id: &ComponentName, wanted: &Runs) -> Result<(), String> {
         // What is wrong with its settings is found before anything is compiled.
-        rules::config_link(&self.state(), id, &wanted.config)?;
+        self.look_for_settings(&wanted.config).await;
+        rules::check_names(&self.state(), &wanted.config)?;
         let source = self.source(id, &wanted.image_ref)?;
         let prepared = self.world.prepare(source).await.map_err(|error| Chain(&error).to_string())?;
         self.world.add(prepared, wanted.count).await.map_err(|error| Chain(&error).to_string())?;
@@ -131,20 +135,35 @@ impl Shared {
             self.state().components.remove(id);
             return Err(error);
         }
+        self.note_origin(id.as_str(), &wanted.image_ref).await;
         Ok(())
+    }
+
+    /// Links what the host was started with as the lattice does, as far as that is known.
+    pub(super) async fn link_as_known(&self) {
+        let running: Vec<_> = {
+            let state = self.state();
+            state.components.keys().filter(|id| state.links.contains_key(id.as_str())).cloned().collect()
+        };
+        for id in running {
+            let (own, _) = rules::links_with(&self.state(), &id);
+            for link in own {
+                if let Err(error) = self.put(&link).await {
+                    tracing::warn!(source = link.source_id, target = link.target, error, "cannot be linked as before");
+                }
+            }
+        }
     }
 
     /// Puts all links of the lattice that a component is part of, now that it runs.
     async fn link_started(&self, id: &ComponentName, wanted: &Runs) -> Result<(), String> {
         self.tell(id, &wanted.config).await?;
-        let links = self.state().links.clone();
-        for link in links {
-            let puts = rules::mapped(&self.state(), &link);
-            if link.source_id == id.as_str() {
-                self.put(puts).await?;
-            } else if link.target == id.as_str()
-                && let Err(error) = self.put(puts).await
-            {
+        let (own, to_it) = rules::links_with(&self.state(), id);
+        for link in own {
+            self.put(&link).await?;
+        }
+        for link in to_it {
+            if let Err(error) = self.put(&link).await {
                 tracing::warn!(source = link.source_id, target = %id, error, "cannot be linked to what has come");
             }
         }
@@ -164,7 +183,7 @@ impl Shared {
 
     /// Gives a component the settings of these names, or those of the host where there are none.
     async fn tell(&self, id: &ComponentName, names: &[String]) -> Result<(), String> {
-        let link = rules::config_link(&self.state(), id, names)?;
+        let link = rules::config_link(&self.state(), id, names);
         match link {
             Some(link) => match self.world.put(link).await {
                 // What asks for no settings has none.
@@ -189,49 +208,71 @@ impl Shared {
             let has = |runs: &Runs| runs.config.contains(name);
             let components = state.components.iter().filter(|(_, runs)| has(runs));
             let components: Vec<_> = components.map(|(id, runs)| (id.clone(), runs.config.clone())).collect();
-            let links = state.links.iter().filter(|link| link.target_config.contains(name));
-            let puts: Vec<_> = links.map(|link| rules::mapped(&state, link)).collect();
-            (components, puts)
+            let links = state.links.values().flatten().filter(|link| link.target_config.contains(name));
+            (components, links.cloned().collect::<Vec<_>>())
         };
         for (id, names) in components {
             if let Err(error) = self.tell(&id, &names).await {
                 tracing::warn!(component = %id, error, "has no new settings");
             }
         }
-        for puts in links {
-            if let Err(error) = self.put(puts).await {
+        for link in links {
+            if let Err(error) = self.put(&link).await {
                 tracing::warn!(error, "a link has no new settings");
             }
         }
     }
 
-    /// Puts a link of the lattice: here, where it is between what runs here, and among those that are known.
-    pub(super) async fn link(&self, link: &LatticeLink) -> Result<(), String> {
-        let puts = {
-            let state = self.state();
-            rules::check_link(&state, link)?;
-            rules::mapped(&state, link)
-        };
-        self.put(puts).await?;
-        rules::put_link(&mut self.state(), link.clone());
-        Ok(())
-    }
-
-    /// Takes a link out that is no longer among those of the lattice.
-    pub(super) async fn unlink(&self, link: &LatticeLink) {
-        let puts = rules::mapped(&self.state(), link).unwrap_or_default();
-        for LinkPut { source, name, contract, .. } in puts {
-            if let Err(error) = self.world.delete(LinkDel { source, name, contract }).await {
-                tracing::warn!(error = %Chain(&error), "a link cannot be deleted");
+    /// Does for what runs here what follows from other links of a source. Says the first thing that went wrong.
+    pub(super) async fn relink(&self, Relinked { gone, put }: Relinked) -> Result<(), String> {
+        for link in gone {
+            let puts = rules::mapped(&self.state(), &link).unwrap_or_default();
+            for LinkPut { source, name, contract, .. } in puts {
+                match self.world.delete(LinkDel { source, name, contract }).await {
+                    Ok(_) | Err(LinkError::Missing(_)) => {}
+                    Err(error) => tracing::warn!(error = %Chain(&error), "a link cannot be deleted"),
+                }
             }
         }
+        let mut outcome = Ok(());
+        for link in put {
+            outcome = outcome.and(self.put(&link).await);
+        }
+        outcome
     }
 
-    async fn put(&self, puts: Result<Vec<LinkPut>, String>) -> Result<(), String> {
-        for put in puts? {
-            self.world.put(put).await.map_err(|error| Chain(&error).to_string())?;
+    /// Whether a link of the lattice could be put here, as far as that is known before it is.
+    pub(super) async fn check(&self, link: &LatticeLink) -> Result<(), String> {
+        let (puts, leads_away) = self.mapped(link)?;
+        for put in puts {
+            match self.world.check(put).await {
+                Err(error) if !leads_away => return Err(Chain(&error).to_string()),
+                _ => {}
+            }
         }
         Ok(())
+    }
+
+    /// Puts a link of the lattice among those of this host, where that is anything to it.
+    async fn put(&self, link: &LatticeLink) -> Result<(), String> {
+        let (puts, leads_away) = self.mapped(link)?;
+        for put in puts {
+            match self.world.put(put).await {
+                Ok(_) => {}
+                // The link is the lattice's all the same: it may be for a provider of a kind that this host has no way to.
+                Err(error) if leads_away => {
+                    let (source, target) = (&link.source_id, &link.target);
+                    tracing::warn!(source, target, error = %Chain(&error), "a link leads nowhere from here");
+                }
+                Err(error) => return Err(Chain(&error).to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn mapped(&self, link: &LatticeLink) -> Result<(Vec<LinkPut>, bool), String> {
+        let state = self.state();
+        Ok((rules::mapped(&state, link)?, rules::leads_away(&state, link)))
     }
 
     async fn say_failed(&self, scaled: Scaled, error: String) {

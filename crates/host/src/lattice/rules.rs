@@ -19,10 +19,17 @@ use model::{ComponentName, Contracts, LinkPut, Target, Terms};
 pub(super) struct State {
     pub(super) labels: Labels,
     pub(super) components: BTreeMap<ComponentName, Runs>,
-    /// Settings by name. Kept in memory.
+    /// Settings by name.
     pub(super) config: BTreeMap<String, Labels>,
-    /// In the order in which they were put. Kept in memory.
-    pub(super) links: Vec<LatticeLink>,
+    /// By source, in the order in which they were put.
+    pub(super) links: BTreeMap<String, Vec<LatticeLink>>,
+}
+
+/// What is otherwise since the links of a source are others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Relinked {
+    pub(super) gone: Vec<LatticeLink>,
+    pub(super) put: Vec<LatticeLink>,
 }
 
 /// A component that runs.
@@ -107,23 +114,29 @@ pub(super) fn change_label(state: &mut State, label: PutLabel, is_put: bool) -> 
     })
 }
 
-/// Whether a link may be put beside those that there are.
-pub(super) fn check_link(state: &State, link: &LatticeLink) -> Result<(), String> {
+/// Whether there are the settings that a link names.
+pub(super) fn check_settings(state: &State, link: &LatticeLink) -> Result<(), String> {
     let missing = |name: &&String| !state.config.contains_key(*name);
     let problems: String = link.source_config.iter().chain(&link.target_config).filter(missing).map(problem).collect();
-    if !problems.is_empty() {
-        return Err(format!("Failed to validate configuration and secrets. {problems}"));
-    }
+    if problems.is_empty() { Ok(()) } else { Err(format!("Failed to validate configuration and secrets. {problems}")) }
+}
+
+/// Puts a link among those of its source, in the place of one of the same target, name and package.
+pub(super) fn put_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) -> Result<(), String> {
     let contradicts = |other: &LatticeLink| {
         let is_shared = other.interfaces.iter().any(|interface| link.interfaces.contains(interface));
         other.is_beside(link) && other.target != link.target && is_shared
     };
-    match state.links.iter().any(contradicts) {
-        true => Err("link already exists with different target, consider deleting the existing link or using a \
-                     different link name"
-            .into()),
-        false => Ok(()),
+    if links.iter().any(contradicts) {
+        return Err("link already exists with different target, consider deleting the existing link or using a \
+                    different link name"
+            .into());
     }
+    match links.iter_mut().find(|other| other.is_beside(link) && other.target == link.target) {
+        Some(other) => other.clone_from(link),
+        None => links.push(link.clone()),
+    }
+    Ok(())
 }
 
 fn problem(name: &String) -> String {
@@ -131,21 +144,46 @@ fn problem(name: &String) -> String {
     format!("{what} {name} not found in config store. ")
 }
 
-/// Puts a link in the place of one of the same source, target, name and package.
-pub(super) fn put_link(state: &mut State, link: LatticeLink) {
-    match state.links.iter_mut().find(|other| other.is_beside(&link) && other.target == link.target) {
-        Some(other) => *other = link,
-        None => state.links.push(link),
-    }
-}
-
 /// Takes the first link out that is meant.
-pub(super) fn take_link(state: &mut State, wanted: &DeleteLink) -> Option<LatticeLink> {
+pub(super) fn take_link(links: &mut Vec<LatticeLink>, wanted: &DeleteLink) -> Option<LatticeLink> {
     let is_wanted = |link: &LatticeLink| {
         (&link.source_id, &link.name, &link.wit_namespace, &link.wit_package)
             == (&wanted.source_id, &wanted.name, &wanted.wit_namespace, &wanted.wit_package)
     };
-    state.links.iter().position(is_wanted).map(|index| state.links.remove(index))
+    links.iter().position(is_wanted).map(|index| links.remove(index))
+}
+
+/// From now on the links of a source are these. Says what that changes.
+pub(super) fn learn_links(state: &mut State, source: &str, links: Vec<LatticeLink>) -> Relinked {
+    let before = state.links.remove(source).unwrap_or_default();
+    let gone = before.iter().filter(|link| !links.iter().any(|other| is_in_place_of(other, link))).cloned().collect();
+    let put = links.iter().filter(|link| !before.contains(link)).cloned().collect();
+    if !links.is_empty() {
+        state.links.insert(source.to_owned(), links);
+    }
+    Relinked { gone, put }
+}
+
+/// Whether the one link, when it is put, leaves nothing of the other.
+fn is_in_place_of(link: &LatticeLink, other: &LatticeLink) -> bool {
+    let is_backend = |link: &LatticeLink| matches!(link.target.parse(), Ok(Target::Capability { .. }));
+    let has_all = other.interfaces.iter().all(|interface| link.interfaces.contains(interface));
+    link.is_beside(other) && is_backend(link) == is_backend(other) && (has_all || is_backend(link))
+}
+
+/// The links of the lattice that a component is the source of, and those that lead to it from others.
+pub(super) fn links_with(state: &State, id: &ComponentName) -> (Vec<LatticeLink>, Vec<LatticeLink>) {
+    let all = state.links.values().flatten();
+    let (own, others): (Vec<_>, Vec<_>) = all.cloned().partition(|link| link.source_id == id.as_str());
+    (own, others.into_iter().filter(|link| link.target == id.as_str()).collect())
+}
+
+/// From now on these are the settings of that name, or there are none. Says whether they were others.
+pub(super) fn learn_settings(state: &mut State, name: &str, settings: Option<Labels>) -> bool {
+    match settings {
+        Some(settings) => state.config.insert(name.to_owned(), settings.clone()) != Some(settings),
+        None => state.config.remove(name).is_some(),
+    }
 }
 
 /// The fact that a link is gone, or was not there.
@@ -155,11 +193,10 @@ pub(super) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fa
     Fact::LinkdefDeleted { source_id, name, wit_namespace, wit_package, target, interfaces }
 }
 
-/// What a link of the lattice is among the links of this host: nothing where its source does not run here, or its target runs
-/// elsewhere, if anywhere.
+/// What a link of the lattice is among the links of this host: nothing where its source does not run here.
 ///
-/// A target is a component of this host by its id, or one of its backends: `keyvalue/redis`, which is told the settings that
-/// `target_config` names.
+/// A target is a component, here or on another host, or one of this host's backends: `keyvalue/redis`, which is told the
+/// settings that `target_config` names.
 pub(super) fn mapped(state: &State, link: &LatticeLink) -> Result<Vec<LinkPut>, String> {
     let Some(source) = running(state, &link.source_id) else { return Ok(Vec::new()) };
     let told = settings(state, &link.target_config);
@@ -171,34 +208,38 @@ pub(super) fn mapped(state: &State, link: &LatticeLink) -> Result<Vec<LinkPut>, 
         };
         let name = link.name.parse().map_err(|error| format!("{error}"))?;
         let (source, contract) = (source.clone(), Some(contract));
-        Ok(LinkPut { source, target, name, contract, config, terms: Terms::default(), unchecked: true })
+        let terms = link.terms.clone().unwrap_or_default();
+        Ok(LinkPut { source, target, name, contract, config, terms, unchecked: true })
     };
     match link.target.parse::<Target>() {
         Ok(target @ Target::Capability { .. }) => Ok(vec![put(target, told, None)?]),
-        Ok(Target::Component(target)) if state.components.contains_key(&target) => {
-            if !told.is_empty() {
-                return Err(format!(
-                    "{target} is a component: it has the settings that it is started with, not those of a link"
-                ));
-            }
+        Ok(Target::Component(target)) if !told.is_empty() && state.components.contains_key(&target) => {
+            Err(format!("{target} is a component: it has the settings that it is started with, not those of a link"))
+        }
+        Ok(Target::Component(target)) => {
             let of = |interface| put(Target::Component(target.clone()), Labels::new(), Some(interface));
             link.interfaces.iter().map(of).collect()
         }
-        Ok(Target::Component(_)) => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// The link by which a component has the settings of these names; nothing where there are no names.
-pub(super) fn config_link(state: &State, source: &ComponentName, names: &[String]) -> Result<Option<LinkPut>, String> {
-    if names.is_empty() {
-        return Ok(None);
-    }
+/// Whether a link leads to what does not run on this host.
+pub(super) fn leads_away(state: &State, link: &LatticeLink) -> bool {
+    let is_here = |target: &ComponentName| state.components.contains_key(target);
+    matches!(link.target.parse(), Ok(Target::Component(target)) if !is_here(&target))
+}
+
+/// Whether there are settings by all of these names.
+pub(super) fn check_names(state: &State, names: &[String]) -> Result<(), String> {
     let missing: String = names.iter().filter(|name| !state.config.contains_key(*name)).map(problem).collect();
-    if !missing.is_empty() {
-        return Err(missing.trim_end().to_owned());
-    }
-    Ok(Some(LinkPut {
+    if missing.is_empty() { Ok(()) } else { Err(missing.trim_end().to_owned()) }
+}
+
+/// The link by which a component has the settings of these names; nothing where there are no names. Settings that were deleted
+/// are as if they were empty.
+pub(super) fn config_link(state: &State, source: &ComponentName, names: &[String]) -> Option<LinkPut> {
+    (!names.is_empty()).then(|| LinkPut {
         source: source.clone(),
         target: Target::Capability { capability: "config".into(), backend: "literals".into() },
         name: Default::default(),
@@ -206,7 +247,7 @@ pub(super) fn config_link(state: &State, source: &ComponentName, names: &[String
         config: settings(state, names),
         terms: Terms::default(),
         unchecked: false,
-    }))
+    })
 }
 
 /// What runs here by that id.

@@ -12,6 +12,7 @@ use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
 
 use super::ways::{Chosen, Ways};
+use crate::callee::Slot;
 
 /// A type by what it is called in an interface.
 trait Named {
@@ -74,7 +75,7 @@ macro_rules! each {
 pub(super) fn define_if_known(
     instance: &mut LinkerInstance<'_, State>,
     wanted: &ComponentFunc,
-    ways: &Arc<Ways>,
+    ways: &Arc<Ways<Arc<Slot>>>,
 ) -> wasmtime::Result<bool> {
     let params: Option<Vec<_>> = wanted.params().map(|(_, ty)| name_of(&ty)).collect();
     let result = match wanted.results().next() {
@@ -93,7 +94,7 @@ pub(super) fn define_if_known(
     Ok(false)
 }
 
-fn define<P, R>(instance: &mut LinkerInstance<'_, State>, ways: &Arc<Ways>) -> wasmtime::Result<()>
+fn define<P, R>(instance: &mut LinkerInstance<'_, State>, ways: &Arc<Ways<Arc<Slot>>>) -> wasmtime::Result<()>
 where
     P: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
     R: ComponentNamedList + Lower + Lift + Send + Sync + 'static,
@@ -102,7 +103,7 @@ where
     instance.func_wrap_async(ways.name(), move |store: StoreContextMut<'_, State>, params: P| {
         let (ways, chosen) = (led.clone(), led.choose(store.data()));
         Box::new(async move {
-            let Chosen { slot, call } = ways.call(chosen);
+            let Chosen { to: slot, call } = ways.call(chosen);
             slot.call_typed::<P, R>(call, params).await
         })
     })

@@ -6,36 +6,36 @@ use std::time::Duration;
 
 use engine::{Part, State};
 
-use crate::callee::{Call, Caller, FunctionName, Slot};
+use crate::callee::{Call, Caller, FunctionName};
 
-/// The ways of one function.
-pub(super) struct Ways {
+/// The ways of one function, which lead to a `D` each: to the place of a component of this host, where all of them do.
+pub(super) struct Ways<D> {
     /// Who imports it.
     pub(super) part: Part,
     /// What is chosen for: `acme:shop/stock`.
     pub(super) interface: String,
     /// By the link without a name.
-    pub(super) first: Way,
+    pub(super) first: Way<D>,
     /// By the others.
-    pub(super) named: Vec<(String, Way)>,
+    pub(super) named: Vec<(String, Way<D>)>,
 }
 
 /// A way to one component.
-pub(super) struct Way {
-    pub(super) slot: Arc<Slot>,
+pub(super) struct Way<D> {
+    pub(super) to: D,
     pub(super) function: Arc<FunctionName>,
     pub(super) timeout: Option<Duration>,
 }
 
 /// A call that is about to be made.
-pub(super) struct Chosen<'a> {
-    pub(super) slot: &'a Arc<Slot>,
+pub(super) struct Chosen<'a, D> {
+    pub(super) to: &'a D,
     pub(super) call: Call<'a>,
 }
 
 // === impl Ways ===
 
-impl Ways {
+impl<D> Ways<D> {
     /// What the function is called.
     pub(super) fn name(&self) -> &str {
         &self.first.function.function
@@ -48,9 +48,9 @@ impl Ways {
     }
 
     /// What was chosen, as a call.
-    pub(super) fn call(&self, (number, caller): (usize, Caller)) -> Chosen<'_> {
+    pub(super) fn call(&self, (number, caller): (usize, Caller)) -> Chosen<'_, D> {
         let way = self.way(number);
-        Chosen { slot: &way.slot, call: Call { function: &way.function, caller } }
+        Chosen { to: &way.to, call: Call { function: &way.function, caller } }
     }
 
     /// A name that is chosen has a link: see `choice::Names`. So any other is that of the first.
@@ -58,7 +58,7 @@ impl Ways {
         self.named.iter().position(|(known, _)| known == name).map_or(0, |place| place + 1)
     }
 
-    fn way(&self, number: usize) -> &Way {
+    fn way(&self, number: usize) -> &Way<D> {
         number.checked_sub(1).map_or(&self.first, |place| &self.named[place].1)
     }
 }

@@ -23,9 +23,9 @@ impl World {
     /// Reads and compiles a component, on a thread of its own, while everything goes on.
     pub(crate) async fn prepare(&self, source: Source) -> Result<Prepared, LoadError> {
         let offers = self.offers().await;
-        let (engines, size_max) = (self.config.engines.clone(), self.config.size_max);
+        let (engines, size_max, may_come) = (self.config.engines.clone(), self.config.size_max, self.config.may_come);
         let loaded = tokio::task::spawn_blocking(move || {
-            let step = Loading { engines: &engines, size_max }.load(source, &offers)?;
+            let step = Loading { engines: &engines, size_max, may_come }.load(source, &offers)?;
             match step {
                 Step::Prepared(prepared) => Ok(*prepared),
                 Step::Waits(source, anatomy) => {
@@ -68,6 +68,8 @@ impl World {
         let Some(member) = live.members.get_mut(&name) else { return Ok(()) };
         let mut other = Program::of(prepared);
         other.exchange(member);
+        // What other hosts call is found out anew; until then both answer.
+        let reached = member.reached.take();
         let mut linked = self.link_all_with(&mut live, &name).await;
         for caller in self.callers(&live, &name) {
             if linked.is_ok() {
@@ -75,7 +77,10 @@ impl World {
             }
         }
         if let Err(error) = linked {
-            live.members.get_mut(&name).into_iter().for_each(|member| other.exchange(member));
+            live.members.get_mut(&name).into_iter().for_each(|member| {
+                other.exchange(member);
+                member.reached = None;
+            });
             if let Err(error) = self.link_all_with(&mut live, &name).await {
                 tracing::error!(component = %name, error = %Chain(&error), "what was linked before cannot be linked again");
             }
@@ -84,22 +89,34 @@ impl World {
             return Err(error);
         }
         self.publish(&live);
+        drop(live);
+        if let Some(reached) = reached {
+            reached.end().await;
+        }
         Ok(())
     }
 
     /// Takes a component out. What calls it finds nobody from now on; what runs ends by itself.
     pub(crate) async fn remove(&self, name: &ComponentName) {
-        let serving = {
+        let (serving, reached) = {
             let mut live = self.live.lock().await;
+            let callers = self.callers(&live, name);
             let Some(mut member) = live.members.remove(name) else { return };
             member.slot.fill(None);
             let ids: Vec<_> = live.table.of(name).map(|link| link.id.clone()).collect();
             ids.iter().for_each(|id| drop(live.take(id)));
+            // Who called it here calls it on other hosts from now on.
+            if self.config.may_come {
+                self.link_each(&mut live, callers, name).await;
+            }
             self.publish(&live);
-            member.serving.take()
+            (member.serving.take(), member.reached.take())
         };
         if let Some(serving) = serving {
             Serving::end(serving).await;
+        }
+        if let Some(reached) = reached {
+            reached.end().await;
         }
     }
 
@@ -129,9 +146,14 @@ impl World {
 
     /// Links those anew that call a component. Who cannot be linked goes on as it was.
     async fn link_callers(&self, live: &mut Live, name: &ComponentName) {
-        for caller in self.callers(live, name) {
+        let callers = self.callers(live, name);
+        self.link_each(live, callers, name).await;
+    }
+
+    async fn link_each(&self, live: &mut Live, callers: Vec<ComponentName>, target: &ComponentName) {
+        for caller in callers {
             if let Err(error) = self.link(live, &caller).await {
-                tracing::warn!(component = %caller, target = %name, error = %Chain(&error), "cannot be linked to what has come");
+                tracing::warn!(component = %caller, %target, error = %Chain(&error), "cannot be linked anew");
             }
         }
     }

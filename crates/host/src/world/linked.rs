@@ -5,17 +5,19 @@
 //! 1. What is linked follows from the table alone: linking again without a change makes the same.
 //! 2. A change of a component's links reaches every component that it is fused with.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use capability::{Linking, OpenLink};
 use engine::{Bound, ImportName, Part, Settings, State};
 use http_capability::{NewState, ServedParts};
-use model::{ComponentName, Contract, Link, LinkId, LinkName, Target, Terms};
+use model::{ComponentName, Contract, Link, LinkId, LinkName, Reach, Target, Terms};
 use stdx::Chain;
 use wasmtime::component::{InstancePre, Linker};
 
 use super::live::{Live, Member, Taken};
 use super::{World, WorldConfig, as_link_error};
+use crate::abroad;
 use crate::callee::{Callee, CalleeParts};
 use crate::capabilities::OpenLinks;
 use crate::fusing::{self, Fusion, Lead, NotFused, Original, Plan, PlannedPart, Recipe};
@@ -114,6 +116,11 @@ impl World {
             busy: self.busy.clone(),
         };
         serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
+        if member.reached.is_none() {
+            let (account, counts, busy) = (target.account, target.counts, target.busy);
+            let target = abroad::Target { slot: target.slot, account, counts, busy };
+            member.reached = self.config.abroad.reach(target, &member.prepared.component);
+        }
         Ok(())
     }
 
@@ -184,6 +191,7 @@ impl World {
             let exporters = contract.map(|contract| live.exporters(member, &contract)).unwrap_or_default();
             match exporters.as_slice() {
                 [only] => leads.push(self.leads_of(live, member, (import.name, only, &Terms::default()))?),
+                [] if self.config.may_come && import.may_come() => {}
                 [] => missing.push(import),
                 several => {
                     let linked = Linked::Several { exporters: several.to_vec() };
@@ -236,16 +244,19 @@ impl World {
     ) -> Result<Lead, LinkError> {
         let refused = |why| shape(member.name(), target, why);
         let contract = import.interface().parse::<Contract>().map_err(|error| refused(error.to_string()))?;
-        let exporter = live.members.get(target).ok_or_else(|| refused("it is not there".into()))?;
-        let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
-        let exported = exported.ok_or_else(|| refused(format!("it does not export {contract}")))?;
-        Ok(Lead {
-            import,
-            target: target.clone(),
-            export: exported.to_string(),
-            terms: terms.clone(),
-            named: Vec::new(),
-        })
+        let export = match live.members.get(target) {
+            Some(exporter) => {
+                let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
+                exported.ok_or_else(|| refused(format!("it does not export {contract}")))?.to_string()
+            }
+            None if !self.config.may_come => return Err(refused("it is not there".into())),
+            None if matches!(terms.reach, Reach::Fused | Reach::Local) => {
+                return Err(refused("it does not run on this host, which the terms of the link demand".into()));
+            }
+            // It is called by the version that is wanted: which it has is known to its own host alone.
+            None => contract.to_string(),
+        };
+        Ok(Lead { import, target: target.clone(), export, terms: terms.clone(), named: Vec::new() })
     }
 
     fn instance_pre(&self, live: &Live, plan: &Plan, fusion: Option<&Fusion>) -> Result<InstancePre<State>, LoadError> {
@@ -254,7 +265,8 @@ impl World {
             fusion.map_or((component, *settings), |fusion| (&fusion.component, fusion.settings));
         let shared = self.linkers.of(&self.config, settings)?;
         let misfit = |error| LoadError::Shape { path: source.path.clone(), source: error };
-        if fusion.is_none() && plan.parts[0].leads.is_empty() && plan.parts[0].labels.is_empty() {
+        let gaps = self.gaps(live, plan);
+        if fusion.is_none() && gaps.is_empty() && plan.parts[0].leads.is_empty() && plan.parts[0].labels.is_empty() {
             return shared.instantiate_pre(component).map_err(misfit);
         }
         let mut linker = shared.clone();
@@ -270,18 +282,35 @@ impl World {
                 self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
             }
             for lead in &planned.leads {
+                let to = |link: &LinkName, lead| live.to((&planned.name, link, lead), &self.config.abroad);
                 let leads = shim::Leads {
                     import: &planned.part.name(lead.import.as_str()),
                     part: planned.part,
                     interface: without_version(lead.import.interface()),
-                    first: live.to(lead),
-                    named: lead.named.iter().map(|(name, lead)| (name, live.to(lead))).collect(),
+                    first: to(&LinkName::default(), lead),
+                    named: lead.named.iter().map(|(name, lead)| (name, to(name, lead))).collect(),
                 };
                 let refused = |why| shape(&planned.name, &lead.target, why);
                 shim::define(&mut linker, component, &leads).map_err(refused)?;
             }
         }
+        for gap in &gaps {
+            shim::define_gap(&mut linker, component, gap).map_err(LoadError::Engine)?;
+        }
         linker.instantiate_pre(component).map_err(misfit)
+    }
+
+    /// What parts import that nothing gives them yet, and that may come.
+    fn gaps(&self, live: &Live, plan: &Plan) -> BTreeSet<String> {
+        if !self.config.may_come {
+            return BTreeSet::new();
+        }
+        let of = |part: &PlannedPart| {
+            let imports = linking::link(&live.members[&part.name].prepared.imports, &self.host_offers);
+            let gaps = imports.into_iter().filter(|import| import.may_come() && !part.leads_elsewhere(&import.name));
+            gaps.map(|import| import.name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        plan.parts.iter().flat_map(of).collect()
     }
 
     /// What all parts are bound to; the first one by these links.

@@ -7,11 +7,12 @@ use std::time::Duration;
 use capability::{OpenError, OpenLink, Opened, Settings as Told};
 use engine::Account;
 use http_capability::{Counts, Served};
-use model::{ComponentName, Contract, Link, LinkId, LinkView};
+use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach};
 use route::{RouteError, Routes};
 use stdx::Chain;
 use tokio::time::Instant;
 
+use crate::abroad::{Abroad, Reached};
 use crate::callee::{Functions, Slot};
 use crate::fusing::Lead;
 use crate::links::{LinkTable, Shape};
@@ -45,6 +46,8 @@ pub(super) struct Member {
     pub(super) served: Option<Arc<Served>>,
     pub(super) call_counts: Arc<CallCounts>,
     pub(super) serving: Option<Serving>,
+    /// How other hosts call it, where it exports anything that they can call.
+    pub(super) reached: Option<Reached>,
 }
 
 /// What a link to a backend leads to.
@@ -131,10 +134,18 @@ impl Live {
         choice::Names::new(self.table.of(name).map(|link| (link.id.contract.clone(), link.id.name.clone())))
     }
 
-    /// The target of a lead.
-    pub(super) fn to<'a>(&'a self, lead: &'a Lead) -> shim::To<'a> {
-        let target = &self.members[&lead.target];
-        shim::To { slot: &target.slot, callee: &target.prepared.component, export: &lead.export, terms: &lead.terms }
+    /// The target of a lead by the link of that name: here, unless the link's terms want another host.
+    pub(super) fn to<'a>(
+        &'a self,
+        (source, link, lead): (&ComponentName, &LinkName, &'a Lead),
+        abroad: &Abroad,
+    ) -> shim::To<'a> {
+        let here = self.members.get(&lead.target).filter(|_| lead.terms.reach != Reach::Remote);
+        let place = match here {
+            Some(target) => shim::Place::Here(&target.slot, &target.prepared.component),
+            None => shim::Place::Abroad(abroad.road(source, link, &lead.target)),
+        };
+        shim::To { place, export: &lead.export, terms: &lead.terms }
     }
 
     /// The other components that export what meets `contract`.

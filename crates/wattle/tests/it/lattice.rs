@@ -11,7 +11,7 @@ use crate::links::sell;
 use crate::{guest, route, wattle};
 
 /// Starts a host without components.
-fn host(wattle: &Wattle, arguments: &[&str]) -> Up {
+pub(crate) fn host(wattle: &Wattle, arguments: &[&str]) -> Up {
     let fixed = ["host", "--http", "127.0.0.1:0", "-o", "json"];
     Up::start(&mut wattle.command(fixed.iter().chain(arguments)))
 }
@@ -26,36 +26,41 @@ fn try_tell(wattle: &Wattle, bus: &str, words: &[&str]) -> Ended {
     wattle.run(words.iter().chain(&["--nats", bus, "-o", "json"]))
 }
 
-fn tell(wattle: &Wattle, bus: &str, words: &[&str]) -> Value {
+pub(crate) fn tell(wattle: &Wattle, bus: &str, words: &[&str]) -> Value {
     let ended = try_tell(wattle, bus, words);
     assert_eq!(ended.code, Some(0), "{words:?}: {}", ended.stderr);
     ended.values().pop().expect("a value")
 }
 
-fn refusal(wattle: &Wattle, bus: &str, words: &[&str]) -> String {
+pub(crate) fn refusal(wattle: &Wattle, bus: &str, words: &[&str]) -> String {
     let ended = try_tell(wattle, bus, words);
     assert_ne!(ended.code, Some(0), "{words:?}: {}", ended.stdout);
     ended.stderr
 }
 
 /// A NATS client that knows nothing of us.
-struct Stranger {
-    runtime: Runtime,
-    client: async_nats::Client,
+pub(crate) struct Stranger {
+    pub(crate) runtime: Runtime,
+    pub(crate) client: async_nats::Client,
 }
 
 impl Stranger {
-    fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let client = runtime.block_on(async_nats::connect(url)).expect("it is let in");
         Self { runtime, client }
     }
 
-    fn ask(&self, what: &str, payload: &str) -> Value {
+    pub(crate) fn ask(&self, what: &str, payload: &str) -> Value {
+        self.try_ask(what, payload).expect("an answer")
+    }
+
+    /// The answer, where there is anybody who answers.
+    pub(crate) fn try_ask(&self, what: &str, payload: &str) -> Option<Value> {
         let subject = format!("wasmbus.ctl.v1.default.{what}");
         let answer = self.runtime.block_on(self.client.request(subject, payload.to_owned().into()));
-        serde_json::from_slice(&answer.expect("an answer").payload).expect("JSON")
+        Some(serde_json::from_slice(&answer.ok()?.payload).expect("JSON"))
     }
 
     fn listen(&self) -> async_nats::Subscriber {

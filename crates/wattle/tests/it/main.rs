@@ -2,6 +2,7 @@
 //!
 //! What a test needs to see it asks for over HTTP or reads from what the binary prints; nothing here looks inside.
 
+mod abroad;
 mod blobs;
 mod bombs;
 mod cache;
@@ -12,6 +13,7 @@ mod fused;
 mod heralds;
 mod inputs;
 mod keyvalue;
+mod known;
 mod labels;
 mod lattice;
 mod limits;

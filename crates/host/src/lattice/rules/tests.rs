@@ -25,6 +25,7 @@ fn link(source: &str, target: &str, interfaces: &[&str]) -> LatticeLink {
         interfaces: interfaces.iter().map(|it| (*it).to_owned()).collect(),
         source_config: Vec::new(),
         target_config: Vec::new(),
+        terms: None,
     }
 }
 
@@ -79,40 +80,70 @@ fn bids_of(state: &State, request: &ComponentAuctionRequest) -> bool {
 }
 
 #[test]
-fn a_link_with_unknown_settings_or_another_target_is_refused() {
-    let mut state = State::default();
+fn a_link_with_unknown_settings_is_refused() {
     let mut told = link("a", "kv", &["store"]);
     told.target_config = vec!["url".into(), "SECRET_key".into()];
     assert_eq!(
-        check_link(&state, &told),
+        check_settings(&State::default(), &told),
         Err("Failed to validate configuration and secrets. Configuration url not found in config store. Secret reference \
              SECRET_key not found in config store. "
             .into())
     );
-    put_link(&mut state, link("a", "kv", &["store"]));
-    assert_eq!(check_link(&state, &link("a", "kv", &["store"])), Ok(()));
-    assert_eq!(check_link(&state, &link("a", "other", &["atomics"])), Ok(()));
-    assert!(check_link(&state, &link("a", "other", &["store", "atomics"])).is_err());
-    put_link(&mut state, link("a", "kv", &["store", "batch"]));
-    assert_eq!(state.links, [link("a", "kv", &["store", "batch"])], "it is replaced");
+}
+
+#[test]
+fn a_link_stands_beside_others_or_in_their_place() {
+    let mut links = vec![link("a", "kv", &["store"])];
+    assert_eq!(put_link(&mut links, &link("a", "other", &["atomics"])), Ok(()));
+    assert!(put_link(&mut links, &link("a", "third", &["store", "watch"])).is_err(), "it has another target");
+    assert_eq!(put_link(&mut links, &link("a", "kv", &["store", "batch"])), Ok(()));
+    assert_eq!(links, [link("a", "kv", &["store", "batch"]), link("a", "other", &["atomics"])], "one is replaced");
 }
 
 #[test]
 fn a_link_is_taken_once() {
-    let mut state = State::default();
-    put_link(&mut state, link("a", "kv", &["store"]));
+    let mut links = vec![link("a", "kv", &["store"])];
     let wanted = DeleteLink {
         source_id: "a".into(),
         name: "default".into(),
         wit_namespace: "wasi".into(),
         wit_package: "keyvalue".into(),
     };
-    assert_eq!(take_link(&mut state, &wanted), Some(link("a", "kv", &["store"])));
-    assert_eq!(take_link(&mut state, &wanted), None);
+    assert_eq!(take_link(&mut links, &wanted), Some(link("a", "kv", &["store"])));
+    assert_eq!(take_link(&mut links, &wanted), None);
 }
 
 #[test]
-fn a_link_of_the_lattice_leads_to_a_component_or_a_backend_here() {
+fn what_is_learned_of_a_source_is_what_has_changed() {
+    let (mut state, nothing) = (State::default(), Relinked::default());
+    let (store, batch) = (link("a", "b", &["store"]), link("a", "b", &["batch"]));
+    let relinked = |gone: &[&LatticeLink], put: &[&LatticeLink]| {
+        let all = |links: &[&LatticeLink]| links.iter().copied().cloned().collect();
+        Relinked { gone: all(gone), put: all(put) }
+    };
+    assert_eq!(learn_links(&mut state, "a", vec![store.clone(), batch.clone()]), relinked(&[], &[&store, &batch]));
+    assert_eq!(learn_links(&mut state, "a", vec![store.clone(), batch.clone()]), nothing);
+    assert_eq!(learn_links(&mut state, "a", vec![batch.clone()]), relinked(&[&store], &[]));
+    // Another target for the same imports takes the place of the one before: nothing is unlinked in between.
+    let other = link("a", "c", &["batch"]);
+    assert_eq!(learn_links(&mut state, "a", vec![other.clone()]), relinked(&[], &[&other]));
+    // A backend gives whole packages, which is another link than that for an interface.
+    let backend = link("a", "keyvalue/redis", &["batch"]);
+    assert_eq!(learn_links(&mut state, "a", vec![backend.clone()]), relinked(&[&other], &[&backend]));
+    assert_eq!(learn_links(&mut state, "a", Vec::new()), relinked(&[&backend], &[]));
+    assert_eq!(state, State::default());
+}
+
+#[test]
+fn settings_are_learned_once() {
+    let mut state = State::default();
+    let some = Some(Labels::from([("k".to_owned(), "v".to_owned())]));
+    let learned = [some.clone(), some, None, None].map(|settings| learn_settings(&mut state, "s", settings));
+    assert_eq!(learned, [true, false, true, false]);
+}
+
+#[test]
+fn a_link_of_the_lattice_leads_to_a_component_or_to_a_backend_here() {
     let mut state = state(&["a", "b"]);
     state.config.insert("url".into(), [("url".to_owned(), "redis://x".to_owned())].into());
     let said = |state: &State, link: &LatticeLink| {
@@ -123,7 +154,9 @@ fn a_link_of_the_lattice_leads_to_a_component_or_a_backend_here() {
         Ok::<_, String>(puts.into_iter().map(put).collect::<Vec<_>>())
     };
     assert_eq!(said(&state, &link("elsewhere", "b", &["store"])), Ok(vec![]));
-    assert_eq!(said(&state, &link("a", "elsewhere", &["store"])), Ok(vec![]));
+    let away = link("a", "elsewhere", &["store"]);
+    assert_eq!(said(&state, &away), Ok(vec!["a elsewhere wasi:keyvalue/store {}".to_owned()]));
+    assert!(leads_away(&state, &away) && !leads_away(&state, &link("a", "b", &["store"])));
     let two = ["a b wasi:keyvalue/store {}", "a b wasi:keyvalue/atomics {}"].map(str::to_owned).to_vec();
     assert_eq!(said(&state, &link("a", "b", &["store", "atomics"])), Ok(two));
     let mut redis = link("a", "keyvalue/redis", &["store"]);

@@ -1,0 +1,150 @@
+//! Calls from host to host: a component that runs elsewhere is called as one here, and which host answers may change.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::{Nats, Up, eventually};
+
+use crate::lattice::{Stranger, host, refusal, tell};
+use crate::{guest, route, wattle};
+
+fn link(source: &str, target: &str, package: &str, interface: &str) -> Value {
+    json!({
+        "source_id": source, "target": target, "wit_namespace": "demo", "wit_package": package,
+        "interfaces": [interface],
+    })
+}
+
+/// Puts a link of the lattice as soon as there is a host that takes it.
+fn put(stranger: &Stranger, link: &Value) {
+    eventually("the link is put", || {
+        let said = stranger.try_ask("link.put", &link.to_string());
+        said.is_some_and(|said| said["message"] == "successfully set link")
+    });
+}
+
+/// The prices that so many questions are answered with, one after the other.
+fn prices(up: &Up, count: usize) -> Vec<String> {
+    let price = |_| {
+        let answer = up.get("/");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().trim().to_owned()
+    };
+    (0..count).map(price).collect()
+}
+
+#[test]
+fn values_of_every_kind_cross_from_host_to_host() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start_with(["max_payload: 65536"]));
+    let alone = wattle().up([route("/", "desk"), guest("calc")]);
+    let bus = server.url();
+    let up = ada.up([route("/", "desk"), format!("--nats={bus}")]);
+    assert_eq!(up.get("/").status, 500, "nothing is linked yet");
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    let stranger = Stranger::new(&bus);
+    put(&stranger, &link("desk", "calc", "calc", "ops"));
+    eventually("a call has somewhere to go", || {
+        assert_eq!(up.get("/").status, 500);
+        up.stderr().contains("nobody in the lattice serves")
+    });
+
+    tell(&ada, &bus, &["start", "component", &guest("calc"), "--host", "bob"]);
+    eventually("it is called", || up.get("/").status == 200);
+    assert_eq!(up.get("/").text(), alone.get("/").text());
+    // Larger than a message of the server may be.
+    for size in [0, 1, 60_000, 150_000] {
+        let target = format!("/reverse?size={size}");
+        assert_eq!(up.get(&target).text(), alone.get(&target).text(), "{size}");
+    }
+    assert_eq!(up.stop().code, Some(0));
+    assert_eq!(other.stop().code, Some(0));
+}
+
+#[test]
+fn a_component_here_is_called_before_one_elsewhere() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}"), "--name=ada".into()]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    eventually("bob answers", || tell(&ada, &bus, &["get", "hosts"])["hosts"].as_array().map(Vec::len) == Some(2));
+    let vague = refusal(&ada, &bus, &["link", "put", "till", "price", "--contract", "demo:shop"]);
+    assert!(vague.contains("--contract demo:shop/INTERFACE"), "{vague}");
+    let put = ["link", "put", "till", "price", "--contract", "demo:shop/tag", "--terms", "timeout=5s"];
+    let link = tell(&ada, &bus, &put)["link"].clone();
+    assert_eq!(tell(&ada, &bus, &["link", "query", "till"])["links"], json!([link]));
+    tell(&ada, &bus, &["start", "component", &guest("price-1"), "price", "--host", "bob"]);
+    eventually("it is called", || up.get("/").status == 200);
+    assert_eq!(prices(&up, 5), ["1"; 5]);
+    tell(&ada, &bus, &["start", "component", &guest("price-2"), "price", "--host", "ada"]);
+    assert_eq!(prices(&up, 20), ["2"; 20]);
+    tell(&ada, &bus, &["stop", "component", "price", "--host", "ada"]);
+    assert_eq!(prices(&up, 20), ["1"; 20]);
+    tell(&ada, &bus, &["link", "del", "till", "--contract", "demo:shop"]);
+    eventually("the link is gone", || up.get("/").status == 500);
+    assert_eq!(tell(&ada, &bus, &["link", "query"])["links"], json!([]));
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// A host that is killed is not asked again: whatever is asked after a moment is answered by those that are left.
+#[test]
+fn several_hosts_share_the_calls_and_one_may_be_killed() {
+    let (ada, bob, eve, server) = (wattle(), wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}")]);
+    let others = [(&bob, "bob", "price-1"), (&eve, "eve", "price-2")].map(|(wattle, name, file)| {
+        let other = host(wattle, &["--nats", &bus, "--name", name]);
+        let start = ["start", "component", &guest(file), "price", "--host", name];
+        eventually("it starts", || wattle.run(start.iter().chain(&["--nats", &bus, "-o", "json"])).code == Some(0));
+        other
+    });
+    put(&Stranger::new(&bus), &link("till", "price", "shop", "tag"));
+    eventually("it is called", || up.get("/").status == 200);
+    eventually("both are asked", || {
+        let prices = prices(&up, 20);
+        ["1", "2"].iter().all(|price| prices.contains(&(*price).to_owned()))
+    });
+    let [bob, eve] = others;
+    eve.kill();
+    let killed = Instant::now();
+    while killed.elapsed() < Duration::from_secs(3) {
+        let answer = up.get("/");
+        let is_late = killed.elapsed() > Duration::from_secs(1);
+        assert!(!is_late || answer.status == 200 && answer.text() == "1\n", "{} {}", answer.status, answer.text());
+    }
+    assert_eq!((up.stop().code, bob.stop().code), (Some(0), Some(0)));
+}
+
+/// Who stops answers what runs, and takes nothing more: the caller sees no failure.
+#[test]
+fn a_host_that_leaves_loses_no_call() {
+    let (ada, bob, eve, server) = (wattle(), wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}")]);
+    let start = |wattle, name: &str| {
+        let other = host(wattle, &["--nats", &bus, "--name", name]);
+        eventually("it starts", || {
+            let start = ["start", "component", &guest("price-1"), "price", "--host", name, "--nats", &bus];
+            ada.run(start).code == Some(0)
+        });
+        other
+    };
+    let (first, second) = (start(&bob, "bob"), start(&eve, "eve"));
+    put(&Stranger::new(&bus), &link("till", "price", "shop", "tag"));
+    eventually("it is called", || up.get("/").status == 200);
+    std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let up = &up;
+        let asking = scope.spawn(move || {
+            let mut asked = 0;
+            while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                prices(up, 1);
+                asked += 1;
+            }
+            asked
+        });
+        assert_eq!(second.stop().code, Some(0));
+        drop(stop);
+        assert!(asking.join().expect("no call failed") > 0);
+    });
+    assert_eq!((up.stop().code, first.stop().code), (Some(0), Some(0)));
+}

@@ -1,0 +1,173 @@
+//! What a lattice keeps: links and settings are known to all of its hosts, and again after a restart, also one without the bus.
+
+use async_nats::jetstream;
+use serde_json::{Value, json};
+use testkit::{Nats, Up, Wattle, eventually};
+
+use crate::lattice::{Stranger, host, refusal, tell};
+use crate::links::sell;
+use crate::{guest, route, wattle};
+
+/// A host that sells at the price of `price-1` by itself.
+fn till(wattle: &Wattle, bus: &str) -> Up {
+    wattle.up([
+        route("/", "till"),
+        guest("price-1"),
+        guest("price-2"),
+        "--link=till=price-1".into(),
+        format!("--nats={bus}"),
+    ])
+}
+
+/// The link of the lattice by which it sells at another.
+fn link(target: &str) -> Value {
+    json!({
+        "source_id": "till", "target": target, "name": "default", "wit_namespace": "demo", "wit_package": "shop",
+        "interfaces": ["tag"], "source_config": [], "target_config": [],
+    })
+}
+
+fn price(up: &Up) -> u64 {
+    sell(up).1
+}
+
+fn bucket(stranger: &Stranger, name: &str) -> jetstream::kv::Store {
+    let _entered = stranger.runtime.enter();
+    let jetstream = jetstream::new(stranger.client.clone());
+    stranger.runtime.block_on(jetstream.get_key_value(name)).expect("hosts have made it")
+}
+
+#[test]
+fn a_link_that_one_host_was_given_is_known_to_all_and_after_a_restart() {
+    let (ada, bob, mut server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let idle = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    let stranger = Stranger::new(&bus);
+    eventually("bob answers", || stranger.ask("link.get", "")["response"] == json!([]));
+    // Bob alone is there to be told; Ada comes later.
+    assert_eq!(stranger.ask("link.put", &link("price-2").to_string())["message"], "successfully set link");
+    let up = till(&ada, &bus);
+    eventually("the link is followed", || price(&up) == 2);
+    assert_eq!(idle.stop().code, Some(0));
+    eventually("Ada knows of it", || stranger.ask("link.get", "")["response"] == json!([link("price-2")]));
+
+    up.kill();
+    let up = till(&ada, &bus);
+    eventually("the link is followed again", || price(&up) == 2);
+    up.kill();
+    server.kill();
+    let up = till(&ada, &bus);
+    assert_eq!(price(&up), 2, "what was known last is known without a bus");
+
+    server.restart();
+    let stranger = Stranger::new(&bus);
+    let wanted = r#"{"source_id":"till","wit_namespace":"demo","wit_package":"shop"}"#;
+    eventually("the host is back", || {
+        stranger.try_ask("link.del", wanted).is_some_and(|said| said["message"] == "successfully deleted link")
+    });
+    assert_eq!(stranger.ask("link.get", "")["response"], json!([]));
+    // The flag of the command line named the other; that link was replaced, and is gone with its successor.
+    assert_eq!(up.ask("POST", "/tea", b"").status, 200);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn settings_of_the_lattice_reach_new_invocations() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let _idle = host(&bob, &["--nats", &bus]);
+    let up = ada.up([route("/", "settings"), format!("--nats={bus}"), "--config=greeting=own".into()]);
+    let settings = || up.get("/").text();
+    eventually("it serves", || settings() == "greeting=own\n");
+    tell(&ada, &bus, &["config", "put", "polite", "greeting=hello", "name=ada"]);
+    tell(&ada, &bus, &["config", "put", "rude", "greeting=oi"]);
+    tell(&ada, &bus, &["scale", "component", "settings", "7", "--config", "polite", "--config", "rude"]);
+    eventually("it has those of both, the later first", || settings() == "greeting=oi\nname=ada\n");
+    for greeting in ["hi", "hey", "yo"] {
+        tell(&ada, &bus, &["config", "put", "rude", &format!("greeting={greeting}")]);
+        eventually("a new invocation sees it", || settings() == format!("greeting={greeting}\nname=ada\n"));
+    }
+    tell(&ada, &bus, &["config", "del", "rude"]);
+    eventually("what is deleted is as if it were empty", || settings() == "greeting=hello\nname=ada\n");
+    let missing = refusal(&ada, &bus, &["scale", "component", "settings", "7", "--config", "none"]);
+    assert!(missing.contains("Configuration none not found"), "{missing}");
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// The buckets are those of wasmCloud 1.x: what another tool writes there is followed, what it reads is what was put.
+#[test]
+fn a_stranger_reads_and_writes_what_a_lattice_keeps() {
+    let (ada, server) = (wattle(), Nats::start());
+    let bus = server.url();
+    let up = till(&ada, &bus);
+    let stranger = Stranger::new(&bus);
+    eventually("it answers", || stranger.try_ask("config.put.a", r#"{"k":"v"}"#).is_some());
+    let (settings, components) = (bucket(&stranger, "CONFIGDATA_default"), bucket(&stranger, "LATTICEDATA_default"));
+    let read = |store: &jetstream::kv::Store, key: &str| -> Value {
+        let value = stranger.runtime.block_on(store.get(key)).expect("it is read").expect("it is there");
+        serde_json::from_slice(&value).expect("JSON")
+    };
+    let write = |key: &str, spec: &str| {
+        stranger.runtime.block_on(components.put(key, spec.to_owned().into())).expect("it is written");
+    };
+    assert_eq!(read(&settings, "a"), json!({ "k": "v" }));
+    assert_eq!(price(&up), 1);
+    write("COMPONENT_till", &json!({ "url": "", "links": [link("price-2")] }).to_string());
+    eventually("the link is followed", || price(&up) == 2);
+    // What is no description of a component changes nothing.
+    write("COMPONENT_till", "{");
+    write("CLAIMS_MABC", "{}");
+    write("COMPONENT_other", &json!({ "url": "", "links": [] }).to_string());
+    stranger.ask("config.put.b", "{}");
+    assert_eq!((price(&up), stranger.ask("link.get", "")["response"].clone()), (2, json!([link("price-2")])));
+    write("COMPONENT_till", &json!({ "url": "file:///x", "links": [link("price-1")] }).to_string());
+    eventually("the link is followed", || price(&up) == 1);
+    stranger.ask("link.put", &link("price-1").to_string());
+    assert_eq!(read(&components, "COMPONENT_till"), json!({ "url": "file:///x", "links": [link("price-1")] }));
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// Two hosts are told at once, many times: nothing that was acknowledged is lost.
+#[test]
+fn links_that_are_put_at_once_are_all_kept() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let hosts = [host(&ada, &["--nats", &bus]), host(&bob, &["--nats", &bus])];
+    eventually("both answer", || tell(&ada, &bus, &["get", "hosts"])["hosts"].as_array().map(Vec::len) == Some(2));
+    const EACH: usize = 10;
+    std::thread::scope(|scope| {
+        for client in 0..4 {
+            let bus = &bus;
+            scope.spawn(move || {
+                let stranger = Stranger::new(bus);
+                for number in 0..EACH {
+                    let mut link = link("price");
+                    link["name"] = json!(format!("{client}-{number}"));
+                    let said = stranger.ask("link.put", &link.to_string());
+                    assert_eq!(said["message"], "successfully set link");
+                }
+            });
+        }
+    });
+    let stranger = Stranger::new(&bus);
+    assert_eq!(stranger.ask("link.get", "")["response"].as_array().map(Vec::len), Some(4 * EACH));
+    hosts.into_iter().for_each(|host| assert_eq!(host.stop().code, Some(0)));
+}
+
+#[test]
+fn a_lone_host_keeps_settings_and_links_through_a_crash() {
+    let wattle = wattle();
+    let flags = ["--link=till=price-1".into(), "--bus-token=none".into()];
+    let files = [route("/", "till"), guest("price-1"), guest("price-2")];
+    let start = || wattle.up(files.iter().chain(&flags));
+    let up = start();
+    tell(&wattle, &up.bus(), &["config", "put", "shop", "open=9"]);
+    let stranger = Stranger::new(&up.bus());
+    assert_eq!(stranger.ask("link.put", &link("price-2").to_string())["message"], "successfully set link");
+    assert_eq!(price(&up), 2);
+    up.kill();
+    let up = start();
+    assert_eq!(price(&up), 2);
+    assert_eq!(tell(&wattle, &up.bus(), &["config", "get", "shop"])["settings"], json!({ "open": "9" }));
+    assert_eq!(up.stop().code, Some(0));
+}

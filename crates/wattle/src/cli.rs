@@ -9,7 +9,7 @@ use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
 use stdx::ByteSize;
 
 use crate::output::Output;
-use crate::{cache, call, component, failure, get, inspect, label, link, run, secret, settings, up};
+use crate::{cache, call, component, context, failure, get, inspect, label, link, run, secret, settings, spy, up};
 
 /// Runs any WebAssembly program: serves it, runs it, calls it.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Scale(component::ScaleCommand),
     Update(component::UpdateCommand),
     Link(link::LinkCommand),
+    Spy(spy::SpyCommand),
+    Ctx(context::ContextCommand),
     Label(label::LabelCommand),
     Config(settings::ConfigCommand),
     Secret(secret::SecretCommand),
@@ -90,6 +92,8 @@ pub(crate) fn dispatch() -> ExitCode {
         Command::Scale(command) => component::scale(command, output),
         Command::Update(command) => component::update(command, output),
         Command::Link(command) => link::run(command, output),
+        Command::Spy(command) => spy::run(command, output),
+        Command::Ctx(command) => context::run(command, output),
         Command::Label(command) => label::run(command, output),
         Command::Config(command) => settings::run(command, output),
         Command::Secret(command) => secret::run(command, output),
@@ -148,6 +152,11 @@ fn cache_folder() -> PathBuf {
 /// Where data are kept when nobody says otherwise.
 pub(crate) fn data_folder() -> PathBuf {
     user_folder("XDG_DATA_HOME", ".local/share")
+}
+
+/// Where what the user has chosen is kept.
+pub(crate) fn config_folder() -> PathBuf {
+    user_folder("XDG_CONFIG_HOME", ".config")
 }
 
 /// Where what is true of running hosts is kept.

@@ -13,6 +13,7 @@ mod reach;
 mod cache;
 mod call;
 mod component;
+mod context;
 mod get;
 mod inspect;
 mod label;
@@ -20,6 +21,7 @@ mod link;
 mod run;
 mod secret;
 mod settings;
+mod spy;
 mod token;
 mod up;
 

@@ -14,15 +14,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stdx::{Code, Explain};
 
+use crate::context::{self, Context};
 use crate::failure::Failure;
 use crate::token;
 
 /// The bus of a host.
 #[derive(Debug, Args)]
 pub(crate) struct BusFlags {
-    /// The bus of the host, or of the lattice
-    #[arg(long, global = true, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
-    nats: String,
+    /// The bus of the host, or of the lattice [default: that of the context, else nats://127.0.0.1:4222]
+    #[arg(long, global = true, value_name = "URL")]
+    nats: Option<String>,
     /// The file of the token that the bus asks for [default: what the host of this user has left, where that is]
     #[arg(long, global = true, value_name = "FILE")]
     bus_token: Option<PathBuf>,
@@ -36,9 +37,12 @@ pub(crate) struct BusFlags {
 pub(crate) struct LatticeReach {
     #[command(flatten)]
     bus: BusFlags,
-    /// The lattice
-    #[arg(long, global = true, value_name = "NAME", default_value = model::LATTICE, value_parser = lattice_name)]
-    lattice: String,
+    /// The lattice [default: that of the context, else default]
+    #[arg(long, global = true, value_name = "NAME", value_parser = lattice_name)]
+    lattice: Option<String>,
+    /// The context, see `wattle ctx` [default: the current one]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "nats")]
+    ctx: Option<String>,
     /// How long all hosts are given to answer, in seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 1.0, value_parser = crate::imports::seconds)]
     gather: f64,
@@ -70,15 +74,15 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 // === impl BusFlags ===
 
 impl BusFlags {
-    /// The bus, and how long an answer is waited for.
-    pub(crate) async fn connect(&self, name: &str) -> Result<(Bus, Duration), Failure> {
+    /// The bus at this address, and how long an answer is waited for.
+    async fn connect(&self, nats: &str) -> Result<(Bus, Duration), Failure> {
         let token = match &self.bus_token {
             Some(path) => Some(token::read(path)?),
-            None => token::left_for(&self.nats),
+            None => token::left_for(nats),
         };
         let login = token.map_or(Login::Anyone, Login::Token);
-        let options = ConnectOptions { name: name.into(), login, ..ConnectOptions::default() };
-        let bus = Bus::connect(&self.nats, options).await?;
+        let options = ConnectOptions { login, ..ConnectOptions::default() };
+        let bus = Bus::connect(nats, options).await?;
         Ok((bus, Duration::from_secs_f64(self.timeout)))
     }
 }
@@ -88,8 +92,22 @@ impl BusFlags {
 impl LatticeReach {
     /// Connects to the bus of the lattice.
     pub(crate) async fn connect(&self) -> Result<Reached, Failure> {
-        let (bus, timeout) = self.bus.connect("wattle").await?;
-        Ok(Reached { bus, timeout, gather: Duration::from_secs_f64(self.gather), lattice: self.lattice.clone() })
+        let Context { nats, lattice } = self.meant(context::chosen(self.ctx.as_deref())?);
+        let (bus, timeout) = self.bus.connect(&nats).await?;
+        Ok(Reached { bus, timeout, gather: Duration::from_secs_f64(self.gather), lattice })
+    }
+
+    /// What is meant where this is the context: an address that is said is not that of the context's lattice.
+    fn meant(&self, context: Option<Context>) -> Context {
+        let context = context.filter(|_| self.bus.nats.is_none());
+        let (nats, lattice) = context.map(|context| (context.nats, context.lattice)).unzip();
+        let or = |said: &Option<String>, known: Option<String>, default: &str| {
+            said.clone().or(known).unwrap_or_else(|| default.to_owned())
+        };
+        Context {
+            nats: or(&self.bus.nats, nats, "nats://127.0.0.1:4222"),
+            lattice: or(&self.lattice, lattice, model::LATTICE),
+        }
     }
 }
 
@@ -190,6 +208,25 @@ mod tests {
 
     fn host(id: &str, friendly_name: &str) -> Host {
         Host { id: id.into(), friendly_name: friendly_name.into(), ..Host::default() }
+    }
+
+    #[test]
+    fn what_is_said_counts_before_the_context() {
+        let reach = |nats: Option<&str>, lattice: Option<&str>| LatticeReach {
+            bus: BusFlags { nats: nats.map(ToOwned::to_owned), bus_token: None, timeout: 1.0 },
+            lattice: lattice.map(ToOwned::to_owned),
+            ctx: None,
+            gather: 1.0,
+        };
+        let context = || Some(Context { nats: "nats://prod".into(), lattice: "shop".into() });
+        let meant = |reach: LatticeReach, context| {
+            let Context { nats, lattice } = reach.meant(context);
+            format!("{nats} {lattice}")
+        };
+        assert_eq!(meant(reach(None, None), None), "nats://127.0.0.1:4222 default");
+        assert_eq!(meant(reach(None, None), context()), "nats://prod shop");
+        assert_eq!(meant(reach(None, Some("test")), context()), "nats://prod test");
+        assert_eq!(meant(reach(Some("nats://a"), None), context()), "nats://a default");
     }
 
     #[test]

@@ -148,3 +148,37 @@ fn a_host_that_leaves_loses_no_call() {
     });
     assert_eq!((up.stop().code, first.stop().code), (Some(0), Some(0)));
 }
+
+/// Who listens to a component's calls sees those of other hosts, by name of a context, and changes nothing.
+#[test]
+fn calls_that_cross_the_bus_are_overheard() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}")]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    let put = ada.run(["ctx", "put", "shop", "--nats", &bus.replace("://", "://ada:secret@"), "-o", "json"]);
+    assert_eq!((put.code, put.values()[0]["current"].clone()), (Some(0), json!("shop")), "{}", put.stderr);
+    assert!(!put.stdout.contains("secret") && put.stdout.contains(&bus), "{}", put.stdout);
+    assert_eq!(ada.run(["ctx", "use", "none"]).code, Some(65));
+    // From here on the commands say no address.
+    let run = |words: &[&str]| ada.run(words.iter().chain(&["-o", "json"]));
+    eventually("bob answers", || {
+        run(&["start", "component", &guest("price-1"), "price", "--host", "bob"]).code == Some(0)
+    });
+    assert_eq!(run(&["link", "put", "till", "price", "--contract", "demo:shop/tag"]).code, Some(0));
+    eventually("it is called", || up.get("/").status == 200);
+    let ended = std::thread::scope(|scope| {
+        let spying = scope.spawn(|| run(&["spy", "price", "--count", "2"]));
+        eventually("two calls were overheard", || {
+            assert_eq!(prices(&up, 1), ["1"]);
+            spying.is_finished()
+        });
+        spying.join().expect("it ends")
+    });
+    let call = json!({
+        "component": "price", "function": "demo:shop/tag@1.0.0.price", "source": "till", "link": "default", "bytes": 0,
+    });
+    assert_eq!((ended.code, ended.values()), (Some(0), vec![call.clone(), call]), "{}", ended.stderr);
+    assert_eq!(run(&["ctx", "del", "shop"]).values()[0], json!({ "current": null, "contexts": [] }));
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}

@@ -107,8 +107,8 @@ fn several_hosts_share_the_calls_and_one_may_be_killed() {
     eve.kill();
     let killed = Instant::now();
     while killed.elapsed() < Duration::from_secs(3) {
-        let answer = up.get("/");
         let is_late = killed.elapsed() > Duration::from_secs(1);
+        let answer = up.get("/");
         assert!(!is_late || answer.status == 200 && answer.text() == "1\n", "{} {}", answer.status, answer.text());
     }
     assert_eq!((up.stop().code, bob.stop().code), (Some(0), Some(0)));

@@ -24,6 +24,7 @@
 //!
 //! What messages and values mean, who may say what, and objects and streams.
 
+mod as_text;
 mod bucket;
 mod bus;
 mod carrier;

@@ -7,11 +7,12 @@
 //! 1. A name is not empty, at most [`LENGTH_MAX`] bytes long, and has no white space and no control character in it.
 //! 2. A [`Subject`] names one subject: no token of it is a wildcard. No token is empty.
 
-use std::fmt;
 use std::str::{FromStr, Split};
 use std::sync::Arc;
 
 use stdx::{Code, Explain};
+
+use crate::as_text::as_text;
 
 use crate::matching;
 
@@ -150,22 +151,6 @@ impl FromStr for QueueGroup {
     fn from_str(text: &str) -> Result<Self, SubjectError> {
         check(text).map(|()| Self(text.into())).map_err(|flaw| SubjectError::new("queue group", text, flaw))
     }
-}
-
-macro_rules! as_text {
-    ($($name:ident)*) => { $(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
-            }
-        }
-    )* };
 }
 
 as_text! { Subject Pattern QueueGroup }

@@ -1,10 +1,11 @@
 //! These are the names of buckets and of what is in them, as the key-value buckets of NATS have them.
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use stdx::{Code, Explain};
+
+use crate::as_text::as_text;
 
 /// Bytes of a name at most.
 const LENGTH_MAX: usize = 512;
@@ -64,22 +65,6 @@ impl FromStr for BucketKey {
             .then(|| Self(text.into()))
             .ok_or_else(|| NameError::new("key", "letters, digits, '-', '_', '/', '=' and dots between", text))
     }
-}
-
-macro_rules! as_text {
-    ($($name:ident)*) => { $(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
-            }
-        }
-    )* };
 }
 
 as_text! { BucketName BucketKey }

@@ -23,11 +23,11 @@ use std::time::Duration;
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Address, Call, Function, InvokeError, Origin, Remote, Signature, Wire};
+use wire::{Address, Call, Function, InvokeError, Origin, Reason, Remote, Signature, Wire};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
-pub(crate) use reached::{Reached, Target};
+pub(crate) use reached::Reached;
 
 /// How often a call is made again that was surely not begun, such as where a host is full.
 const TRIES_MAX: u32 = 3;
@@ -56,9 +56,8 @@ pub(crate) struct Road {
 /// One function of a component on other hosts.
 pub(crate) struct Distant {
     wire: Wire,
-    remote: Result<Remote, String>,
-    source: ComponentName,
-    link: LinkName,
+    remote: Remote,
+    origin: Origin,
     target: ComponentName,
     retry: u32,
 }
@@ -85,18 +84,23 @@ impl Abroad {
 // === impl Road ===
 
 impl Road {
-    /// A function of an interface there, by the terms of the link.
-    pub(crate) fn to(&self, (interface, name): (&str, &str), signature: Signature, terms: &Terms) -> Distant {
+    /// A function of an interface there, by the terms of the link; or why there cannot be one of that name.
+    pub(crate) fn to(
+        &self,
+        (interface, name): (&str, &str),
+        signature: Signature,
+        terms: &Terms,
+    ) -> Result<Distant, String> {
         let address = self.abroad.address(&self.target);
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
-        Distant {
+        let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
+        Ok(Distant {
             wire: self.abroad.wire.clone(),
-            remote: remote.map_err(|error| Chain(&error).to_string()),
-            source: self.source.clone(),
-            link: self.link.clone(),
+            remote: remote.map_err(|error| Chain(&error).to_string())?,
+            origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
             retry: u32::from(terms.retry),
-        }
+        })
     }
 }
 
@@ -113,7 +117,8 @@ impl Distant {
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let error = match self.invoke(&values, left).await {
+            let call = Call::new(self.origin.clone(), left);
+            let error = match self.wire.invoke(&self.remote, values.params, call).await {
                 Ok(results) => {
                     values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
                     return Ok(());
@@ -121,7 +126,7 @@ impl Distant {
                 Err(error) => error,
             };
             let pause = PAUSE * 2_u32.pow(tries.min(8));
-            if !self.may_try_again(&error, tries) || deadline.since(Tick::now()) <= pause {
+            if !may_try_again(&error, tries, self.retry) || deadline.since(Tick::now()) <= pause {
                 return Err(self.failed(&error, caller));
             }
             tokio::time::sleep(pause).await;
@@ -129,42 +134,41 @@ impl Distant {
         }
     }
 
-    async fn invoke(&self, values: &Values<'_>, left: Duration) -> Result<Vec<wasmtime::component::Val>, Failed> {
-        let remote = self.remote.as_ref().map_err(|why| Failed::Unnamed(why.clone()))?;
-        let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
-        let origin = Origin { source, link_name, ..Origin::default() };
-        self.wire.invoke(remote, values.params, Call::new(origin, left)).await.map_err(Failed::Invoked)
-    }
-
-    fn may_try_again(&self, error: &Failed, tries: u32) -> bool {
-        match error {
-            Failed::Invoked(InvokeError::Refused { refusal, .. }) if refusal.reason == wire::Reason::Busy => {
-                tries < self.retry.max(TRIES_MAX)
-            }
-            Failed::Invoked(InvokeError::Refused { .. }) => false,
-            Failed::Invoked(_) => tries < self.retry,
-            Failed::Unnamed(_) => false,
-        }
-    }
-
     /// What that is for the caller.
-    fn failed(&self, error: &Failed, caller: &Caller) -> wasmtime::Error {
-        match error {
-            // The caller's own time is over: it is the caller that is stopped.
-            Failed::Invoked(InvokeError::Late { .. } | InvokeError::Unheard { .. })
-                if Tick::now() >= caller.deadline =>
-            {
-                engine::OutOfTime.into()
-            }
-            Failed::Invoked(error) => CallError::Away(self.target.clone(), Chain(error).to_string()).into(),
-            Failed::Unnamed(why) => CallError::Away(self.target.clone(), why.clone()).into(),
+    fn failed(&self, error: &InvokeError, caller: &Caller) -> wasmtime::Error {
+        let is_late = matches!(error, InvokeError::Late { .. } | InvokeError::Unheard { .. });
+        // The caller's own time is over: it is the caller that is stopped.
+        if is_late && Tick::now() >= caller.deadline {
+            return engine::OutOfTime.into();
         }
+        CallError::Away(self.target.clone(), Chain(error).to_string()).into()
     }
 }
 
-/// Why a call abroad gave nothing.
-enum Failed {
-    /// There is no subject of that name.
-    Unnamed(String),
-    Invoked(InvokeError),
+/// Whether a call that ended so is made again after so many repetitions, where the link's terms allow `retry` of them. Who says
+/// that there is no room has not run it; what may have run is for the terms alone.
+fn may_try_again(error: &InvokeError, tries: u32, retry: u32) -> bool {
+    match error {
+        InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => tries < retry.max(TRIES_MAX),
+        InvokeError::Refused { .. } => false,
+        _ => tries < retry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn what_may_have_run_is_called_again_by_the_terms_alone() {
+        let remote = || "default.a.wrpc.0.0.1.b:c/d.e".parse().expect("a subject");
+        let refused = |reason| InvokeError::Refused { remote: remote(), refusal: Refusal::new(reason, "") };
+        let gone = InvokeError::NobodyThere { remote: remote() };
+        assert!(!may_try_again(&gone, 0, 0) && may_try_again(&gone, 1, 2) && !may_try_again(&gone, 2, 2));
+        assert!(!may_try_again(&refused(Reason::Failed), 0, 9), "it has run");
+        let full = refused(Reason::Busy);
+        assert!(may_try_again(&full, 2, 0) && !may_try_again(&full, 3, 0) && may_try_again(&full, 3, 9));
+    }
 }

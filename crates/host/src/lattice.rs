@@ -20,6 +20,7 @@ mod answers;
 mod deeds;
 mod event;
 mod keeping;
+mod kept;
 mod names;
 mod question;
 mod rules;
@@ -41,13 +42,14 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::MissedTickBehavior;
 
 use crate::identity::{Identity, IdentityError};
+use crate::patience::patiently;
 use crate::world::World;
 use answers::Work;
 use keeping::Keeping;
 use question::{patterns, read};
 use rules::{Runs, State};
 
-pub(crate) use keeping::Keepers;
+pub(crate) use kept::Keepers;
 
 /// Questions that are worked on at once; further ones wait in the subscription.
 const AT_ONCE_MAX: usize = 32;
@@ -57,9 +59,6 @@ const WORKS_MAX: usize = 64;
 
 /// How long the last words of a host may take.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// How long to wait before a bus that was not there is looked for again.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// A host's place in a lattice.
 #[derive(Debug, Clone)]
@@ -216,9 +215,7 @@ async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>) {
 
 /// Says that the host has begun as soon as there is a bus to say it on, and then again and again that it is there.
 async fn beat(shared: Arc<Shared>) {
-    while shared.bus.flush().await.is_err() {
-        tokio::time::sleep(AGAIN).await;
-    }
+    patiently("the host is not in its lattice yet", || shared.bus.flush()).await;
     let begun = Fact::HostStarted {
         friendly_name: shared.friendly_name.clone(),
         labels: shared.state().labels.clone(),

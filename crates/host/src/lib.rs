@@ -24,6 +24,7 @@ mod lattice;
 pub mod linking;
 mod links;
 mod load;
+mod patience;
 mod running;
 mod serving;
 mod session;

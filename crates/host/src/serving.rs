@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// So much later than by its clock a call is ended that waits for something outside of itself.
-const GRACE: Duration = Duration::from_millis(50);
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
 /// What serves one component, until it is told to end.
 pub(crate) struct Serving {
@@ -53,7 +53,8 @@ pub(crate) struct Begun {
     pub(crate) watch: Watch,
 }
 
-/// A component as capabilities call it.
+/// A component as capabilities call it, and other hosts.
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) slot: Arc<Slot>,
     pub(crate) functions: Functions,

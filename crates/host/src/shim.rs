@@ -153,7 +153,7 @@ impl To<'_> {
             Place::Here(slot, _) => Destination::Here((*slot).clone()),
             Place::Abroad(road) => {
                 let signature = Signature::of(wanted).map_err(|error| error.to_string())?;
-                Destination::Abroad(road.to((self.export, name), signature, self.terms))
+                Destination::Abroad(Box::new(road.to((self.export, name), signature, self.terms)?))
             }
         })
     }

@@ -7,38 +7,19 @@
 //! 3. When a component ends, no further call is taken, and those that run are answered.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use engine::Account;
 use rt::{Task, Tick, within};
 use stdx::Chain;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Val};
-use wire::{Address, Function, Invocation, Reason, Refusal, Served, Signature, Wire};
+use wire::{Address, Function, Invocation, Reason, Refusal, Signature, Wire};
 
 use super::Abroad;
-use crate::callee::{Call, CallError, Caller, FunctionName, Slot, Values};
-use crate::serving::{Busy, CallCounts};
-
-/// A bus that does not take what is served is asked again after so long.
-const AGAIN: Duration = Duration::from_millis(250);
-
-/// So many attempts fail before it is said: a bus takes a moment to be there.
-const COMPLAIN_AFTER: u32 = 10;
-
-/// So much later than by its clock a call is ended that waits for something outside of itself.
-const GRACE: Duration = Duration::from_millis(50);
-
-/// A component as other hosts call it.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) slot: Arc<Slot>,
-    pub(crate) account: Arc<Account>,
-    pub(crate) counts: Arc<CallCounts>,
-    pub(crate) busy: Arc<Busy>,
-}
+use crate::callee::{Call, CallError, Caller, FunctionName, Values};
+use crate::patience::patiently;
+use crate::serving::{GRACE, Target};
 
 /// A component that is reached from other hosts, until it is told to end.
 pub(crate) struct Reached {
@@ -118,8 +99,9 @@ async fn serve(
     target: Target,
     mut told: oneshot::Receiver<()>,
 ) {
+    let not_yet = format!("{address} is not reached from other hosts yet");
     let begun = tokio::select! {
-        begun = begin(&wire, &address, functions) => Some(begun),
+        begun = patiently(&not_yet, || wire.serve(&address, functions.clone())) => Some(begun),
         _ = &mut told => None,
     };
     let Some(mut served) = begun else { return };
@@ -139,22 +121,6 @@ async fn serve(
         }
     }
     while running.join_next().await.is_some() {}
-}
-
-/// Serves as soon as there is a bus.
-async fn begin(wire: &Wire, address: &Address, functions: Vec<(Function, Signature)>) -> Served {
-    let mut failed = 0;
-    loop {
-        match wire.serve(address, functions.clone()).await {
-            Ok(served) => return served,
-            Err(error) if failed == COMPLAIN_AFTER => {
-                tracing::warn!(%address, error = %Chain(&error), "is not reached from other hosts yet");
-            }
-            Err(_) => {}
-        }
-        failed += 1;
-        tokio::time::sleep(AGAIN).await;
-    }
 }
 
 async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocation) {

@@ -16,31 +16,24 @@
 //! 3. What is learned is learned one after the other, and nothing old after something newer.
 //! 4. A host that is alone and was never told anything makes no file.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{
-    Bucket, BucketError, BucketKey, BucketName, Bus, Entry, Keep, Known, Mirror, MirrorError, Revision, Standing, Told,
-    Watch,
-};
+use bus::{BucketError, BucketKey, Entry, Told};
 use bytes::Bytes;
 use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
 use stdx::Chain;
 use tokio::sync::Notify;
 
-use super::rules::{self, State};
-use super::{AGAIN, Shared};
+use super::Shared;
+use super::kept::{Keepers, Kept};
+use super::rules::{self, Relinked, State};
+use crate::patience::patiently;
 
 /// So often a change is tried whose bucket others change at the same time.
 const TRIES_MAX: u32 = 20;
 
 /// Before a change is tried again so long is waited, times the number of the attempt.
 const PAUSE: Duration = Duration::from_millis(3);
-
-/// So many attempts to reach a bucket fail before it is said: a bus takes a moment to be there.
-const COMPLAIN_AFTER: u32 = 10;
 
 /// What the keys of components begin with.
 const COMPONENT: &str = "COMPONENT_";
@@ -64,50 +57,29 @@ pub(super) struct Keeping {
     begun: Notify,
 }
 
-/// One bucket, and the host's copy of it.
-struct Kept {
-    name: BucketName,
-    bus: Bus,
-    bucket: Mutex<Option<Bucket>>,
-    /// The folder of the copy; nothing, where the bucket itself is on this host.
-    folder: Option<PathBuf>,
-    /// The copy, between its being read and its being followed.
-    copy: Mutex<Option<Mirror>>,
-    /// What was learned last of each key.
-    known: Mutex<BTreeMap<BucketKey, Revision>>,
+/// What a host has to do since something was learned.
+enum Follows {
+    Nothing,
+    /// The settings of that name are others.
+    Settings(String),
+    Links(Relinked),
 }
 
-/// Where the buckets of a lattice are.
-pub(crate) struct Keepers {
-    /// The bus that carries the lattice.
-    pub(crate) lattice: Bus,
-    /// The folder for a copy, where the bus keeps nothing on this host.
-    pub(crate) copy: Option<PathBuf>,
-    /// Whether nothing was ever kept on this host.
-    pub(crate) is_new: bool,
-}
-
-/// What this host knew cannot be read.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error(transparent)]
-    Bucket(#[from] BucketError),
-    #[error(transparent)]
-    Copy(#[from] MirrorError),
+/// What came of a change of what is kept of a component.
+struct Changed<T> {
+    before: ComponentSpec,
+    now: ComponentSpec,
+    /// What the change itself gave.
+    outcome: T,
+    /// How following it went on this host.
+    followed: Result<(), String>,
 }
 
 // === impl Keeping ===
 
 impl Keeping {
     pub(super) fn new(lattice: &str, keepers: &Keepers) -> Self {
-        let kept = |name: &str| Kept {
-            name: format!("{name}_{lattice}").parse().expect("the name of a lattice is a word, see LatticeConfig"),
-            bus: keepers.lattice.clone(),
-            bucket: Mutex::default(),
-            folder: keepers.copy.as_ref().map(|folder| folder.join(name)),
-            copy: Mutex::default(),
-            known: Mutex::default(),
-        };
+        let kept = |name: &str| Kept::new(name, lattice, keepers);
         let keeping = Self {
             settings: kept("CONFIGDATA"),
             components: kept("LATTICEDATA"),
@@ -123,15 +95,10 @@ impl Keeping {
 
     /// What this host knew when it was there last.
     pub(super) async fn recall(&self, state: &mut State) {
-        for (key, entry) in self.settings.recalled().await {
-            if let Some(settings) = read(&key, &entry.value) {
-                rules::learn_settings(state, key.as_str(), Some(settings));
-            }
-        }
-        for (key, entry) in self.components.recalled().await {
-            let id = key.as_str().strip_prefix(COMPONENT);
-            if let Some((id, spec)) = id.and_then(|id| Some((id, read(&key, &entry.value)?))) {
-                rules::learn_links(state, id, links_of(id, spec));
+        for kind in [Kind::Settings, Kind::Components] {
+            for (key, entry) in self.of(kind).recalled().await {
+                // Nothing runs yet that anything could follow for.
+                learned(state, kind, &key, Some(&entry.value));
             }
         }
     }
@@ -141,72 +108,6 @@ impl Keeping {
             Kind::Settings => &self.settings,
             Kind::Components => &self.components,
         }
-    }
-}
-
-// === impl Kept ===
-
-impl Kept {
-    /// The bucket, found or made.
-    async fn bucket(&self) -> Result<Bucket, BucketError> {
-        if let Some(bucket) = lock(&self.bucket).clone() {
-            return Ok(bucket);
-        }
-        let bucket = self.bus.bucket(self.name.clone(), Keep::default()).await?;
-        *lock(&self.bucket) = Some(bucket.clone());
-        Ok(bucket)
-    }
-
-    /// What was known last; nothing, where that cannot be read, which is in the log.
-    async fn recalled(&self) -> BTreeMap<BucketKey, Entry> {
-        self.last_known().await.unwrap_or_else(|error| {
-            tracing::error!(bucket = %self.name, error = %Chain(&error), "what this host knew of its lattice cannot be read");
-            BTreeMap::new()
-        })
-    }
-
-    async fn last_known(&self) -> Result<BTreeMap<BucketKey, Entry>, Lost> {
-        let Some(folder) = &self.folder else { return Ok(self.bucket().await?.entries().await?) };
-        let copy = open(folder).await?;
-        let known = copy.entries()?;
-        *lock(&self.copy) = Some(copy);
-        Ok(known)
-    }
-
-    /// A watch that tells what is not as the copy has it, and the copy.
-    async fn watch(&self, bucket: &Bucket) -> (Watch, Option<Mirror>) {
-        let read_before = lock(&self.copy).take();
-        let copy = match (read_before, &self.folder) {
-            (None, Some(folder)) => {
-                let opened = open(folder).await;
-                opened.inspect_err(|error| tracing::error!(error = %Chain(error), "this host has no copy")).ok()
-            }
-            (copy, _) => copy,
-        };
-        let known = copy.as_ref().map_or_else(Known::default, Mirror::known);
-        (bucket.watch_from(known), copy)
-    }
-
-    /// Notes what was learned of a key; says whether it is news.
-    fn note(&self, key: &BucketKey, entry: Option<&Entry>) -> bool {
-        let mut known = lock(&self.known);
-        match entry {
-            Some(entry) if known.get(key).is_some_and(|known| *known >= entry.revision) => return false,
-            Some(entry) => drop(known.insert(key.clone(), entry.revision)),
-            None => drop(known.remove(key)),
-        }
-        true
-    }
-
-    /// What is kept begins anew: later numbers may be lower.
-    fn forget_numbers(&self) {
-        lock(&self.known).clear();
-    }
-
-    /// After this failure the bucket is looked for again.
-    fn words(&self, error: BucketError) -> String {
-        *lock(&self.bucket) = None;
-        format!("it cannot be kept: {}", Chain(&error))
     }
 }
 
@@ -221,22 +122,11 @@ impl Shared {
 
     async fn follow_bucket(&self, kind: Kind) {
         let kept = self.keeping.of(kind);
-        let mut failed = 0;
-        let bucket = loop {
-            match kept.bucket().await {
-                Ok(bucket) => break bucket,
-                Err(error) if failed == COMPLAIN_AFTER => {
-                    tracing::warn!(bucket = %kept.name, error = %Chain(&error), "the lattice keeps nothing yet");
-                }
-                Err(_) => {}
-            }
-            failed += 1;
-            tokio::time::sleep(AGAIN).await;
-        };
+        let bucket = patiently("the lattice keeps nothing yet", || kept.bucket()).await;
         let (mut watch, mut copy) = kept.watch(&bucket).await;
         while let Some(told) = watch.next().await {
             if let Some(copy) = &mut copy {
-                write_down(copy, &told, &kept.name).await;
+                kept.write_down(copy, &told).await;
             }
             match told {
                 Told::Set { key, entry } => self.learn_from_others(kind, key, Some(entry)).await,
@@ -259,25 +149,14 @@ impl Shared {
         if !self.keeping.of(kind).note(key, entry.as_ref()) {
             return Ok(());
         }
-        match kind {
-            Kind::Settings => {
-                let settings = entry.map(|entry| read::<Labels>(key, &entry.value));
-                // What cannot be read changes nothing.
-                let Some(settings) = settings.map_or(Some(None), |read| read.map(Some)) else { return Ok(()) };
-                let name = key.as_str().to_owned();
-                let is_other = rules::learn_settings(&mut self.state(), &name, settings);
-                if is_other {
-                    self.renew_settings(&name).await;
-                }
+        let follows = learned(&mut self.state(), kind, key, entry.as_ref().map(|entry| entry.value.as_ref()));
+        match follows {
+            Follows::Nothing => Ok(()),
+            Follows::Settings(name) => {
+                self.renew_settings(&name).await;
                 Ok(())
             }
-            Kind::Components => {
-                let Some(id) = key.as_str().strip_prefix(COMPONENT) else { return Ok(()) };
-                let spec = entry.map(|entry| read::<ComponentSpec>(key, &entry.value));
-                let Some(spec) = spec.unwrap_or_else(|| Some(ComponentSpec::default())) else { return Ok(()) };
-                let relinked = rules::learn_links(&mut self.state(), id, links_of(id, spec));
-                self.relink(relinked).await
-            }
+            Follows::Links(relinked) => self.relink(relinked).await,
         }
     }
 
@@ -287,17 +166,16 @@ impl Shared {
         rules::check_settings(&self.state(), link)?;
         self.check(link).await?;
         let put = |spec: &mut ComponentSpec| rules::put_link(&mut spec.links, link);
-        let (before, written, followed) = self.change_spec(&link.source_id, put).await?;
+        let Changed { before, now, followed, .. } = self.change_spec(&link.source_id, put).await?;
         if followed.is_err() {
             // Nobody shall find a link that cannot be followed.
             let back = |spec: &mut ComponentSpec| {
-                if *spec == written {
-                    *spec = before.clone();
+                if *spec == now {
+                    spec.clone_from(&before);
                 }
                 Ok(())
             };
-            let (_, _, undone) = self.change_spec(&link.source_id, back).await?;
-            if let Err(error) = undone {
+            if let Err(error) = self.change_spec(&link.source_id, back).await?.followed {
                 tracing::warn!(source = link.source_id, error, "cannot be linked as before");
             }
         }
@@ -306,15 +184,10 @@ impl Shared {
 
     /// Deletes a link of the lattice, and gives it; nothing where the source never had any.
     pub(super) async fn unlink(&self, wanted: &DeleteLink) -> Result<Option<Option<LatticeLink>>, String> {
-        let taken = Mutex::new(None);
-        let take = |spec: &mut ComponentSpec| {
-            *lock(&taken) = rules::take_link(&mut spec.links, wanted);
-            Ok(())
-        };
-        let (before, _, followed) = self.change_spec(&wanted.source_id, take).await?;
+        let take = |spec: &mut ComponentSpec| Ok(rules::take_link(&mut spec.links, wanted));
+        let Changed { before, outcome, followed, .. } = self.change_spec(&wanted.source_id, take).await?;
         followed?;
-        let taken = lock(&taken).take();
-        Ok((before != ComponentSpec::default()).then_some(taken))
+        Ok((before != ComponentSpec::default()).then_some(outcome))
     }
 
     /// Notes where a component comes from. That it could not be noted keeps nobody from running it.
@@ -323,17 +196,17 @@ impl Shared {
             url.clone_into(&mut spec.url);
             Ok(())
         };
-        if let Err(error) = self.change_spec(id, note).await.and_then(|(_, _, followed)| followed) {
+        if let Err(error) = self.change_spec(id, note).await.and_then(|changed| changed.followed) {
             tracing::warn!(component = id, error, "where it comes from could not be noted");
         }
     }
 
-    /// Changes what is kept of a component: gives what was kept before, what is now, and how following that went here.
-    async fn change_spec(
+    /// Changes what is kept of a component, on what is there when it is written: `change` may be asked several times.
+    async fn change_spec<T>(
         &self,
         id: &str,
-        change: impl Fn(&mut ComponentSpec) -> Result<(), String>,
-    ) -> Result<(ComponentSpec, ComponentSpec, Result<(), String>), String> {
+        change: impl Fn(&mut ComponentSpec) -> Result<T, String>,
+    ) -> Result<Changed<T>, String> {
         let key = key(&format!("{COMPONENT}{id}"))?;
         let (kind, kept) = (Kind::Components, &self.keeping.components);
         self.keeping.begun.notify_one();
@@ -347,13 +220,13 @@ impl Shared {
                 }
                 None => ComponentSpec::default(),
             };
-            let mut spec = before.clone();
-            change(&mut spec)?;
-            if spec == before {
+            let mut now = before.clone();
+            let outcome = change(&mut now)?;
+            if now == before {
                 let followed = if there.is_some() { self.learn(kind, &key, there).await } else { Ok(()) };
-                return Ok((before, spec, followed));
+                return Ok(Changed { before, now, outcome, followed });
             }
-            let value = Bytes::from(serde_json::to_vec(&spec).map_err(|error| error.to_string())?);
+            let value = Bytes::from(serde_json::to_vec(&now).map_err(|error| error.to_string())?);
             let written = match &there {
                 Some(entry) => bucket.update(&key, value.clone(), entry.revision).await,
                 None => bucket.create(&key, value.clone()).await,
@@ -361,7 +234,7 @@ impl Shared {
             match written {
                 Ok(revision) => {
                     let followed = self.learn(kind, &key, Some(Entry { value, revision })).await;
-                    return Ok((before, spec, followed));
+                    return Ok(Changed { before, now, outcome, followed });
                 }
                 Err(BucketError::Conflict { .. }) => tokio::time::sleep(PAUSE * attempt).await,
                 Err(error) => return Err(kept.words(error)),
@@ -391,7 +264,7 @@ impl Shared {
 
     /// Looks for those of these settings that this host does not know: it may be told of them in a moment.
     pub(super) async fn look_for_settings(&self, names: impl IntoIterator<Item = &String>) {
-        if self.keeping.settings.folder.is_none() {
+        if !self.keeping.settings.is_elsewhere() {
             return;
         }
         let unknown: Vec<_> = {
@@ -411,7 +284,7 @@ impl Shared {
     /// The settings of that name: as they are kept or, where that cannot be seen, as this host knows them.
     pub(super) async fn settings(&self, name: &str) -> Option<Labels> {
         let known = || self.state().config.get(name).cloned();
-        let (Some(_), Ok(key)) = (&self.keeping.settings.folder, key(name)) else { return known() };
+        let (true, Ok(key)) = (self.keeping.settings.is_elsewhere(), key(name)) else { return known() };
         let kept = async { self.keeping.settings.bucket().await?.get(&key).await };
         match kept.await {
             Ok(entry) => entry.and_then(|entry| read(&key, &entry.value)),
@@ -425,7 +298,7 @@ impl Shared {
     /// All links of the lattice: as they are kept or, where that cannot be seen, as this host knows them.
     pub(super) async fn links(&self) -> Vec<LatticeLink> {
         let known = || self.state().links.values().flatten().cloned().collect();
-        if self.keeping.components.folder.is_none() {
+        if !self.keeping.components.is_elsewhere() {
             return known();
         }
         let kept = async { self.keeping.components.bucket().await?.entries().await };
@@ -447,24 +320,22 @@ impl Shared {
     }
 }
 
-/// Opens a copy. The disk is waited for, on a thread that may wait.
-async fn open(folder: &Path) -> Result<Mirror, MirrorError> {
-    let folder = folder.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Mirror::open(&folder)).await;
-    opened.expect("opening returns its errors")
-}
-
-/// Has the copy know what was told.
-async fn write_down(copy: &mut Mirror, told: &Told, bucket: &BucketName) {
-    match copy.apply(told).await {
-        Ok(Standing::WentBack { doubted, .. }) if matches!(told, Told::Current(_)) => {
-            let doubted: Vec<_> = doubted.iter().map(ToString::to_string).collect();
-            let doubted = doubted.join(", ");
-            tracing::warn!(%bucket, doubted, "the bucket was made again or has gone back; what this host knows stays");
+/// Learns what is under a key of a bucket, or that there is nothing. What cannot be read changes nothing.
+fn learned(state: &mut State, kind: Kind, key: &BucketKey, value: Option<&[u8]>) -> Follows {
+    match kind {
+        Kind::Settings => {
+            let settings = value.map(|value| read::<Labels>(key, value));
+            let is_other = match settings {
+                Some(None) => false,
+                Some(Some(settings)) => rules::learn_settings(state, key.as_str(), Some(settings)),
+                None => rules::learn_settings(state, key.as_str(), None),
+            };
+            if is_other { Follows::Settings(key.as_str().to_owned()) } else { Follows::Nothing }
         }
-        Ok(_) => {}
-        Err(error) => {
-            tracing::error!(%bucket, error = %Chain(&error), "this host could not write down what it has learned");
+        Kind::Components => {
+            let Some(id) = key.as_str().strip_prefix(COMPONENT) else { return Follows::Nothing };
+            let spec = value.map_or_else(|| Some(ComponentSpec::default()), |value| read(key, value));
+            spec.map_or(Follows::Nothing, |spec| Follows::Links(rules::learn_links(state, id, links_of(id, spec))))
         }
     }
 }
@@ -482,8 +353,4 @@ fn key(text: &str) -> Result<BucketKey, String> {
 fn read<T: serde::de::DeserializeOwned>(key: &BucketKey, value: &[u8]) -> Option<T> {
     let read = serde_json::from_slice(value);
     read.inspect_err(|error| tracing::warn!(%key, %error, "what the lattice keeps there cannot be read")).ok()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

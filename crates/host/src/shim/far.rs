@@ -14,7 +14,7 @@ use crate::callee::{Slot, Values};
 /// Where a function is.
 pub(super) enum Destination {
     Here(Arc<Slot>),
-    Abroad(Distant),
+    Abroad(Box<Distant>),
 }
 
 pub(super) fn define(

@@ -17,7 +17,6 @@ use wasmtime::component::{InstancePre, Linker};
 
 use super::live::{Live, Member, Taken};
 use super::{World, WorldConfig, as_link_error};
-use crate::abroad;
 use crate::callee::{Callee, CalleeParts};
 use crate::capabilities::OpenLinks;
 use crate::fusing::{self, Fusion, Lead, NotFused, Original, Plan, PlannedPart, Recipe};
@@ -117,8 +116,6 @@ impl World {
         };
         serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
         if member.reached.is_none() {
-            let (account, counts, busy) = (target.account, target.counts, target.busy);
-            let target = abroad::Target { slot: target.slot, account, counts, busy };
             member.reached = self.config.abroad.reach(target, &member.prepared.component);
         }
         Ok(())

@@ -1,0 +1,157 @@
+//! One bucket of a lattice as a host has it: found when it is needed, and with a copy on the host's own disk where the bucket is
+//! elsewhere.
+//!
+//! # Not here
+//!
+//! What the values mean (`keeping`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bus::{
+    Bucket, BucketError, BucketKey, BucketName, Bus, Entry, Keep, Known, Mirror, MirrorError, Revision, Standing, Told,
+    Watch,
+};
+use stdx::Chain;
+
+/// One bucket, and the host's copy of it.
+pub(super) struct Kept {
+    name: BucketName,
+    bus: Bus,
+    bucket: Mutex<Option<Bucket>>,
+    /// The folder of the copy; nothing, where the bucket itself is on this host.
+    folder: Option<PathBuf>,
+    /// The copy, between its being read and its being followed.
+    copy: Mutex<Option<Mirror>>,
+    /// What was learned last of each key.
+    known: Mutex<BTreeMap<BucketKey, Revision>>,
+}
+
+/// Where the buckets of a lattice are.
+pub(crate) struct Keepers {
+    /// The bus that carries the lattice.
+    pub(crate) lattice: Bus,
+    /// The folder for a copy, where the bus keeps nothing on this host.
+    pub(crate) copy: Option<PathBuf>,
+    /// Whether nothing was ever kept on this host.
+    pub(crate) is_new: bool,
+}
+
+/// What this host knew cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    #[error(transparent)]
+    Copy(#[from] MirrorError),
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// The bucket of that name in a lattice. Nothing is opened yet.
+    pub(super) fn new(name: &str, lattice: &str, keepers: &Keepers) -> Self {
+        Self {
+            name: format!("{name}_{lattice}").parse().expect("the name of a lattice is a word, see LatticeConfig"),
+            bus: keepers.lattice.clone(),
+            bucket: Mutex::default(),
+            folder: keepers.copy.as_ref().map(|folder| folder.join(name)),
+            copy: Mutex::default(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Whether others may change it without this host's knowing at once.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// The bucket, found or made.
+    pub(super) async fn bucket(&self) -> Result<Bucket, BucketError> {
+        if let Some(bucket) = lock(&self.bucket).clone() {
+            return Ok(bucket);
+        }
+        let bucket = self.bus.bucket(self.name.clone(), Keep::default()).await?;
+        *lock(&self.bucket) = Some(bucket.clone());
+        Ok(bucket)
+    }
+
+    /// What was known last; nothing, where that cannot be read, which is in the log.
+    pub(super) async fn recalled(&self) -> BTreeMap<BucketKey, Entry> {
+        self.last_known().await.unwrap_or_else(|error| {
+            tracing::error!(bucket = %self.name, error = %Chain(&error), "what this host knew of its lattice cannot be read");
+            BTreeMap::new()
+        })
+    }
+
+    async fn last_known(&self) -> Result<BTreeMap<BucketKey, Entry>, Lost> {
+        let Some(folder) = &self.folder else { return Ok(self.bucket().await?.entries().await?) };
+        let copy = open(folder).await?;
+        let known = copy.entries()?;
+        *lock(&self.copy) = Some(copy);
+        Ok(known)
+    }
+
+    /// A watch that tells what is not as the copy has it, and the copy.
+    pub(super) async fn watch(&self, bucket: &Bucket) -> (Watch, Option<Mirror>) {
+        let read_before = lock(&self.copy).take();
+        let copy = match (read_before, &self.folder) {
+            (None, Some(folder)) => {
+                let opened = open(folder).await;
+                opened.inspect_err(|error| tracing::error!(error = %Chain(error), "this host has no copy")).ok()
+            }
+            (copy, _) => copy,
+        };
+        let known = copy.as_ref().map_or_else(Known::default, Mirror::known);
+        (bucket.watch_from(known), copy)
+    }
+
+    /// Notes what was learned of a key; says whether it is news.
+    pub(super) fn note(&self, key: &BucketKey, entry: Option<&Entry>) -> bool {
+        let mut known = lock(&self.known);
+        match entry {
+            Some(entry) if known.get(key).is_some_and(|known| *known >= entry.revision) => return false,
+            Some(entry) => drop(known.insert(key.clone(), entry.revision)),
+            None => drop(known.remove(key)),
+        }
+        true
+    }
+
+    /// What is kept begins anew: later numbers may be lower.
+    pub(super) fn forget_numbers(&self) {
+        lock(&self.known).clear();
+    }
+
+    /// After this failure the bucket is looked for again.
+    pub(super) fn words(&self, error: BucketError) -> String {
+        *lock(&self.bucket) = None;
+        format!("it cannot be kept: {}", Chain(&error))
+    }
+
+    /// Has the copy know what was told.
+    pub(super) async fn write_down(&self, copy: &mut Mirror, told: &Told) {
+        match copy.apply(told).await {
+            Ok(Standing::WentBack { doubted, .. }) if matches!(told, Told::Current(_)) => {
+                let doubted: Vec<_> = doubted.iter().map(ToString::to_string).collect();
+                let doubted = doubted.join(", ");
+                tracing::warn!(bucket = %self.name, doubted, "the bucket was made again or has gone back; what this host knows stays");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(bucket = %self.name, error = %Chain(&error), "this host could not write down what it has learned");
+            }
+        }
+    }
+}
+
+/// Opens a copy. The disk is waited for, on a thread that may wait.
+async fn open(folder: &Path) -> Result<Mirror, MirrorError> {
+    let folder = folder.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Mirror::open(&folder)).await;
+    opened.expect("opening returns its errors")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use bus::patiently;
 use rt::{Task, Tick, within};
 use stdx::Chain;
 use tokio::sync::oneshot;
@@ -18,7 +19,6 @@ use wire::{Address, Function, Invocation, Reason, Refusal, Signature, Wire};
 
 use super::Abroad;
 use crate::callee::{Call, CallError, Caller, FunctionName, Values};
-use crate::patience::patiently;
 use crate::serving::{GRACE, Target};
 
 /// A component that is reached from other hosts, until it is told to end.

@@ -9,11 +9,12 @@
 //! 1. A call ends within its caller's time, on both sides: what is left of it goes along.
 //! 2. What may have run is not called again, unless the link's terms say that it may be.
 //! 3. Who may not be called for lack of room says so at once, and somebody else is asked.
+//! 4. What may run twice waits for no host that is silent or gone while another is there: it is asked of that one.
 //!
 //! # Not here
 //!
-//! How calls travel (`wire`). Which host is asked is the bus's choice among all that serve the component. How deep components of
-//! several hosts call one another is not counted: their time ends it.
+//! How calls travel, and which host is asked of all that serve a component (`wire`: its `Roster`). How deep components of several
+//! hosts call one another is not counted: their time ends it.
 
 mod reached;
 
@@ -23,7 +24,7 @@ use std::time::Duration;
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Address, Call, Function, InvokeError, Origin, Reason, Remote, Signature, Wire};
+use wire::{Address, Again, Call, Function, InvokeError, Origin, Reason, Remote, Roster, Signature, Wire};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
@@ -59,6 +60,7 @@ pub(crate) struct Distant {
     remote: Remote,
     origin: Origin,
     target: ComponentName,
+    roster: Roster,
     retry: u32,
 }
 
@@ -93,12 +95,14 @@ impl Road {
     ) -> Result<Distant, String> {
         let address = self.abroad.address(&self.target);
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
+        let roster = self.abroad.wire.roster(&address);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
             wire: self.abroad.wire.clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
+            roster: roster.map_err(|error| Chain(&error).to_string())?,
             retry: u32::from(terms.retry),
         })
     }
@@ -114,10 +118,11 @@ impl Distant {
         }
         let now = Tick::now();
         let deadline = caller.timeout.map_or(caller.deadline, |timeout| caller.deadline.min(now.after(timeout)));
+        let again = if self.retry > 0 { Again::May } else { Again::Never };
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let call = Call::new(self.origin.clone(), left);
+            let call = Call::new(self.origin.clone(), left).among(&self.roster, again);
             let error = match self.wire.invoke(&self.remote, values.params, call).await {
                 Ok(results) => {
                     values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
@@ -146,10 +151,11 @@ impl Distant {
 }
 
 /// Whether a call that ended so is made again after so many repetitions, where the link's terms allow `retry` of them. Who says
-/// that there is no room has not run it; what may have run is for the terms alone.
+/// that there is no room has not run it, nor has who has left; what may have run is for the terms alone.
 fn may_try_again(error: &InvokeError, tries: u32, retry: u32) -> bool {
     match error {
         InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => tries < retry.max(TRIES_MAX),
+        InvokeError::Left { .. } => tries < retry.max(TRIES_MAX),
         InvokeError::Refused { .. } => false,
         _ => tries < retry,
     }
@@ -169,6 +175,10 @@ mod tests {
         assert!(!may_try_again(&gone, 0, 0) && may_try_again(&gone, 1, 2) && !may_try_again(&gone, 2, 2));
         assert!(!may_try_again(&refused(Reason::Failed), 0, 9), "it has run");
         let full = refused(Reason::Busy);
+        let left = InvokeError::Left { remote: remote() };
+        assert!(may_try_again(&left, 2, 0) && !may_try_again(&left, 3, 0));
+        let lost = InvokeError::Lost { remote: remote() };
+        assert!(!may_try_again(&lost, 0, 0) && may_try_again(&lost, 0, 1), "it may have run");
         assert!(may_try_again(&full, 2, 0) && !may_try_again(&full, 3, 0) && may_try_again(&full, 3, 9));
     }
 }

@@ -29,6 +29,7 @@ use stdx::{BoxError, ByteSize, Code, Explain};
 use self::head::HeadError as Head;
 use crate::Wire;
 use crate::address::{Address, Function};
+use crate::asked::Asked;
 use crate::caller::{Caller, NotTaken};
 use crate::desk::{Begun, Desk, ServeError};
 use crate::inbox::{self, Mailbox};
@@ -157,7 +158,7 @@ impl Wire {
         &self,
         handler: &Handler,
         request: Request<B>,
-        Call { origin, timeout }: Call,
+        Call { origin, timeout, roster, again }: Call,
     ) -> Result<Response<Incoming>, SendError>
     where
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
@@ -171,13 +172,14 @@ impl Wire {
         }
         let origin = Origin { remaining: Some(timeout), ..origin };
         let opening = Opening { params: params.into(), origin: &origin };
-        let response = rt::within(Some(timeout), self.exchange_http(remote, opening, body)).await;
+        let asked = Asked::one_of(roster.as_ref(), remote, again);
+        let response = rt::within(Some(timeout), self.exchange_http(&asked, opening, body)).await;
         response.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?
     }
 
     async fn exchange_http<B>(
         &self,
-        remote: &Subject,
+        asked: &Asked,
         opening: Opening<'_>,
         body: B,
     ) -> Result<Response<Incoming>, SendError>
@@ -185,10 +187,11 @@ impl Wire {
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
         let mailbox = self.inbox().expect(inbox::RESULTS, &body::PATHS);
-        let peer = self.open_call(remote, opening, &mailbox).await?;
+        let remote = &asked.remote;
+        let peer = self.open_call(asked, opening, &mailbox).await.map_err(|error| asked.failed(error))?;
         let sending = peer.map(|peer| self.sending(peer, body));
         let (bytes, sending) = meanwhile(mailbox.values(), sending).await;
-        let bytes = bytes.map_err(|fault| self.fault(remote, fault))?;
+        let bytes = bytes.map_err(|fault| asked.failed(self.fault(remote, fault)))?;
         let handler = || remote.clone();
         match head::read_response(&bytes, HEAD_MAX) {
             Ok(Ok((head, rest))) => {

@@ -7,3 +7,4 @@ mod bodies;
 mod ours;
 mod reference;
 mod rig;
+mod rosters;

@@ -23,6 +23,7 @@ mod manifests;
 mod messages;
 mod mqtt;
 mod names;
+mod network;
 mod p3;
 mod pipes;
 mod reuse;

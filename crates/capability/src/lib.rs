@@ -23,6 +23,7 @@ pub mod conformance;
 mod duty;
 pub mod jetstream;
 mod linking;
+pub mod provider;
 pub mod settings;
 pub mod tls;
 

@@ -17,13 +17,12 @@
 
 mod reached;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Address, Call, Function, InvokeError, Origin, Reason, Remote, Signature, Wire};
+use wire::{Call, Function, InvokeError, Origin, Peers, Reason, Remote, Signature, Wire};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
@@ -41,8 +40,7 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 /// What is beyond this host: the other hosts of its lattice.
 #[derive(Debug, Clone)]
 pub(crate) struct Abroad {
-    wire: Wire,
-    lattice: Arc<str>,
+    peers: Peers,
 }
 
 /// The way that a link leads to a component on other hosts.
@@ -65,14 +63,9 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// The hosts that this wire leads to, in this lattice.
-    pub(crate) fn new(wire: Wire, lattice: &str) -> Self {
-        Self { wire, lattice: lattice.into() }
-    }
-
-    /// Where a component is called, whichever hosts it runs on.
-    fn address(&self, name: &ComponentName) -> Address {
-        Address { lattice: self.lattice.to_string(), id: name.to_string() }
+    /// Where these are.
+    pub(crate) fn new(peers: Peers) -> Self {
+        Self { peers }
     }
 
     /// The way from a component by one of its links to another.
@@ -91,11 +84,11 @@ impl Road {
         signature: Signature,
         terms: &Terms,
     ) -> Result<Distant, String> {
-        let address = self.abroad.address(&self.target);
+        let address = self.abroad.peers.address(self.target.as_str());
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
-            wire: self.abroad.wire.clone(),
+            wire: self.abroad.peers.wire().clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),

@@ -11,7 +11,7 @@ use model::LinkPut;
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
-use wire::Wire;
+use wire::{Peers, Wire};
 
 use crate::abroad::Abroad;
 use crate::capabilities::{Capabilities, CapabilityConfig};
@@ -212,18 +212,19 @@ impl Running {
             None => own_bus.clone(),
         };
         let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
+        let peers = Peers::new(wire, &config.lattice.name);
         let may_come = config.lattice.nats.is_some();
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::on(lattice_bus.clone(), config.capabilities),
+            capabilities: Capabilities::on(lattice_bus.clone(), Some(peers.clone()), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(wire, &config.lattice.name),
+            abroad: Abroad::new(peers),
             may_come,
         }));
         check_names(&config.sources)?;

@@ -23,6 +23,8 @@ mod gcs;
 mod guest;
 mod http;
 mod process;
+#[cfg(feature = "providers")]
+mod provider;
 mod s3;
 mod server;
 mod wait;
@@ -31,6 +33,8 @@ pub use gcs::Gcs;
 pub use guest::{find_guest, guest};
 pub use http::{Answer, Connection, chunked, request};
 pub use process::{Ended, Up, Wattle};
+#[cfg(feature = "providers")]
+pub use provider::{BrokerMessage, Provider};
 pub use s3::S3;
 pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Server};
 pub use wait::{PATIENCE, eventually};

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Val};
-use wire::{Address, Function, Invocation, Reason, Refusal, Signature, Wire};
+use wire::{Address, Function, Invocation, Reason, Refusal, Shapes, Signature, Wire};
 
 use super::Abroad;
 use crate::callee::{Call, CallError, Caller, FunctionName, Values};
@@ -31,7 +31,7 @@ pub(crate) struct Reached {
 /// A function as it is called from elsewhere.
 struct Reachable {
     name: Arc<FunctionName>,
-    results: usize,
+    results: Shapes,
 }
 
 // === impl Abroad ===
@@ -45,7 +45,7 @@ impl Abroad {
         }
         let (end, told) = oneshot::channel();
         let (tell, ended) = oneshot::channel();
-        let (wire, address) = (self.wire.clone(), self.address(target.slot.name()));
+        let (wire, address) = (self.peers.wire().clone(), self.peers.address(target.slot.name().as_str()));
         let task = Task::spawn(async move {
             serve((wire, address, served), reachable.into(), target, told).await;
             // Nobody may be waiting for it.
@@ -78,8 +78,8 @@ fn reachable(interface: &str, name: &str, function: &ComponentFunc) -> Option<((
     // What deals in handles, streams or futures is called on its own host only.
     let signature = Signature::of(function).ok()?;
     let name = FunctionName { interface: interface.into(), function: name.into() };
-    let served = (Function::of(interface, &name.function), signature);
-    Some((served, Reachable { name: Arc::new(name), results: function.results().count() }))
+    let (served, results) = (Function::of(interface, &name.function), signature.results.clone());
+    Some(((served, signature), Reachable { name: Arc::new(name), results }))
 }
 
 // === impl Reached ===
@@ -125,19 +125,19 @@ async fn serve(
 
 async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocation) {
     let Invocation { function, params, origin, reply } = invocation;
-    let Reachable { name, results } = &reachable[function];
+    let Reachable { name, results: shapes } = &reachable[function];
     let _running = target.busy.enter();
     let own = target.account.limits().timeout;
     let time = origin.remaining.map_or(own, |left| left.min(own));
     let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None };
-    let mut results = vec![Val::Bool(false); *results];
+    let mut results = vec![Val::Bool(false); shapes.iter().len()];
     let values = Values { params: &params, results: &mut results };
     let called = within(Some(time + GRACE), target.slot.call(Call { function: name, caller }, values)).await;
     let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
     target.counts.count(outcome.is_ok());
     match outcome {
         Ok(()) => {
-            if let Err(error) = reply.answer(&results).await {
+            if let Err(error) = reply.answer(shapes.encode(&results)).await {
                 tracing::warn!(component = %target.slot.name(), error = %Chain(&error), "an answer could not be sent");
             }
         }

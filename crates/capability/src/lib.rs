@@ -79,6 +79,13 @@ pub trait Capability: Send + Sync {
         drop((component, link, duty));
         None
     }
+
+    /// Lets those outside of the host call the component in a form of their own, for as long as it is there; nothing where it
+    /// exports nothing of that kind.
+    fn reach(&self, component: &dyn Callable, duty: Duty) -> Option<Service> {
+        drop((component, duty));
+        None
+    }
 }
 
 /// A backend as it is listed.

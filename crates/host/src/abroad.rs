@@ -22,7 +22,7 @@ use std::time::Duration;
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Call, Function, InvokeError, Origin, Peers, Reason, Remote, Signature, Wire};
+use wire::{Call, Decode, Encode, Function, InvokeError, Origin, Peers, Reason, Remote, Signature, Wire};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
@@ -52,6 +52,7 @@ pub(crate) struct Road {
 }
 
 /// One function of a component on other hosts.
+#[derive(Clone)]
 pub(crate) struct Distant {
     wire: Wire,
     remote: Remote,
@@ -102,6 +103,26 @@ impl Road {
 impl Distant {
     /// Calls it with dynamic values.
     pub(crate) async fn call(&self, caller: &Caller, values: Values<'_>) -> wasmtime::Result<()> {
+        let params = values.params;
+        let results = self.in_time(caller, |call| self.wire.invoke(&self.remote, params, call)).await?;
+        values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
+        Ok(())
+    }
+
+    /// Calls it with values of types that are known here.
+    pub(crate) async fn call_typed<P, R>(&self, caller: &Caller, params: P) -> wasmtime::Result<R>
+    where
+        P: Encode + Send + Sync,
+        R: Decode + Send,
+    {
+        self.in_time(caller, |call| self.wire.ask(self.remote.subject(), &params, call)).await
+    }
+
+    /// What it answers within the caller's time, however often it has to be asked for that.
+    async fn in_time<T, F>(&self, caller: &Caller, ask: impl Fn(Call) -> F) -> wasmtime::Result<T>
+    where
+        F: Future<Output = Result<T, InvokeError>>,
+    {
         if caller.depth >= DEPTH_MAX {
             return Err(CallError::TooDeep(self.target.clone()).into());
         }
@@ -110,12 +131,8 @@ impl Distant {
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let call = Call::new(self.origin.clone(), left);
-            let error = match self.wire.invoke(&self.remote, values.params, call).await {
-                Ok(results) => {
-                    values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
-                    return Ok(());
-                }
+            let error = match ask(Call::new(self.origin.clone(), left)).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let pause = PAUSE * 2_u32.pow(tries.min(8));

@@ -56,9 +56,9 @@ impl Capabilities {
         let logging = Arc::new(logging::Logging::new(config.sink));
         let place = |name| Place { folder: config.data.join(name) };
         let all: Vec<Arc<dyn Capability>> = vec![
-            Arc::new(keyvalue::KeyValue::new(place("keyvalue")).with_peers(peers)),
+            Arc::new(keyvalue::KeyValue::new(place("keyvalue")).with_peers(peers.clone())),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
-            Arc::new(messaging::Messaging::new(bus)),
+            Arc::new(messaging::Messaging::new(bus).with_peers(peers)),
             Arc::new(secrets::Secrets::new(place("secrets"))),
             Arc::new(sql::Sql::new(place("sql"))),
             logging.clone(),

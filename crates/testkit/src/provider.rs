@@ -1,4 +1,5 @@
-//! A provider of a lattice, as the published crates of wRPC make one: key-value pairs and messages, in the process of the tests.
+//! A provider of a lattice, as the published crates of wRPC make one: key-value pairs, messages, and a price, in the process of
+//! the tests.
 //!
 //! ```no_run
 //! let nats = testkit::Nats::start();
@@ -34,6 +35,7 @@ const NO_PATHS: [Box<[Option<usize>]>; 0] = [];
 const STORE: &str = "wrpc:keyvalue/store@0.2.0-draft";
 const ATOMICS: &str = "wrpc:keyvalue/atomics@0.2.0-draft";
 const BATCH: &str = "wrpc:keyvalue/batch@0.2.0-draft";
+const TAG: &str = "demo:shop/tag@1.0.0";
 const CONSUMER: &str = "wasmcloud:messaging/consumer@0.2.0";
 
 /// Which interfaces are served, and by which tasks.
@@ -85,7 +87,7 @@ impl Provider {
     ///
     /// Where the server does not let it in.
     pub fn start(url: &str, lattice: &str, id: &str) -> Self {
-        Self::serving(url, (lattice, id), &[STORE, ATOMICS, BATCH, CONSUMER])
+        Self::serving(url, (lattice, id), &[STORE, ATOMICS, BATCH, CONSUMER, TAG])
     }
 
     /// One that gives single pairs, and nothing else.
@@ -268,6 +270,7 @@ async fn serve_messages(client: &Client, shared: &Arc<Shared>, (interfaces, task
                 "refused" => Err("this one is not answered".to_owned()),
                 _ => Ok((format!("answer.{subject}"), body, None)),
             };
+        TAG "price" () => u32 = |_: &Shared, _: &str, (): ()| 7;
     }
 }
 

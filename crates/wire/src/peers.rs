@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use bus::{Subject, SubjectError};
 
+use crate::Wire;
 use crate::address::{Address, Function};
 use crate::invoke::{Call, InvokeError};
 use crate::origin::Origin;
 use crate::typed::{Decode, Encode};
-use crate::Wire;
 
 /// All who can be called in a lattice. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! component ── wasi:keyvalue ── guest ── link ──┬─ dyn Store ── memory | disk | redis | nats | provider
-//! component ◀─ watcher ──────── serve ──────────┘
+//! component ◀─ watcher ──────── serve ──────────┘ (and from a provider, over the wire)
 //! ```
 //!
 //! # Invariants
@@ -130,6 +130,10 @@ impl Capability for KeyValue {
 
     fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
         serve::serve(component, link, self.limits, duty)
+    }
+
+    fn reach(&self, component: &dyn Callable, duty: Duty) -> Option<Service> {
+        serve::reach(component, self.peers.as_ref()?, duty)
     }
 }
 

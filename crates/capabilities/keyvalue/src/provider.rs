@@ -129,12 +129,12 @@ impl Provider {
     async fn change(&self, Batch { bucket, put, deleted }: &Batch<'_>) -> Result<(), StoreError> {
         let bucket = *bucket;
         if !put.is_empty() && !self.at_once(bucket, &self.functions.set_many, put).await? {
-            for (name, value) in put {
+            for &(name, value) in put {
                 self.set((bucket, name), value).await?;
             }
         }
         if !deleted.is_empty() && !self.at_once(bucket, &self.functions.delete_many, deleted).await? {
-            for name in deleted {
+            for &name in deleted {
                 self.remove((bucket, name)).await?;
             }
         }

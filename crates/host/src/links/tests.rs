@@ -155,7 +155,8 @@ fn a_link_is_replaced_by_one_of_its_identity_and_deleted_by_it() {
 #[test]
 fn somebody_outside_of_the_host_is_called_as_a_provider_where_a_capability_knows_how() {
     let leads = |line: &str| {
-        let link = resolve(wanted(line), &Street::new(), &LinkTable::default()).map_err(|error| error.to_string())?.link;
+        let link =
+            resolve(wanted(line), &Street::new(), &LinkTable::default()).map_err(|error| error.to_string())?.link;
         let told: Vec<_> = link.config.iter().map(|(name, value)| format!("{name}={value}")).collect();
         Ok(format!("{} -> {} {}", link.id, link.target, told.join(" ")).trim_end().to_owned())
     };

@@ -23,6 +23,7 @@ mod manifests;
 mod messages;
 mod mqtt;
 mod names;
+mod outside;
 mod p3;
 mod pipes;
 mod reuse;

@@ -59,7 +59,11 @@ impl<'a> Reader<'a> {
     }
 
     /// What `read` makes of all of `bytes`, which may take `memory_max`.
-    pub(crate) fn all<T>(bytes: &'a [u8], memory_max: ByteSize, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(crate) fn all<T>(
+        bytes: &'a [u8],
+        memory_max: ByteSize,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         let mut reader = Self::new(bytes, memory_max);
         let value = read(&mut reader)?;
         reader.end()?;

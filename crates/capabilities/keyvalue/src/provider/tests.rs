@@ -50,7 +50,15 @@ fn a_provider_is_told_who_asks_and_by_which_link() {
         store.apply(both).await.expect("it is changed");
         store.delete(&key("b")).await.expect("it is deleted");
     });
-    let asked = ["set shop", "get till", "list-keys shop", "increment shop", "set-many shop", "delete-many shop", "delete shop"];
+    let asked = [
+        "set shop",
+        "get till",
+        "list-keys shop",
+        "increment shop",
+        "set-many shop",
+        "delete-many shop",
+        "delete shop",
+    ];
     assert_eq!(kept.provider.calls(), asked.map(|asked| format!("{asked} cache")));
 }
 

@@ -177,7 +177,6 @@ capability::conformance! {
         changes_are_made_in_their_order,
         many_changes_are_made_at_once,
         many_increments_at_once_all_count,
-        increments_from_many_threads_all_count,
         what_is_acknowledged_is_seen_by_all_threads,
     ] {
         kept_by_a_provider => Fresh::provider(),

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use bus::patiently;
 use bytes::Bytes;
 use capability::Watch;
 use futures::future::join_all;
@@ -22,7 +23,6 @@ use wire::{Address, DecodeError, EncodeError, Function, Invocation, Reader, Reas
 
 use super::Abroad;
 use crate::callee::{Call, CallError, Caller, FunctionName, Slot, Values};
-use crate::patience::patiently;
 use crate::serving::{Begun, GRACE, Target};
 use crate::shim::{self, Given, Known};
 

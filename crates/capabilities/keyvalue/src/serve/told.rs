@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::patiently;
 use bytes::Bytes;
 use capability::{Callable, Calls, Duty, Service};
 use model::{ComponentName, LinkName};
@@ -18,11 +19,9 @@ use rt::within;
 use stdx::Chain;
 use tokio::task::JoinSet;
 use tracing::warn;
-use wire::{
-    Address, Decode, DecodeError, Function, Invocation, Peers, Reader, Reason, Refusal, ServeError, Served, Wire,
-};
+use wire::{Address, Decode, DecodeError, Function, Invocation, Peers, Reader, Reason, Refusal, Served, Wire};
 
-use super::{PAUSE, Telling, functions_of};
+use super::{Telling, functions_of};
 
 /// Where providers say it.
 const WATCHER: &str = "wrpc:keyvalue/watcher@0.2.0-draft";
@@ -88,25 +87,11 @@ impl Told {
         while running.join_next().await.is_some() {}
     }
 
-    /// Begins to be called, again and again until it works.
+    /// Begins to be called, as soon as the bus takes it.
     async fn serve(&self) -> Served<Change> {
-        let mut is_said = false;
-        loop {
-            match self.try_serve().await {
-                Ok(served) => return served,
-                Err(error) if !is_said => {
-                    warn!(component = %self.component, error = %Chain(&error), "providers cannot call it yet; it is tried again");
-                    is_said = true;
-                }
-                Err(_) => {}
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn try_serve(&self) -> Result<Served<Change>, ServeError> {
-        let functions = ["on-set", "on-delete"].map(|name| Function::of(WATCHER, name)).to_vec();
-        self.wire.serve_with(&self.address, functions, read).await
+        let functions = || ["on-set", "on-delete"].map(|name| Function::of(WATCHER, name)).to_vec();
+        let not_yet = format!("providers cannot tell {} of keys yet", self.component);
+        patiently(&not_yet, || self.wire.serve_with(&self.address, functions(), read)).await
     }
 
     async fn tell(self: Arc<Self>, call: Invocation<Change>) {

@@ -19,17 +19,21 @@
     reason = "it is for tests: a panic fails one, and they say what they skip"
 )]
 
+mod clock;
 mod gcs;
 mod guest;
 mod http;
+mod net;
 mod process;
 mod s3;
 mod server;
 mod wait;
 
+pub use clock::clock_off_by;
 pub use gcs::Gcs;
 pub use guest::{find_guest, guest};
 pub use http::{Answer, Connection, chunked, request};
+pub use net::{Cut, Net, Site};
 pub use process::{Ended, Up, Wattle};
 pub use s3::S3;
 pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Server};

@@ -19,9 +19,11 @@
     reason = "it is for tests: a panic fails one, and they say what they skip"
 )]
 
+mod clock;
 mod gcs;
 mod guest;
 mod http;
+mod net;
 mod process;
 #[cfg(feature = "providers")]
 mod provider;
@@ -29,9 +31,11 @@ mod s3;
 mod server;
 mod wait;
 
+pub use clock::clock_off_by;
 pub use gcs::Gcs;
 pub use guest::{find_guest, guest};
 pub use http::{Answer, Connection, chunked, request};
+pub use net::{Cut, Net, Site};
 pub use process::{Ended, Up, Wattle};
 #[cfg(feature = "providers")]
 pub use provider::{BrokerMessage, Provider};

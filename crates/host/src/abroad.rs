@@ -15,11 +15,13 @@
 //! How calls travel (`wire`). Which host is asked is the bus's choice among all that serve the component. How deep components of
 //! several hosts call one another is not counted: their time ends it.
 
+mod asked;
 mod reached;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{Bus, SubscribeError};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
@@ -41,6 +43,7 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 /// What is beyond this host: the other hosts of its lattice.
 #[derive(Debug, Clone)]
 pub(crate) struct Abroad {
+    bus: Bus,
     wire: Wire,
     lattice: Arc<str>,
 }
@@ -65,9 +68,10 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// The hosts that this wire leads to, in this lattice.
-    pub(crate) fn new(wire: Wire, lattice: &str) -> Self {
-        Self { wire, lattice: lattice.into() }
+    /// The hosts that this bus leads to, in this lattice.
+    pub(crate) async fn open(bus: Bus, lattice: &str) -> Result<Self, SubscribeError> {
+        let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
+        Ok(Self { bus, wire, lattice: lattice.into() })
     }
 
     /// Where a component is called, whichever hosts it runs on.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
-use model::LinkPut;
+use model::{DeclaredApplication, LinkPut};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
-use wire::Wire;
 
 use crate::abroad::Abroad;
+use crate::applications::{Applications, Books};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
 use crate::holder::holder_of;
@@ -46,6 +46,8 @@ pub struct HostConfig {
     pub capabilities: CapabilityConfig,
     /// What shall be linked otherwise than by default.
     pub links: Vec<LinkPut>,
+    /// The application that these components are, where they are one.
+    pub application: Option<DeclaredApplication>,
     /// The largest file that is read.
     pub size_max: ByteSize,
 }
@@ -91,6 +93,7 @@ pub struct Running {
     world: Arc<World>,
     _control: Control,
     lattice: Lattice,
+    applications: Applications,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
     _upkeep: Task,
@@ -211,7 +214,7 @@ impl Running {
             Some((url, options)) => Bus::connect(url, options.clone()).await?,
             None => own_bus.clone(),
         };
-        let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
+        let abroad = Abroad::open(lattice_bus.clone(), &config.lattice.name).await.map_err(HostError::Bus)?;
         let may_come = config.lattice.nats.is_some();
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
@@ -223,7 +226,7 @@ impl Running {
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(wire, &config.lattice.name),
+            abroad,
             may_come,
         }));
         check_names(&config.sources)?;
@@ -240,9 +243,13 @@ impl Running {
             (None, Some(loopback)) => format!("nats://{}", loopback.address()),
             _ => lattice_bus.describe(),
         };
+        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.name.clone());
         let keepers = Keepers { lattice: lattice_bus, copy, is_new };
         let lattice = Lattice::start(world.clone(), identity, config.lattice, (keepers, address)).await;
         let lattice = lattice.map_err(HostError::Bus)?;
+        let (host, host_name) = (lattice.id().to_owned(), lattice.friendly_name().to_owned());
+        let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
+        let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -256,6 +263,7 @@ impl Running {
             world,
             _control: control,
             lattice,
+            applications,
             loopback,
             _upkeep: upkeep,
             _ticker: ticker,
@@ -300,6 +308,7 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
+        self.applications.end().await;
         self.lattice.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);

@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use rt::{Task, Tick, within};
 use stdx::Chain;
 use tokio::sync::oneshot;
@@ -16,7 +18,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Val};
 use wire::{Address, Function, Invocation, Reason, Refusal, Signature, Wire};
 
-use super::Abroad;
+use super::{Abroad, asked};
 use crate::callee::{Call, CallError, Caller, FunctionName, Values};
 use crate::patience::patiently;
 use crate::serving::{GRACE, Target};
@@ -28,6 +30,9 @@ pub(crate) struct Reached {
     _task: Task,
 }
 
+/// Is ready when nothing more is to be taken.
+pub(super) type Told = Shared<BoxFuture<'static, ()>>;
+
 /// A function as it is called from elsewhere.
 struct Reachable {
     name: Arc<FunctionName>,
@@ -37,17 +42,29 @@ struct Reachable {
 // === impl Abroad ===
 
 impl Abroad {
-    /// Lets other hosts call what a component exports, where anything of that can travel. Called within the control plane's runtime.
+    /// Lets others on the bus call what a component exports, where anything of that can travel. Called within the control plane's
+    /// runtime.
     pub(crate) fn reach(&self, target: Target, component: &Component) -> Option<Reached> {
         let (served, reachable): (Vec<_>, Vec<_>) = exported(component).into_iter().unzip();
-        if served.is_empty() {
+        let in_text = asked::callable(&target, component);
+        if served.is_empty() && in_text.is_none() {
             return None;
         }
-        let (end, told) = oneshot::channel();
+        let (end, told) = oneshot::channel::<()>();
         let (tell, ended) = oneshot::channel();
         let (wire, address) = (self.wire.clone(), self.address(target.slot.name()));
+        let subject = model::call_subject(&self.lattice, target.slot.name().as_str());
+        let in_text = in_text.map(|callable| (callable, self.bus.clone(), subject));
+        // Who drops the other end wants no more, either.
+        let told: Told = told.map(drop).boxed().shared();
         let task = Task::spawn(async move {
-            serve((wire, address, served), reachable.into(), target, told).await;
+            let by_wire = serve((wire, address, served), reachable.into(), target, told.clone());
+            let by_text = async {
+                if let Some((callable, bus, subject)) = in_text {
+                    asked::serve((bus, subject), callable, told).await;
+                }
+            };
+            tokio::join!(by_wire, by_text);
             // Nobody may be waiting for it.
             tell.send(()).ok();
         });
@@ -97,19 +114,22 @@ async fn serve(
     (wire, address, functions): (Wire, Address, Vec<(Function, Signature)>),
     reachable: Arc<[Reachable]>,
     target: Target,
-    mut told: oneshot::Receiver<()>,
+    mut told: Told,
 ) {
+    if functions.is_empty() {
+        return;
+    }
     let not_yet = format!("{address} is not reached from other hosts yet");
     let begun = tokio::select! {
         begun = patiently(&not_yet, || wire.serve(&address, functions.clone())) => Some(begun),
-        _ = &mut told => None,
+        () = &mut told => None,
     };
     let Some(mut served) = begun else { return };
     let mut running = JoinSet::new();
     let mut is_ending = false;
     loop {
         tokio::select! {
-            _ = &mut told, if !is_ending => {
+            () = &mut told, if !is_ending => {
                 is_ending = true;
                 served.end();
             }

@@ -17,13 +17,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use bus::{Bucket, BucketError, BucketKey, Bus, Keep, SubscribeError, Subscription};
+use bus::{Bucket, BucketError, BucketKey, Bus, Keep, SubscribeError, Subscription, patiently};
 use model::{Declaration, DeclaredApplication};
 use rt::{Task, within};
 use stdx::Chain;
 
 use crate::control::{Failed, boxed, said};
-use crate::patience::patiently;
 
 /// How long taking back what was said may take.
 const FAREWELL: Duration = Duration::from_secs(1);

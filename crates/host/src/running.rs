@@ -7,6 +7,7 @@ use std::time::Duration;
 use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
+use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
 use model::{DeclaredApplication, LinkPut};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
@@ -16,9 +17,8 @@ use crate::abroad::Abroad;
 use crate::applications::{Applications, Books};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
+use crate::hands::{LatticeConfig, WorldHands, running};
 use crate::holder::holder_of;
-use crate::identity::IdentityError;
-use crate::lattice::{Keepers, Lattice, LatticeConfig};
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
 use crate::serving::{Busy, CallCounts};
@@ -92,8 +92,10 @@ pub struct Running {
     listeners: Vec<ListenerConfig>,
     world: Arc<World>,
     _control: Control,
-    lattice: Lattice,
+    role: Role,
     applications: Applications,
+    // Held, so that no other host has its key.
+    _identity: Identity,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
     _upkeep: Task,
@@ -205,7 +207,7 @@ impl Running {
     pub async fn start(config: HostConfig) -> Result<Self, HostError> {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
         let doors = config.listeners.iter().map(door).collect::<Result<_, _>>()?;
-        let identity = Lattice::identity(config.capabilities.data.join("host"))?;
+        let identity = Identity::open(&config.capabilities.data.join("host"))?;
         let is_new = !identity.kept().exists();
         let kept = identity.kept().to_owned();
         let broker = Broker::in_folder(bus::Limits::default(), &kept.join("bus"));
@@ -214,7 +216,7 @@ impl Running {
             Some((url, options)) => Bus::connect(url, options.clone()).await?,
             None => own_bus.clone(),
         };
-        let abroad = Abroad::open(lattice_bus.clone(), &config.lattice.name).await.map_err(HostError::Bus)?;
+        let abroad = Abroad::open(lattice_bus.clone(), &config.lattice.role.name).await.map_err(HostError::Bus)?;
         let may_come = config.lattice.nats.is_some();
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
@@ -238,16 +240,28 @@ impl Running {
         world.publish_to(plane.publisher());
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
         let loopback = open_bus(broker, config.bus)?;
-        let copy = config.lattice.nats.as_ref().map(|_| kept.join("copy"));
         let address = match (&config.lattice.nats, &loopback) {
             (None, Some(loopback)) => format!("nats://{}", loopback.address()),
             _ => lattice_bus.describe(),
         };
-        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.name.clone());
-        let keepers = Keepers { lattice: lattice_bus, copy, is_new };
-        let lattice = Lattice::start(world.clone(), identity, config.lattice, (keepers, address)).await;
-        let lattice = lattice.map_err(HostError::Bus)?;
-        let (host, host_name) = (lattice.id().to_owned(), lattice.friendly_name().to_owned());
+        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.role.name.clone());
+        let keeps = match config.lattice.nats {
+            Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
+            None => Keeps::Here { is_new },
+        };
+        let hands = WorldHands { world: world.clone(), allows_files: config.lattice.allows_files };
+        let role = Role::start(RoleSetup {
+            config: config.lattice.role,
+            id: identity.id(),
+            bus: lattice_bus,
+            address,
+            keeps,
+            running: running(&world).await,
+            hands: Arc::new(hands),
+            stamps: Stamps::of_this_machine(),
+        });
+        let role = role.await.map_err(HostError::Bus)?;
+        let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
         let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
         let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
@@ -262,8 +276,9 @@ impl Running {
             listeners: config.listeners,
             world,
             _control: control,
-            lattice,
+            role,
             applications,
+            _identity: identity,
             loopback,
             _upkeep: upkeep,
             _ticker: ticker,
@@ -287,12 +302,12 @@ impl Running {
 
     /// Its key, what people call it, and its lattice.
     pub fn identity(&self) -> (&str, &str, &str) {
-        (self.lattice.id(), self.lattice.friendly_name(), self.lattice.name())
+        (self.role.id(), self.role.friendly_name(), self.role.lattice())
     }
 
     /// Waits until somebody in the lattice tells it to stop.
     pub async fn stop_asked(&self) {
-        self.lattice.stop_asked().await;
+        self.role.stop_asked().await;
     }
 
     /// Its components, as they are linked now.
@@ -309,7 +324,7 @@ impl Running {
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
         self.applications.end().await;
-        self.lattice.end().await;
+        self.role.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })

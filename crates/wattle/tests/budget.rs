@@ -123,11 +123,13 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
         },
         bus: None,
         lattice: LatticeConfig {
-            name: model::LATTICE.into(),
+            role: lattice::RoleConfig {
+                name: model::LATTICE.into(),
+                friendly_name: None,
+                labels: BTreeMap::new(),
+                heartbeat: std::time::Duration::from_secs(30),
+            },
             nats: None,
-            friendly_name: None,
-            labels: BTreeMap::new(),
-            heartbeat: std::time::Duration::from_secs(30),
             allows_files: false,
         },
         links: Vec::new(),

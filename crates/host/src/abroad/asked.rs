@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Message, Pattern, SubscribeError, Subscription};
+use bus::{Bus, Message, Pattern, SubscribeError, Subscription, patiently};
 use engine::call::{self, Function, Request, Results};
 use engine::{Failure, Loaded, Refused};
 use model::{ComponentName, TextAnswer, TextCall, TextForm};
@@ -24,7 +24,6 @@ use wasmtime::component::{Component, Val};
 use super::reached::Told;
 use crate::callee::{Call, CallError, Caller, Ended, FunctionName, Values};
 use crate::control::{Failed, boxed, read, said};
-use crate::patience::patiently;
 use crate::serving::{GRACE, Target};
 
 /// Calls in text of one component that are worked on at once; further ones wait in the subscription.

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use bus::patiently;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use rt::{Task, Tick, within};
@@ -20,7 +21,6 @@ use wire::{Address, Function, Invocation, Reason, Refusal, Signature, Wire};
 
 use super::{Abroad, asked};
 use crate::callee::{Call, CallError, Caller, FunctionName, Values};
-use crate::patience::patiently;
 use crate::serving::{GRACE, Target};
 
 /// A component that is reached from other hosts, until it is told to end.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bus::{ConnectOptions, FirstTry, Login};
 use clap::Args;
 use host::LatticeConfig;
+use lattice::RoleConfig;
 
 use crate::failure::Failure;
 use crate::token;
@@ -56,14 +57,13 @@ impl LatticeFlags {
             ..ConnectOptions::default()
         };
         let allows_files = self.allow_file_load || self.nats.as_deref().is_none_or(is_here);
-        Ok(LatticeConfig {
+        let role = RoleConfig {
             name: self.lattice,
-            nats: self.nats.map(|url| (url, options)),
             friendly_name: self.name,
             labels: self.label.into_iter().collect::<BTreeMap<_, _>>(),
             heartbeat: Duration::from_secs_f64(self.heartbeat),
-            allows_files,
-        })
+        };
+        Ok(LatticeConfig { role, nats: self.nats.map(|url| (url, options)), allows_files })
     }
 }
 

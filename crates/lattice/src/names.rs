@@ -11,7 +11,7 @@ const SECOND: [&str; 16] = [
 ];
 
 /// The name of the host with this key: `quiet-hazel-1234`.
-pub(super) fn made_from(id: &str) -> String {
+pub(crate) fn made_from(id: &str) -> String {
     let sum =
         id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     let word = |words: &[&'static str; 16], shift: u32| words[(sum >> shift) as usize % 16];

@@ -1,36 +1,17 @@
-//! A host as one of a lattice: it answers the control interface, carries out what it is told, and says what happened.
-//!
-//! ```text
-//! bus ─▶ question (which) ─▶ answers (rules decide) ─▶ reply ─▶ bus
-//!                                   └─▶ Work ─▶ deeds (World) ─▶ fact ─▶ bus
-//! ```
+//! A host's role in a lattice, from its beginning to its end: a loop that answers, one that beats, and one that follows.
 //!
 //! # Invariants
 //!
 //! 1. Every question is answered once, in one place, except auctions that are not bid for.
-//! 2. What was answered is begun in the order of the answers for each component, and at most [`WORKS_MAX`] at once; who asks for
+//! 2. What was answered is begun in the order of the answers for each component, and at most [`ERRANDS_MAX`] at once; who asks for
 //!    more is refused.
 //! 3. Whatever a command came to is said as a fact.
-//!
-//! # Not here
-//!
-//! What components are and how they are linked (`world`).
-
-mod answers;
-mod deeds;
-mod event;
-mod keeping;
-mod kept;
-mod names;
-mod question;
-mod rules;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bus::{Bus, Message, SubscribeError, Subscription};
+use bus::{Bus, Message, SubscribeError, Subscription, patiently};
 use futures::StreamExt;
 use futures::stream::{FuturesUnordered, select_all};
 use model::ComponentName;
@@ -39,122 +20,102 @@ use model::lattice::{Host, HostInventory, Labels};
 use rt::Task;
 use stdx::Chain;
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::identity::{Identity, IdentityError};
-use crate::patience::patiently;
-use crate::world::World;
-use answers::Work;
-use keeping::Keeping;
-use question::{patterns, read};
-use rules::{Runs, State};
-
-pub(crate) use kept::Keepers;
+use crate::answers;
+use crate::errands::Errand;
+use crate::event::Stamps;
+use crate::hands::Hands;
+use crate::keeping::Keeping;
+use crate::kept::Keeps;
+use crate::names;
+use crate::question::{patterns, read};
+use crate::state::{Runs, State};
+use crate::voice::Voice;
 
 /// Questions that are worked on at once; further ones wait in the subscription.
 const AT_ONCE_MAX: usize = 32;
 
 /// Commands that are carried out at once, those that wait for one about the same component included.
-const WORKS_MAX: usize = 64;
+const ERRANDS_MAX: usize = 64;
 
 /// How long the last words of a host may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A host's place in a lattice.
+/// What a host is in a lattice.
 #[derive(Debug, Clone)]
-pub struct LatticeConfig {
+pub struct RoleConfig {
     /// The lattice.
     pub name: String,
-    /// The NATS servers that carry it; without, it is this host's own bus, and the host may be alone in it.
-    pub nats: Option<(String, bus::ConnectOptions)>,
     /// What people call the host; a name made from its key where nothing is said.
     pub friendly_name: Option<String>,
     /// What it carries, beside what it knows of its machine.
     pub labels: Labels,
     /// How often it says that it is there.
     pub heartbeat: Duration,
-    /// Whether whoever reaches the bus may have files of this machine run.
-    pub allows_files: bool,
+}
+
+/// What a role works with.
+pub struct RoleSetup {
+    /// What the host is.
+    pub config: RoleConfig,
+    /// Its key, which no other has.
+    pub id: String,
+    /// The bus that carries the lattice.
+    pub bus: Bus,
+    /// Where others reach that bus.
+    pub address: String,
+    /// Where what the lattice keeps is.
+    pub keeps: Keeps,
+    /// What does what it decides.
+    pub hands: Arc<dyn Hands>,
+    /// What runs already.
+    pub running: BTreeMap<ComponentName, Runs>,
+    /// What tells its facts from others.
+    pub stamps: Stamps,
 }
 
 /// Answers until it is dropped.
-pub(crate) struct Lattice {
+pub struct Role {
     shared: Arc<Shared>,
     _answering: Task,
     _beating: Task,
     _following: Task,
 }
 
-struct Shared {
-    world: Arc<World>,
-    bus: Bus,
-    keeping: Keeping,
-    config: LatticeConfig,
-    /// Held, so that no other host has it.
-    _identity: Identity,
-    id: String,
+pub(crate) struct Shared {
+    config: RoleConfig,
+    pub(crate) id: String,
     friendly_name: String,
-    /// Where others reach the bus.
+    bus: Bus,
     address: String,
+    pub(crate) voice: Voice,
+    pub(crate) hands: Arc<dyn Hands>,
+    pub(crate) keeping: Keeping,
     started: Instant,
     state: Mutex<State>,
-    /// Whose turn it is to change a component.
-    turns: Mutex<BTreeMap<ComponentName, Arc<tokio::sync::Mutex<()>>>>,
-    works: Arc<Semaphore>,
-    stop: Notify,
+    /// Whose turn it is, by what is changed.
+    pub(crate) turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    pub(crate) errands: Arc<Semaphore>,
+    pub(crate) stop: Notify,
 }
 
-// === impl Lattice ===
+// === impl Role ===
 
-impl Lattice {
-    /// A host's key in this folder.
-    pub(crate) fn identity(folder: PathBuf) -> Result<Identity, IdentityError> {
-        Identity::open(&folder)
-    }
-
-    /// Begins to answer on `bus`, which others reach at `address`. Called within the control plane's runtime.
-    pub(crate) async fn start(
-        world: Arc<World>,
-        identity: Identity,
-        config: LatticeConfig,
-        (keepers, address): (Keepers, String),
-    ) -> Result<Self, SubscribeError> {
-        let id = identity.id();
-        let friendly_name = config.friendly_name.clone().unwrap_or_else(|| names::made_from(&id));
-        let mut labels = own_labels();
-        labels.extend(config.labels.clone());
-        let components = running(&world).await;
-        let keeping = Keeping::new(&config.name, &keepers);
-        let mut state = State { labels, components, ..State::default() };
-        if !keepers.is_new {
-            keeping.recall(&mut state).await;
-        }
-        let bus = keepers.lattice;
+impl Role {
+    /// Begins to answer. Called within a runtime, which it goes on in.
+    pub async fn start(setup: RoleSetup) -> Result<Self, SubscribeError> {
         let mut subscriptions = Vec::new();
-        for (pattern, group) in patterns(&model::lattice::prefix(&config.name), &id) {
-            let pattern = pattern.parse().expect("the name of a lattice is a word, see LatticeConfig");
+        for (pattern, group) in patterns(&model::lattice::prefix(&setup.config.name), &setup.id) {
+            let pattern = pattern.parse().expect("the name of a lattice is a word, see RoleConfig");
             let group = group.map(|group| group.parse().expect("a group is called as a subject"));
-            subscriptions.push(bus.subscribe(pattern, group).await?);
+            subscriptions.push(setup.bus.subscribe(pattern, group).await?);
         }
-        let shared = Arc::new(Shared {
-            world,
-            bus,
-            keeping,
-            config,
-            _identity: identity,
-            id,
-            friendly_name,
-            address,
-            started: Instant::now(),
-            state: Mutex::new(state),
-            turns: Mutex::default(),
-            works: Arc::new(Semaphore::new(WORKS_MAX)),
-            stop: Notify::new(),
-        });
-        shared.link_as_known().await;
+        let shared = Arc::new(Shared::new(setup));
+        shared.recall().await;
         let _following = Task::spawn({
             let shared = shared.clone();
-            async move { shared.follow().await }
+            async move { shared.follow_kept().await }
         });
         let _answering = Task::spawn(answer_all(shared.clone(), subscriptions));
         let _beating = Task::spawn(beat(shared.clone()));
@@ -162,32 +123,37 @@ impl Lattice {
     }
 
     /// The host's key.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         &self.shared.id
     }
 
     /// What people call the host.
-    pub(crate) fn friendly_name(&self) -> &str {
+    pub fn friendly_name(&self) -> &str {
         &self.shared.friendly_name
     }
 
     /// The lattice.
-    pub(crate) fn name(&self) -> &str {
+    pub fn lattice(&self) -> &str {
         &self.shared.config.name
     }
 
+    /// What says facts of this host that its commands do not come to.
+    pub fn voice(&self) -> &Voice {
+        &self.shared.voice
+    }
+
     /// Waits until somebody tells the host to stop.
-    pub(crate) async fn stop_asked(&self) {
+    pub async fn stop_asked(&self) {
         self.shared.stop.notified().await;
     }
 
     /// Answers nothing more, and says that the host stops.
-    pub(crate) async fn end(self) {
+    pub async fn end(self) {
         let Self { shared, _answering, _beating, _following } = self;
         drop((_answering, _beating, _following));
         let labels = shared.state().labels.clone();
         let last_words = async {
-            shared.say(Fact::HostStopped { labels }).await;
+            shared.voice.say(Fact::HostStopped { labels }).await;
             shared.bus.flush().await
         };
         match rt::within(Some(FAREWELL), last_words).await {
@@ -203,11 +169,13 @@ async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>) {
     let (mut answering, mut working) = (FuturesUnordered::new(), FuturesUnordered::new());
     loop {
         tokio::select! {
+            // The same each time: nothing here is decided by chance.
+            biased;
             question = questions.next(), if answering.len() < AT_ONCE_MAX => match question {
                 Some(question) => answering.push(shared.answer(question)),
                 None => return,
             },
-            Some(work) = answering.next() => working.extend(work.map(|work| shared.carry_out(work))),
+            Some(errand) = answering.next() => working.extend(errand.map(|errand| shared.carry_out(errand))),
             Some(()) = working.next() => {}
         }
     }
@@ -222,25 +190,14 @@ async fn beat(shared: Arc<Shared>) {
         uptime_seconds: 0,
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    shared.say(begun).await;
+    shared.voice.say(begun).await;
     let every = shared.config.heartbeat.max(Duration::from_millis(10));
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        shared.say(Fact::HostHeartbeat(shared.inventory())).await;
+        shared.voice.say(Fact::HostHeartbeat(shared.inventory())).await;
     }
-}
-
-/// What runs when the host begins to answer: all that it was started with.
-async fn running(world: &World) -> BTreeMap<ComponentName, Runs> {
-    let count = world.concurrency();
-    let runs = |component: crate::LoadedComponent| {
-        let path = std::path::absolute(&component.source.path).unwrap_or(component.source.path);
-        let image_ref = format!("file://{}", path.display());
-        (component.source.name, Runs { image_ref, count, ..Runs::default() })
-    };
-    world.components().await.into_iter().map(runs).collect()
 }
 
 /// What a host knows of its machine.
@@ -253,36 +210,47 @@ fn own_labels() -> Labels {
 // === impl Shared ===
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn new(setup: RoleSetup) -> Self {
+        let RoleSetup { config, id, bus, address, keeps, hands, running, stamps } = setup;
+        let mut labels = own_labels();
+        labels.extend(config.labels.clone());
+        Self {
+            friendly_name: config.friendly_name.clone().unwrap_or_else(|| names::made_from(&id)),
+            voice: Voice::new(bus.clone(), config.name.clone(), id.clone(), stamps),
+            keeping: Keeping::new(&config.name, &bus, &keeps),
+            state: Mutex::new(State { labels, components: running, ..State::default() }),
+            started: Instant::now(),
+            turns: Mutex::default(),
+            errands: Arc::new(Semaphore::new(ERRANDS_MAX)),
+            stop: Notify::new(),
+            config,
+            id,
+            bus,
+            address,
+            hands,
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers a question. What is to be done after that is given back.
-    async fn answer(&self, question: Message) -> Option<Work> {
+    async fn answer(&self, question: Message) -> Option<Errand> {
         let prefix = model::lattice::prefix(&self.config.name);
         let end = question.subject.as_str().strip_prefix(&prefix).and_then(|end| end.strip_prefix('.'));
         let asked = read(end.unwrap_or_default().split('.'));
-        let (reply, work) = answers::answer(self, asked, &question.payload).await;
+        let (reply, errand) = answers::answer(self, asked, &question.payload).await;
         let reply = reply.and_then(|reply| question.answer(reply));
         if let Some(reply) = reply
             && let Err(error) = self.bus.publish(reply).await
         {
             tracing::warn!(error = %Chain(&error), "an answer could not be sent");
         }
-        work
+        errand
     }
 
-    /// Tells everybody who listens.
-    async fn say(&self, fact: Fact) {
-        let subject = format!("wasmbus.evt.{}.{}", self.config.name, fact.name());
-        let subject = subject.parse().expect("the name of a lattice is a word, see LatticeConfig");
-        let Some(payload) = event::bytes(&self.id, fact) else { return };
-        if let Err(error) = self.bus.publish(Message::new(subject, payload)).await {
-            tracing::warn!(error = %Chain(&error), "a fact could not be said");
-        }
-    }
-
-    fn host(&self) -> Host {
+    pub(crate) fn host(&self) -> Host {
         let uptime = self.uptime();
         Host {
             id: self.id.clone(),
@@ -298,7 +266,7 @@ impl Shared {
         }
     }
 
-    fn inventory(&self) -> HostInventory {
+    pub(crate) fn inventory(&self) -> HostInventory {
         let uptime = self.uptime();
         let state = self.state();
         HostInventory {

@@ -13,33 +13,21 @@ use model::lattice::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
-use super::Shared;
-use super::question::Question;
-use super::rules;
-
-/// What is done after an answer.
-pub(super) struct Work {
-    pub(super) what: Task,
-    /// Counts it among those that run.
-    pub(super) _place: OwnedSemaphorePermit,
-    /// When it is the next one for its component.
-    pub(super) turn: futures::future::BoxFuture<'static, OwnedMutexGuard<()>>,
-}
-
-/// What is done to a component.
-#[derive(Debug)]
-pub(super) enum Task {
-    Scale(ComponentName, ScaleComponent),
-    Update(ComponentName, UpdateComponent),
-}
+use crate::errands::Errand;
+use crate::question::Question;
+use crate::role::Shared;
+use crate::rules::{self, Command};
 
 /// What is answered: a value, words, or why not.
 type Said<T> = Result<CtlResponse<T>, String>;
 
 /// The answer as bytes; nothing where nothing is to be answered.
-pub(super) async fn answer(shared: &Shared, asked: Option<Question>, payload: &[u8]) -> (Option<Bytes>, Option<Work>) {
+pub(crate) async fn answer(
+    shared: &Shared,
+    asked: Option<Question>,
+    payload: &[u8],
+) -> (Option<Bytes>, Option<Errand>) {
     let Some(asked) = asked else { return (said::<()>(Err("unsupported subject".into())), None) };
     let reply = match asked {
         Question::Ping => said(Ok(CtlResponse::with(shared.host()))),
@@ -75,9 +63,9 @@ fn said<T: Serialize>(outcome: Said<T>) -> Option<Bytes> {
     }
 }
 
-fn begun(outcome: Result<(String, Option<Work>), String>) -> (Option<Bytes>, Option<Work>) {
+fn begun(outcome: Result<(String, Option<Errand>), String>) -> (Option<Bytes>, Option<Errand>) {
     match outcome {
-        Ok((words, work)) => (said::<()>(Ok(CtlResponse::done(words))), work),
+        Ok((words, errand)) => (said::<()>(Ok(CtlResponse::done(words))), errand),
         Err(why) => (said::<()>(Err(why)), None),
     }
 }
@@ -113,20 +101,19 @@ fn auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
     said(Ok(CtlResponse::with(ack)))
 }
 
-fn scale(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Work>), String> {
+fn scale(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Errand>), String> {
     let command: ScaleComponent = parse(payload, "component scale")?;
     let id = name(&command.component_id)?;
     let words = rules::scale_words(shared.state().components.get(&id), &command);
-    let work = shared.queue(&id, Task::Scale(id.clone(), command))?;
-    Ok((words, Some(work)))
+    Ok((words, Some(shared.queue(Command::Scale(id, command))?)))
 }
 
-fn update(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Work>), String> {
+fn update(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Errand>), String> {
     let command: UpdateComponent = parse(payload, "component update")?;
     let id = name(&command.component_id)?;
-    let (words, is_other) = rules::update(shared.state().components.get(&id), &command)?;
-    let work = is_other.then(|| shared.queue(&id, Task::Update(id.clone(), command))).transpose()?;
-    Ok((words, work))
+    let (words, is_other) = rules::update_words(shared.state().components.get(&id), &command)?;
+    let errand = is_other.then(|| shared.queue(Command::Update(id, command))).transpose()?;
+    Ok((words, errand))
 }
 
 fn name(id: &str) -> Result<ComponentName, String> {
@@ -151,7 +138,7 @@ async fn label(shared: &Shared, payload: &[u8], is_put: bool) -> Said<()> {
         (words, is_changed.then(|| state.labels.clone()))
     };
     if let Some(labels) = changed {
-        shared.say(Fact::LabelsChanged { host_id: shared.id.clone(), labels }).await;
+        shared.voice.say(Fact::LabelsChanged { host_id: shared.id.clone(), labels }).await;
     }
     Ok(CtlResponse::done(words))
 }
@@ -160,11 +147,11 @@ async fn put_link(shared: &Shared, payload: &[u8]) -> Said<()> {
     let link: LatticeLink = parse(payload, "link put")?;
     match shared.link(&link).await {
         Ok(()) => {
-            shared.say(Fact::LinkdefSet(link)).await;
+            shared.voice.say(Fact::LinkdefSet(link)).await;
             Ok(CtlResponse::done("successfully set link"))
         }
         Err(error) => {
-            shared.say(Fact::LinkdefSetFailed { link, error: error.clone() }).await;
+            shared.voice.say(Fact::LinkdefSetFailed { link, error: error.clone() }).await;
             Err(error)
         }
     }
@@ -175,7 +162,7 @@ async fn delete_link(shared: &Shared, payload: &[u8]) -> Said<()> {
     let Some(taken) = shared.unlink(&wanted).await? else {
         return Ok(CtlResponse::done("successfully deleted link (spec doesn't exist)"));
     };
-    shared.say(rules::link_deleted(wanted, taken)).await;
+    shared.voice.say(rules::link_deleted(wanted, taken)).await;
     Ok(CtlResponse::done("successfully deleted link"))
 }
 
@@ -183,7 +170,7 @@ async fn put_config(shared: &Shared, name: String, payload: &[u8]) -> Said<()> {
     let not_a_map = |_| "config data should be a map of string -> string".to_owned();
     let settings: Labels = serde_json::from_slice(payload).map_err(not_a_map)?;
     shared.put_settings(&name, &settings).await?;
-    shared.say(Fact::ConfigSet { config_name: name }).await;
+    shared.voice.say(Fact::ConfigSet { config_name: name }).await;
     Ok(CtlResponse::done("successfully put config"))
 }
 
@@ -194,6 +181,6 @@ async fn config(shared: &Shared, name: &str) -> Said<Labels> {
 
 async fn delete_config(shared: &Shared, name: String) -> Said<()> {
     shared.delete_settings(&name).await?;
-    shared.say(Fact::ConfigDeleted { config_name: name }).await;
+    shared.voice.say(Fact::ConfigDeleted { config_name: name }).await;
     Ok(CtlResponse::done("successfully deleted config"))
 }

@@ -11,7 +11,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 const COMPLAIN_AFTER: u32 = 10;
 
 /// Tries until it is done. Where that takes long, it is said once what is not so yet, and why.
-pub(crate) async fn patiently<T, E, F>(not_yet: &str, mut attempt: impl FnMut() -> F) -> T
+pub async fn patiently<T, E, F>(not_yet: &str, mut attempt: impl FnMut() -> F) -> T
 where
     E: std::error::Error + 'static,
     F: Future<Output = Result<T, E>>,

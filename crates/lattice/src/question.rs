@@ -2,7 +2,7 @@
 
 /// What is asked. A host's own subjects were chosen by its subscriptions, so that the id is not looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Question {
+pub(crate) enum Question {
     Ping,
     Inventory,
     Stop(String),
@@ -24,7 +24,7 @@ pub(super) enum Question {
 }
 
 /// What the subjects are that a host subscribes to, and those of them that it shares with all other hosts by a group.
-pub(super) fn patterns(prefix: &str, id: &str) -> Vec<(String, Option<String>)> {
+pub(crate) fn patterns(prefix: &str, id: &str) -> Vec<(String, Option<String>)> {
     let own = ["host.ping", "registry.put", "component.auction"].map(|end| (format!("{prefix}.{end}"), None));
     let named = ["host", "component", "provider", "label"].map(|what| (format!("{prefix}.{what}.*.{id}"), None));
     let shared = [("link", "*"), ("claims", "*"), ("config", ">")]
@@ -33,7 +33,7 @@ pub(super) fn patterns(prefix: &str, id: &str) -> Vec<(String, Option<String>)> 
 }
 
 /// Reads the end of a subject, after the prefix. Nothing where there is no such question.
-pub(super) fn read<'a>(end: impl Iterator<Item = &'a str>) -> Option<Question> {
+pub(crate) fn read<'a>(end: impl Iterator<Item = &'a str>) -> Option<Question> {
     // One more than any question has: a name with a dot in it is none.
     let end: Vec<_> = end.take(4).collect();
     Some(match end.as_slice() {

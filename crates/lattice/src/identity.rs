@@ -24,7 +24,7 @@ const KEYS_MAX: usize = 64;
 
 /// Who a host is, for as long as it runs.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub struct Identity {
     seed: Seed,
     /// Where the host keeps what is its own.
     kept: PathBuf,
@@ -56,7 +56,7 @@ pub enum IdentityError {
 
 impl Identity {
     /// The first key in this folder that no other host uses, made where there is none.
-    pub(crate) fn open(folder: &Path) -> Result<Self, IdentityError> {
+    pub fn open(folder: &Path) -> Result<Self, IdentityError> {
         let failed = |source| IdentityError::Folder { path: folder.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         for number in 0..KEYS_MAX {
@@ -77,12 +77,12 @@ impl Identity {
     }
 
     /// The folder for what the host keeps, which may not be there yet. No other host that runs has it.
-    pub(crate) fn kept(&self) -> &Path {
+    pub fn kept(&self) -> &Path {
         &self.kept
     }
 
     /// The key that all may know, as text.
-    pub(crate) fn id(&self) -> String {
+    pub fn id(&self) -> String {
         self.seed.public().to_string()
     }
 }

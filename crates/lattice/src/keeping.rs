@@ -18,16 +18,15 @@
 
 use std::time::Duration;
 
-use bus::{BucketError, BucketKey, Entry, Told};
+use bus::{BucketError, BucketKey, Bus, Entry, Told, patiently};
 use bytes::Bytes;
 use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
 use stdx::Chain;
 use tokio::sync::Notify;
 
-use super::Shared;
-use super::kept::{Keepers, Kept};
-use super::rules::{self, Relinked, State};
-use crate::patience::patiently;
+use crate::kept::{Keeps, Kept};
+use crate::role::Shared;
+use crate::rules::{self, COMPONENT, Kind};
 
 /// So often a change is tried whose bucket others change at the same time.
 const TRIES_MAX: u32 = 20;
@@ -35,18 +34,8 @@ const TRIES_MAX: u32 = 20;
 /// Before a change is tried again so long is waited, times the number of the attempt.
 const PAUSE: Duration = Duration::from_millis(3);
 
-/// What the keys of components begin with.
-const COMPONENT: &str = "COMPONENT_";
-
-/// Which of the two buckets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Settings,
-    Components,
-}
-
 /// The buckets of a lattice, as one host sees them.
-pub(super) struct Keeping {
+pub(crate) struct Keeping {
     settings: Kept,
     components: Kept,
     /// Held by who changes what is kept of a component, so that at least this host does not race itself.
@@ -55,14 +44,8 @@ pub(super) struct Keeping {
     learning: tokio::sync::Mutex<()>,
     /// There is something to see.
     begun: Notify,
-}
-
-/// What a host has to do since something was learned.
-enum Follows {
-    Nothing,
-    /// The settings of that name are others.
-    Settings(String),
-    Links(Relinked),
+    /// What this host may have known when it was there last.
+    recalls: &'static [Kind],
 }
 
 /// What came of a change of what is kept of a component.
@@ -78,29 +61,21 @@ struct Changed<T> {
 // === impl Keeping ===
 
 impl Keeping {
-    pub(super) fn new(lattice: &str, keepers: &Keepers) -> Self {
-        let kept = |name: &str| Kept::new(name, lattice, keepers);
+    pub(crate) fn new(lattice: &str, bus: &Bus, keeps: &Keeps) -> Self {
+        let is_new = matches!(keeps, Keeps::Here { is_new: true });
+        let kept = |name: &str| Kept::new((name, lattice), bus, keeps);
         let keeping = Self {
             settings: kept("CONFIGDATA"),
             components: kept("LATTICEDATA"),
             changing: tokio::sync::Mutex::default(),
             learning: tokio::sync::Mutex::default(),
             begun: Notify::new(),
+            recalls: if is_new { &[] } else { &[Kind::Settings, Kind::Components] },
         };
-        if keepers.copy.is_some() || !keepers.is_new {
+        if !is_new {
             keeping.begun.notify_one();
         }
         keeping
-    }
-
-    /// What this host knew when it was there last.
-    pub(super) async fn recall(&self, state: &mut State) {
-        for kind in [Kind::Settings, Kind::Components] {
-            for (key, entry) in self.of(kind).recalled().await {
-                // Nothing runs yet that anything could follow for.
-                learned(state, kind, &key, Some(&entry.value));
-            }
-        }
     }
 
     fn of(&self, kind: Kind) -> &Kept {
@@ -114,8 +89,20 @@ impl Keeping {
 // === impl Shared ===
 
 impl Shared {
+    /// Knows what this host knew when it was there last, and links what it was started with as the lattice does.
+    pub(crate) async fn recall(&self) {
+        for kind in self.keeping.recalls {
+            for (key, entry) in self.keeping.of(*kind).recalled().await {
+                // What follows is done once, when all is known.
+                rules::learned(&mut self.state(), *kind, key.as_str(), Some(&entry.value));
+            }
+        }
+        let steps = rules::as_known(&self.state());
+        self.attempt(steps).await.expect("what the lattice knew fails at leisure");
+    }
+
     /// Follows what the lattice keeps, whoever changes it.
-    pub(super) async fn follow(&self) {
+    pub(crate) async fn follow_kept(&self) {
         self.keeping.begun.notified().await;
         tokio::join!(self.follow_bucket(Kind::Settings), self.follow_bucket(Kind::Components));
     }
@@ -149,22 +136,18 @@ impl Shared {
         if !self.keeping.of(kind).note(key, entry.as_ref()) {
             return Ok(());
         }
-        let follows = learned(&mut self.state(), kind, key, entry.as_ref().map(|entry| entry.value.as_ref()));
-        match follows {
-            Follows::Nothing => Ok(()),
-            Follows::Settings(name) => {
-                self.renew_settings(&name).await;
-                Ok(())
-            }
-            Follows::Links(relinked) => self.relink(relinked).await,
-        }
+        let value = entry.as_ref().map(|entry| entry.value.as_ref());
+        let steps = rules::learned(&mut self.state(), kind, key.as_str(), value);
+        // Boxed, since of steps in general some are learned from.
+        Box::pin(self.attempt(steps)).await
     }
 
     /// Puts a link of the lattice. Where its source runs here, it is followed when this returns.
-    pub(super) async fn link(&self, link: &LatticeLink) -> Result<(), String> {
+    pub(crate) async fn link(&self, link: &LatticeLink) -> Result<(), String> {
         self.look_for_settings(link.source_config.iter().chain(&link.target_config)).await;
         rules::check_settings(&self.state(), link)?;
-        self.check(link).await?;
+        let checks = rules::checks(&self.state(), link);
+        self.go(checks).await?;
         let put = |spec: &mut ComponentSpec| rules::put_link(&mut spec.links, link);
         let Changed { before, now, followed, .. } = self.change_spec(&link.source_id, put).await?;
         if followed.is_err() {
@@ -183,7 +166,7 @@ impl Shared {
     }
 
     /// Deletes a link of the lattice, and gives it; nothing where the source never had any.
-    pub(super) async fn unlink(&self, wanted: &DeleteLink) -> Result<Option<Option<LatticeLink>>, String> {
+    pub(crate) async fn unlink(&self, wanted: &DeleteLink) -> Result<Option<Option<LatticeLink>>, String> {
         let take = |spec: &mut ComponentSpec| Ok(rules::take_link(&mut spec.links, wanted));
         let Changed { before, outcome, followed, .. } = self.change_spec(&wanted.source_id, take).await?;
         followed?;
@@ -191,7 +174,7 @@ impl Shared {
     }
 
     /// Notes where a component comes from. That it could not be noted keeps nobody from running it.
-    pub(super) async fn note_origin(&self, id: &str, url: &str) {
+    pub(crate) async fn note_origin(&self, id: &str, url: &str) {
         let note = |spec: &mut ComponentSpec| {
             url.clone_into(&mut spec.url);
             Ok(())
@@ -215,9 +198,8 @@ impl Shared {
             let bucket = kept.bucket().await.map_err(|error| kept.words(error))?;
             let there = bucket.get(&key).await.map_err(|error| kept.words(error))?;
             let before = match &there {
-                Some(entry) => {
-                    read(&key, &entry.value).ok_or_else(|| format!("what is kept of {id} cannot be read"))?
-                }
+                Some(entry) => rules::read(key.as_str(), &entry.value)
+                    .ok_or_else(|| format!("what is kept of {id} cannot be read"))?,
                 None => ComponentSpec::default(),
             };
             let mut now = before.clone();
@@ -244,7 +226,7 @@ impl Shared {
     }
 
     /// Puts settings in the place of those by that name.
-    pub(super) async fn put_settings(&self, name: &str, settings: &Labels) -> Result<(), String> {
+    pub(crate) async fn put_settings(&self, name: &str, settings: &Labels) -> Result<(), String> {
         let (key, kept) = (key(name)?, &self.keeping.settings);
         self.keeping.begun.notify_one();
         let value = Bytes::from(serde_json::to_vec(settings).map_err(|error| error.to_string())?);
@@ -254,7 +236,7 @@ impl Shared {
     }
 
     /// Deletes the settings of that name, if there are any.
-    pub(super) async fn delete_settings(&self, name: &str) -> Result<(), String> {
+    pub(crate) async fn delete_settings(&self, name: &str) -> Result<(), String> {
         let (key, kept) = (key(name)?, &self.keeping.settings);
         self.keeping.begun.notify_one();
         let bucket = kept.bucket().await.map_err(|error| kept.words(error))?;
@@ -263,14 +245,11 @@ impl Shared {
     }
 
     /// Looks for those of these settings that this host does not know: it may be told of them in a moment.
-    pub(super) async fn look_for_settings(&self, names: impl IntoIterator<Item = &String>) {
+    pub(crate) async fn look_for_settings(&self, names: impl IntoIterator<Item = &String>) {
         if !self.keeping.settings.is_elsewhere() {
             return;
         }
-        let unknown: Vec<_> = {
-            let state = self.state();
-            names.into_iter().filter(|name| !state.config.contains_key(*name)).cloned().collect()
-        };
+        let unknown = rules::unknown(&self.state(), names);
         for key in unknown.iter().filter_map(|name| key(name).ok()) {
             let found = async { self.keeping.settings.bucket().await?.get(&key).await };
             match found.await {
@@ -282,12 +261,12 @@ impl Shared {
     }
 
     /// The settings of that name: as they are kept or, where that cannot be seen, as this host knows them.
-    pub(super) async fn settings(&self, name: &str) -> Option<Labels> {
+    pub(crate) async fn settings(&self, name: &str) -> Option<Labels> {
         let known = || self.state().config.get(name).cloned();
         let (true, Ok(key)) = (self.keeping.settings.is_elsewhere(), key(name)) else { return known() };
         let kept = async { self.keeping.settings.bucket().await?.get(&key).await };
         match kept.await {
-            Ok(entry) => entry.and_then(|entry| read(&key, &entry.value)),
+            Ok(entry) => entry.and_then(|entry| rules::read(key.as_str(), &entry.value)),
             Err(error) => {
                 tracing::debug!(%key, error = %Chain(&error), "settings are answered as they were known last");
                 known()
@@ -296,7 +275,7 @@ impl Shared {
     }
 
     /// All links of the lattice: as they are kept or, where that cannot be seen, as this host knows them.
-    pub(super) async fn links(&self) -> Vec<LatticeLink> {
+    pub(crate) async fn links(&self) -> Vec<LatticeLink> {
         let known = || self.state().links.values().flatten().cloned().collect();
         if !self.keeping.components.is_elsewhere() {
             return known();
@@ -308,7 +287,7 @@ impl Shared {
                     let id = key.as_str().strip_prefix(COMPONENT)?;
                     // What cannot be read changes nothing.
                     let known = || self.state().links.get(id).cloned().unwrap_or_default();
-                    Some(read(key, &entry.value).map_or_else(known, |spec| links_of(id, spec)))
+                    Some(rules::read(key.as_str(), &entry.value).map_or_else(known, |spec| rules::links_of(id, spec)))
                 });
                 links.flatten().collect()
             }
@@ -320,37 +299,6 @@ impl Shared {
     }
 }
 
-/// Learns what is under a key of a bucket, or that there is nothing. What cannot be read changes nothing.
-fn learned(state: &mut State, kind: Kind, key: &BucketKey, value: Option<&[u8]>) -> Follows {
-    match kind {
-        Kind::Settings => {
-            let settings = value.map(|value| read::<Labels>(key, value));
-            let is_other = match settings {
-                Some(None) => false,
-                Some(Some(settings)) => rules::learn_settings(state, key.as_str(), Some(settings)),
-                None => rules::learn_settings(state, key.as_str(), None),
-            };
-            if is_other { Follows::Settings(key.as_str().to_owned()) } else { Follows::Nothing }
-        }
-        Kind::Components => {
-            let Some(id) = key.as_str().strip_prefix(COMPONENT) else { return Follows::Nothing };
-            let spec = value.map_or_else(|| Some(ComponentSpec::default()), |value| read(key, value));
-            spec.map_or(Follows::Nothing, |spec| Follows::Links(rules::learn_links(state, id, links_of(id, spec))))
-        }
-    }
-}
-
-/// The links of a component: those that others have there are nobody's.
-fn links_of(id: &str, spec: ComponentSpec) -> Vec<LatticeLink> {
-    spec.links.into_iter().filter(|link| link.source_id == id).collect()
-}
-
 fn key(text: &str) -> Result<BucketKey, String> {
     text.parse().map_err(|error| Chain(&error).to_string())
-}
-
-/// What a value says; nothing, where it says nothing that can be read.
-fn read<T: serde::de::DeserializeOwned>(key: &BucketKey, value: &[u8]) -> Option<T> {
-    let read = serde_json::from_slice(value);
-    read.inspect_err(|error| tracing::warn!(%key, %error, "what the lattice keeps there cannot be read")).ok()
 }

@@ -16,11 +16,13 @@ use bus::{
 use stdx::Chain;
 
 /// One bucket, and the host's copy of it.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     name: BucketName,
     bus: Bus,
     bucket: Mutex<Option<Bucket>>,
-    /// The folder of the copy; nothing, where the bucket itself is on this host.
+    /// Whether others may change it without this host's knowing at once.
+    is_elsewhere: bool,
+    /// The folder of the copy.
     folder: Option<PathBuf>,
     /// The copy, between its being read and its being followed.
     copy: Mutex<Option<Mirror>>,
@@ -28,14 +30,19 @@ pub(super) struct Kept {
     known: Mutex<BTreeMap<BucketKey, Revision>>,
 }
 
-/// Where the buckets of a lattice are.
-pub(crate) struct Keepers {
-    /// The bus that carries the lattice.
-    pub(crate) lattice: Bus,
-    /// The folder for a copy, where the bus keeps nothing on this host.
-    pub(crate) copy: Option<PathBuf>,
-    /// Whether nothing was ever kept on this host.
-    pub(crate) is_new: bool,
+/// Where what a lattice keeps is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keeps {
+    /// In this process, which is the whole lattice.
+    Here {
+        /// Whether nothing was ever kept: then no file is made before there is something to keep.
+        is_new: bool,
+    },
+    /// On the bus, where others change it.
+    Elsewhere {
+        /// The folder for a copy from which the host knows its lattice while it sees no bus; without, it has none.
+        copy: Option<PathBuf>,
+    },
 }
 
 /// What this host knew cannot be read.
@@ -51,24 +58,29 @@ enum Lost {
 
 impl Kept {
     /// The bucket of that name in a lattice. Nothing is opened yet.
-    pub(super) fn new(name: &str, lattice: &str, keepers: &Keepers) -> Self {
+    pub(crate) fn new((name, lattice): (&str, &str), bus: &Bus, keeps: &Keeps) -> Self {
+        let folder = match keeps {
+            Keeps::Here { .. } | Keeps::Elsewhere { copy: None } => None,
+            Keeps::Elsewhere { copy: Some(folder) } => Some(folder.join(name)),
+        };
         Self {
-            name: format!("{name}_{lattice}").parse().expect("the name of a lattice is a word, see LatticeConfig"),
-            bus: keepers.lattice.clone(),
+            name: format!("{name}_{lattice}").parse().expect("the name of a lattice is a word, see RoleConfig"),
+            bus: bus.clone(),
             bucket: Mutex::default(),
-            folder: keepers.copy.as_ref().map(|folder| folder.join(name)),
+            is_elsewhere: matches!(keeps, Keeps::Elsewhere { .. }),
+            folder,
             copy: Mutex::default(),
             known: Mutex::default(),
         }
     }
 
     /// Whether others may change it without this host's knowing at once.
-    pub(super) fn is_elsewhere(&self) -> bool {
-        self.folder.is_some()
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 
     /// The bucket, found or made.
-    pub(super) async fn bucket(&self) -> Result<Bucket, BucketError> {
+    pub(crate) async fn bucket(&self) -> Result<Bucket, BucketError> {
         if let Some(bucket) = lock(&self.bucket).clone() {
             return Ok(bucket);
         }
@@ -78,7 +90,7 @@ impl Kept {
     }
 
     /// What was known last; nothing, where that cannot be read, which is in the log.
-    pub(super) async fn recalled(&self) -> BTreeMap<BucketKey, Entry> {
+    pub(crate) async fn recalled(&self) -> BTreeMap<BucketKey, Entry> {
         self.last_known().await.unwrap_or_else(|error| {
             tracing::error!(bucket = %self.name, error = %Chain(&error), "what this host knew of its lattice cannot be read");
             BTreeMap::new()
@@ -86,7 +98,11 @@ impl Kept {
     }
 
     async fn last_known(&self) -> Result<BTreeMap<BucketKey, Entry>, Lost> {
-        let Some(folder) = &self.folder else { return Ok(self.bucket().await?.entries().await?) };
+        let folder = match &self.folder {
+            Some(folder) => folder,
+            None if self.is_elsewhere => return Ok(BTreeMap::new()),
+            None => return Ok(self.bucket().await?.entries().await?),
+        };
         let copy = open(folder).await?;
         let known = copy.entries()?;
         *lock(&self.copy) = Some(copy);
@@ -94,7 +110,7 @@ impl Kept {
     }
 
     /// A watch that tells what is not as the copy has it, and the copy.
-    pub(super) async fn watch(&self, bucket: &Bucket) -> (Watch, Option<Mirror>) {
+    pub(crate) async fn watch(&self, bucket: &Bucket) -> (Watch, Option<Mirror>) {
         let read_before = lock(&self.copy).take();
         let copy = match (read_before, &self.folder) {
             (None, Some(folder)) => {
@@ -108,7 +124,7 @@ impl Kept {
     }
 
     /// Notes what was learned of a key; says whether it is news.
-    pub(super) fn note(&self, key: &BucketKey, entry: Option<&Entry>) -> bool {
+    pub(crate) fn note(&self, key: &BucketKey, entry: Option<&Entry>) -> bool {
         let mut known = lock(&self.known);
         match entry {
             Some(entry) if known.get(key).is_some_and(|known| *known >= entry.revision) => return false,
@@ -119,18 +135,18 @@ impl Kept {
     }
 
     /// What is kept begins anew: later numbers may be lower.
-    pub(super) fn forget_numbers(&self) {
+    pub(crate) fn forget_numbers(&self) {
         lock(&self.known).clear();
     }
 
     /// After this failure the bucket is looked for again.
-    pub(super) fn words(&self, error: BucketError) -> String {
+    pub(crate) fn words(&self, error: BucketError) -> String {
         *lock(&self.bucket) = None;
         format!("it cannot be kept: {}", Chain(&error))
     }
 
     /// Has the copy know what was told.
-    pub(super) async fn write_down(&self, copy: &mut Mirror, told: &Told) {
+    pub(crate) async fn write_down(&self, copy: &mut Mirror, told: &Told) {
         match copy.apply(told).await {
             Ok(Standing::WentBack { doubted, .. }) if matches!(told, Told::Current(_)) => {
                 let doubted: Vec<_> = doubted.iter().map(ToString::to_string).collect();

@@ -1,0 +1,133 @@
+//! This is what a lattice has done on a host: its deeds, carried out on the components that run here.
+//!
+//! # Not here
+//!
+//! What is decided, answered and said (`lattice`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lattice::{Deed, Hands, RoleConfig, Runs};
+use model::lattice::Labels;
+use model::{ComponentName, LinkDel, LinkPut, Target, Terms};
+use stdx::BoxError;
+
+use crate::links::LinkError;
+use crate::load::Source;
+use crate::world::World;
+
+/// A host's place in a lattice.
+#[derive(Debug, Clone)]
+pub struct LatticeConfig {
+    /// What the host is in it.
+    pub role: RoleConfig,
+    /// The NATS servers that carry it; without, it is this host's own bus, and the host may be alone in it.
+    pub nats: Option<(String, bus::ConnectOptions)>,
+    /// Whether whoever reaches the bus may have files of this machine run.
+    pub allows_files: bool,
+}
+
+/// Hands that work on the components of a host.
+pub(crate) struct WorldHands {
+    pub(crate) world: Arc<World>,
+    pub(crate) allows_files: bool,
+}
+
+/// A component cannot be fetched from where somebody on the bus said.
+#[derive(Debug, thiserror::Error)]
+enum NotFetched {
+    #[error("{0:?} is not fetched by this host: it takes file:///PATH")]
+    Unknown(String),
+    #[error("this host runs no files that are named over the bus; start it with --allow-file-load")]
+    Files,
+}
+
+/// What runs when the host begins to answer: all that it was started with.
+pub(crate) async fn running(world: &World) -> BTreeMap<ComponentName, Runs> {
+    let count = world.concurrency();
+    let runs = |component: crate::LoadedComponent| {
+        let path = std::path::absolute(&component.source.path).unwrap_or(component.source.path);
+        let image_ref = format!("file://{}", path.display());
+        (component.source.name, Runs { image_ref, count, ..Runs::default() })
+    };
+    world.components().await.into_iter().map(runs).collect()
+}
+
+// === impl WorldHands ===
+
+#[async_trait]
+impl Hands for WorldHands {
+    async fn carry_out(&self, deed: Deed) -> Result<(), BoxError> {
+        let world = &self.world;
+        match deed {
+            Deed::Start { id, image_ref, count } => {
+                let prepared = world.prepare(self.source(id, image_ref)?).await?;
+                Ok(world.add(prepared, count).await?)
+            }
+            Deed::Exchange { id, image_ref } => {
+                let prepared = world.prepare(self.source(id, image_ref)?).await?;
+                Ok(world.update(prepared).await?)
+            }
+            Deed::Allow { id, count } => {
+                world.allow(&id, count).await;
+                Ok(())
+            }
+            Deed::Stop { id } => {
+                world.remove(&id).await;
+                Ok(())
+            }
+            Deed::Tell { id, settings } => Ok(tell(world, id, settings).await?),
+            Deed::Check(put) => Ok(world.check(put).await?),
+            Deed::Put(put) => Ok(world.put(put).await.map(drop)?),
+            Deed::Delete(delete) => Ok(unless_missing(world.delete(delete).await)?),
+        }
+    }
+}
+
+impl WorldHands {
+    /// The file of a reference.
+    fn source(&self, name: ComponentName, image_ref: String) -> Result<Source, NotFetched> {
+        match image_ref.strip_prefix("file://") {
+            None => Err(NotFetched::Unknown(image_ref)),
+            Some(_) if !self.allows_files => Err(NotFetched::Files),
+            Some(path) => Ok(Source { name, path: PathBuf::from(path), route: None }),
+        }
+    }
+}
+
+/// Links a component to its settings, or to those of the host where there are none of its own.
+async fn tell(world: &World, source: ComponentName, settings: Option<Labels>) -> Result<(), LinkError> {
+    match settings {
+        Some(config) => match world.put(told(source, config)).await {
+            // What asks for no settings has none.
+            Ok(_) | Err(LinkError::NothingInCommon { .. }) => Ok(()),
+            Err(error) => Err(error),
+        },
+        None => {
+            let contract = Some("wasi:config".parse().expect("these are contracts"));
+            unless_missing(world.delete(LinkDel { source, name: Default::default(), contract }).await)
+        }
+    }
+}
+
+/// The link by which a component has these settings.
+fn told(source: ComponentName, config: Labels) -> LinkPut {
+    LinkPut {
+        source,
+        target: Target::Capability { capability: "config".into(), backend: "literals".into() },
+        name: Default::default(),
+        contract: None,
+        config,
+        terms: Terms::default(),
+        unchecked: false,
+    }
+}
+
+fn unless_missing<T>(deleted: Result<T, LinkError>) -> Result<(), LinkError> {
+    match deleted {
+        Ok(_) | Err(LinkError::Missing(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

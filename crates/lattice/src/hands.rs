@@ -1,0 +1,83 @@
+//! What a role has done, as values, and what does it.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use model::lattice::Labels;
+use model::{ComponentName, LinkDel, LinkPut};
+use stdx::BoxError;
+
+/// Does what a role has decided, to whatever runs on the host.
+#[async_trait]
+pub trait Hands: Send + Sync + 'static {
+    /// Does it, or changes nothing and says why not. Of one component nothing is done before the last thing is; of several at once.
+    async fn carry_out(&self, deed: Deed) -> Result<(), BoxError>;
+}
+
+/// One thing that is done on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// A component that does not run begins, with so many invocations at once.
+    Start {
+        /// Which.
+        id: ComponentName,
+        /// Where it comes from, as somebody on the bus said it: what may not be fetched for that is refused.
+        image_ref: String,
+        /// How many invocations run at once.
+        count: u32,
+    },
+    /// Another program takes the place of a component's. Nothing that runs is cut off.
+    Exchange {
+        /// Which.
+        id: ComponentName,
+        /// Where the other one comes from.
+        image_ref: String,
+    },
+    /// From now on a component has so many invocations at once.
+    Allow {
+        /// Which.
+        id: ComponentName,
+        /// How many.
+        count: u32,
+    },
+    /// A component ends. It is done where there is none.
+    Stop {
+        /// Which.
+        id: ComponentName,
+    },
+    /// A component has other settings. One that asks for none has none.
+    Tell {
+        /// Which.
+        id: ComponentName,
+        /// All of them; those that the host has for it, where nothing is said.
+        settings: Option<Labels>,
+    },
+    /// It is found out whether a link could be put, as far as that is known before it is.
+    Check(LinkPut),
+    /// A link is put, in the place of one for the same imports.
+    Put(LinkPut),
+    /// A link is gone. It is done where there is none.
+    Delete(LinkDel),
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start { id, image_ref, count } => write!(f, "start {id} from {image_ref}, {count} at once"),
+            Self::Exchange { id, image_ref } => write!(f, "exchange {id} for what comes from {image_ref}"),
+            Self::Allow { id, count } => write!(f, "allow {id} {count} at once"),
+            Self::Stop { id } => write!(f, "stop {id}"),
+            // What they are may be a secret.
+            Self::Tell { id, settings: Some(settings) } => {
+                let names: Vec<_> = settings.keys().map(String::as_str).collect();
+                write!(f, "tell {id} [{}]", names.join(", "))
+            }
+            Self::Tell { id, settings: None } => write!(f, "tell {id} what the host has for it"),
+            Self::Check(LinkPut { source, target, .. }) => {
+                write!(f, "check whether {source} can be linked to {target}")
+            }
+            Self::Put(LinkPut { source, target, .. }) => write!(f, "link {source} to {target}"),
+            Self::Delete(LinkDel { source, name, .. }) => write!(f, "unlink {source} ({name})"),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Decides what is answered, what is done and what is said of it: from what a host knows to values.
+//!
+//! What is done is a [`Course`] of [`Step`]s. Each names what it does, so that a course is read, compared and printed before
+//! anything of it is done; `errands` does it.
+//!
+//! # Invariants
+//!
+//! 1. Commands are absolute: the same one twice does nothing the second time.
+//! 2. Nothing here waits, and nothing here knows of a bus.
+//! 3. A course that fails leaves everything as it was: what it had done is undone.
+
+mod components;
+mod course;
+mod labels;
+mod learned;
+mod links;
+mod settings;
+
+pub(crate) use components::{Command, bids, course, scale_words, update_words};
+pub(crate) use course::{Aim, Course, Step};
+pub(crate) use labels::change_label;
+pub(crate) use learned::{COMPONENT, Kind, learned, read};
+pub(crate) use links::{as_known, check_settings, checks, link_deleted, links_of, links_with, put_link, take_link};
+pub(crate) use settings::{told, unknown};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! What is done for a command, as a value.
+
+use std::fmt;
+
+use model::ComponentName;
+use model::fact::{Fact, Scaled};
+
+use crate::hands::Deed;
+use crate::state::Runs;
+
+/// What is done, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Course {
+    pub(crate) steps: Vec<Step>,
+    /// What is done when one of them has failed.
+    pub(crate) undo: Vec<Step>,
+}
+
+/// One thing that is done, known or said. What fails ends the course.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something is done on this host.
+    Do(Deed),
+    /// It is known already that this cannot be done.
+    Fail(String),
+    /// From now on a component runs like that, or does not.
+    Run(ComponentName, Option<Runs>),
+    /// A component is told its settings, as they are known when it is this step's turn.
+    Tell(ComponentName),
+    /// All links that a component is part of are put, as they are known when it is this step's turn.
+    Link(ComponentName),
+    /// The lattice keeps where a component comes from.
+    Keep { id: ComponentName, url: String },
+    /// Everybody is told.
+    Say(Fact),
+    /// The same where a failure is for the log, and ends nothing.
+    Try(Box<Step>),
+}
+
+/// What a command is after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// That a component runs like that.
+    Component(Scaled),
+}
+
+// === impl Step ===
+
+impl Step {
+    /// The same where it ends nothing that it fails.
+    pub(crate) fn at_leisure(self) -> Self {
+        Self::Try(Box::new(self))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Do(deed) => write!(f, "{deed}"),
+            Self::Fail(why) => write!(f, "fail: {why}"),
+            Self::Run(id, Some(runs)) => write!(f, "{id} runs from {}, {} at once", runs.image_ref, runs.count),
+            Self::Run(id, None) => write!(f, "{id} does not run"),
+            Self::Tell(id) => write!(f, "tell {id} its settings"),
+            Self::Link(id) => write!(f, "link {id} as the lattice does"),
+            Self::Keep { id, url } => write!(f, "keep that {id} comes from {url}"),
+            Self::Say(Fact::ComponentScaled(Scaled { component_id: id, max_instances, image_ref, .. })) => {
+                write!(f, "say that {id} runs from {image_ref}, {max_instances} at once")
+            }
+            Self::Say(fact) => write!(f, "say {}", fact.name()),
+            Self::Try(step) => write!(f, "try to {step}"),
+        }
+    }
+}
+
+// === impl Aim ===
+
+impl Aim {
+    /// The fact that it was missed.
+    pub(crate) fn missed(self, error: String) -> Fact {
+        match self {
+            Self::Component(scaled) => Fact::ComponentScaleFailed { scaled, error },
+        }
+    }
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Component(scaled) => write!(f, "component {}", scaled.component_id),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a host has to do since it has learned what is under a key of what the lattice keeps.
+
+use model::lattice::{ComponentSpec, Labels};
+
+use super::course::Step;
+use super::{links, settings};
+use crate::state::State;
+
+/// What the keys of components begin with.
+pub(crate) const COMPONENT: &str = "COMPONENT_";
+
+/// What is kept: each in a bucket of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Settings,
+    Components,
+}
+
+/// Learns what is under a key, or that there is nothing, and gives what follows. What cannot be read changes nothing.
+pub(crate) fn learned(state: &mut State, kind: Kind, key: &str, value: Option<&[u8]>) -> Vec<Step> {
+    match kind {
+        Kind::Settings => match value.map(|value| read::<Labels>(key, value)) {
+            Some(None) => Vec::new(),
+            Some(Some(known)) => settings::learn(state, key, Some(known)),
+            None => settings::learn(state, key, None),
+        },
+        Kind::Components => {
+            let Some(id) = key.strip_prefix(COMPONENT) else { return Vec::new() };
+            let spec = value.map_or_else(|| Some(ComponentSpec::default()), |value| read(key, value));
+            spec.map_or_else(Vec::new, |spec| links::learn(state, id, links::links_of(id, spec)))
+        }
+    }
+}
+
+/// What a value says; nothing, where it says nothing that can be read.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(key: &str, value: &[u8]) -> Option<T> {
+    let read = serde_json::from_slice(value);
+    read.inspect_err(|error| tracing::warn!(%key, %error, "what the lattice keeps there cannot be read")).ok()
+}

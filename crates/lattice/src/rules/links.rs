@@ -1,0 +1,158 @@
+//! Links of the lattice: how they stand beside each other, and what they are on a host.
+
+use model::fact::Fact;
+use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
+use model::{ComponentName, Contracts, LinkDel, LinkPut, Target};
+
+use super::course::Step;
+use super::settings::{of_names, problem, unknown};
+use crate::hands::Deed;
+use crate::state::State;
+
+/// Whether there are the settings that a link names.
+pub(crate) fn check_settings(state: &State, link: &LatticeLink) -> Result<(), String> {
+    let problems: String =
+        unknown(state, link.source_config.iter().chain(&link.target_config)).iter().map(problem).collect();
+    if problems.is_empty() { Ok(()) } else { Err(format!("Failed to validate configuration and secrets. {problems}")) }
+}
+
+/// Puts a link among those of its source, in the place of one of the same target, name and package.
+pub(crate) fn put_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) -> Result<(), String> {
+    let contradicts = |other: &LatticeLink| {
+        let is_shared = other.interfaces.iter().any(|interface| link.interfaces.contains(interface));
+        other.is_beside(link) && other.target != link.target && is_shared
+    };
+    if links.iter().any(contradicts) {
+        return Err("link already exists with different target, consider deleting the existing link or using a \
+                    different link name"
+            .into());
+    }
+    match links.iter_mut().find(|other| other.is_beside(link) && other.target == link.target) {
+        Some(other) => other.clone_from(link),
+        None => links.push(link.clone()),
+    }
+    Ok(())
+}
+
+/// Takes the first link out that is meant.
+pub(crate) fn take_link(links: &mut Vec<LatticeLink>, wanted: &DeleteLink) -> Option<LatticeLink> {
+    let is_wanted = |link: &LatticeLink| {
+        (&link.source_id, &link.name, &link.wit_namespace, &link.wit_package)
+            == (&wanted.source_id, &wanted.name, &wanted.wit_namespace, &wanted.wit_package)
+    };
+    links.iter().position(is_wanted).map(|index| links.remove(index))
+}
+
+/// The links that are kept of a component: those that others have there are nobody's.
+pub(crate) fn links_of(id: &str, spec: ComponentSpec) -> Vec<LatticeLink> {
+    spec.links.into_iter().filter(|link| link.source_id == id).collect()
+}
+
+/// The fact that a link is gone, or was not there.
+pub(crate) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fact {
+    let DeleteLink { source_id, name, wit_namespace, wit_package } = wanted;
+    let (target, interfaces) = taken.map(|link| (link.target, link.interfaces)).unzip();
+    Fact::LinkdefDeleted { source_id, name, wit_namespace, wit_package, target, interfaces }
+}
+
+/// What shows whether a link can be put here. What is elsewhere is not known here.
+pub(crate) fn checks(state: &State, link: &LatticeLink) -> Vec<Step> {
+    match mapped(state, link) {
+        Ok(_) if leads_away(state, link) => Vec::new(),
+        Ok(puts) => puts.into_iter().map(Deed::Check).map(Step::Do).collect(),
+        Err(why) => vec![Step::Fail(why)],
+    }
+}
+
+/// What puts a link of the lattice among those of this host. It is the lattice's all the same where it leads away and this host has
+/// no way there: it may be for a provider.
+pub(crate) fn linked(state: &State, link: &LatticeLink) -> Vec<Step> {
+    let leads_away = leads_away(state, link);
+    let put = |put: LinkPut| match (Step::Do(Deed::Put(put)), leads_away) {
+        (step, true) => step.at_leisure(),
+        (step, false) => step,
+    };
+    match mapped(state, link) {
+        Ok(puts) => puts.into_iter().map(put).collect(),
+        Err(why) => vec![Step::Fail(why)],
+    }
+}
+
+/// What puts all links that a component is part of: who links to it can be linked to it or not, and it runs.
+pub(crate) fn links_with(state: &State, id: &ComponentName) -> Vec<Step> {
+    let (own, to_it): (Vec<_>, Vec<_>) = state.links.values().flatten().partition(|link| link.source_id == id.as_str());
+    let to_it = to_it.into_iter().filter(|link| link.target == id.as_str()).flat_map(|link| linked(state, link));
+    own.into_iter().flat_map(|link| linked(state, link)).chain(to_it.map(Step::at_leisure)).collect()
+}
+
+/// What puts all links of what runs here, as far as they are known.
+pub(crate) fn as_known(state: &State) -> Vec<Step> {
+    let of = |id: &ComponentName| state.links.get(id.as_str()).into_iter().flatten();
+    let links = state.components.keys().flat_map(of);
+    links.flat_map(|link| linked(state, link)).map(Step::at_leisure).collect()
+}
+
+/// From now on the links of a source are these. Gives what follows.
+pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) -> Vec<Step> {
+    let before = state.links.remove(source).unwrap_or_default();
+    let is_replaced = |link: &LatticeLink| links.iter().any(|other| is_in_place_of(other, link));
+    let gone: Vec<_> = before.iter().filter(|link| !is_replaced(link)).cloned().collect();
+    let put: Vec<_> = links.iter().filter(|link| !before.contains(link)).cloned().collect();
+    if !links.is_empty() {
+        state.links.insert(source.to_owned(), links);
+    }
+    let unlinked = gone.iter().flat_map(|link| unlinked(state, link));
+    unlinked.chain(put.iter().flat_map(|link| linked(state, link))).collect()
+}
+
+/// What takes a link out that is not among those of the lattice any more.
+fn unlinked(state: &State, link: &LatticeLink) -> Vec<Step> {
+    let deleted = |LinkPut { source, name, contract, .. }| Deed::Delete(LinkDel { source, name, contract });
+    let puts = mapped(state, link).unwrap_or_default();
+    puts.into_iter().map(|put| Step::Do(deleted(put)).at_leisure()).collect()
+}
+
+/// Whether the one link, when it is put, leaves nothing of the other.
+fn is_in_place_of(link: &LatticeLink, other: &LatticeLink) -> bool {
+    let is_backend = |link: &LatticeLink| matches!(link.target.parse(), Ok(Target::Capability { .. }));
+    let has_all = other.interfaces.iter().all(|interface| link.interfaces.contains(interface));
+    link.is_beside(other) && is_backend(link) == is_backend(other) && (has_all || is_backend(link))
+}
+
+/// What a link of the lattice is among the links of this host: nothing where its source does not run here.
+///
+/// A target is a component, here or on another host, or one of this host's backends: `keyvalue/redis`, which is told the
+/// settings that `target_config` names.
+pub(super) fn mapped(state: &State, link: &LatticeLink) -> Result<Vec<LinkPut>, String> {
+    let running = |id: &str| state.components.keys().find(|name| name.as_str() == id);
+    let Some(source) = running(&link.source_id) else { return Ok(Vec::new()) };
+    let told = of_names(state, &link.target_config);
+    let put = |target: Target, config: Labels, interface: Option<&String>| -> Result<LinkPut, String> {
+        let contract = Contracts {
+            namespace: link.wit_namespace.clone(),
+            package: link.wit_package.clone(),
+            interface: interface.cloned(),
+        };
+        let name = link.name.parse().map_err(|error| format!("{error}"))?;
+        let (source, contract) = (source.clone(), Some(contract));
+        let terms = link.terms.clone().unwrap_or_default();
+        Ok(LinkPut { source, target, name, contract, config, terms, unchecked: true })
+    };
+    match link.target.parse::<Target>() {
+        Ok(target @ Target::Capability { .. }) => Ok(vec![put(target, told, None)?]),
+        Ok(Target::Component(target)) if !told.is_empty() && state.components.contains_key(&target) => {
+            Err(format!("{target} is a component: it has the settings that it is started with, not those of a link"))
+        }
+        Ok(Target::Component(target)) => {
+            let of = |interface| put(Target::Component(target.clone()), Labels::new(), Some(interface));
+            link.interfaces.iter().map(of).collect()
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether a link leads to what does not run on this host.
+pub(super) fn leads_away(state: &State, link: &LatticeLink) -> bool {
+    let is_here = |target: &ComponentName| state.components.contains_key(target);
+    matches!(link.target.parse(), Ok(Target::Component(target)) if !is_here(&target))
+}

@@ -1,0 +1,57 @@
+//! Settings by name, as components and links have them.
+
+use model::ComponentName;
+use model::lattice::Labels;
+
+use super::course::Step;
+use super::links;
+use crate::state::{Runs, State};
+
+/// Names with this beginning are references to secrets.
+const SECRET: &str = "SECRET";
+
+/// Those of these names that this host knows no settings by.
+pub(crate) fn unknown<'a>(state: &State, names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    names.into_iter().filter(|name| !state.config.contains_key(*name)).cloned().collect()
+}
+
+/// Whether there are settings by all of these names.
+pub(super) fn check_names(state: &State, names: &[String]) -> Result<(), String> {
+    let missing: String = unknown(state, names).iter().map(problem).collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing.trim_end().to_owned()) }
+}
+
+pub(super) fn problem(name: &String) -> String {
+    let what = if name.starts_with(SECRET) { "Secret reference" } else { "Configuration" };
+    format!("{what} {name} not found in config store. ")
+}
+
+/// What a component that runs here is told; nothing where it names none. Settings that were deleted are as if they were empty.
+pub(crate) fn told(state: &State, id: &ComponentName) -> Option<Labels> {
+    let Runs { config: names, .. } = state.components.get(id)?;
+    (!names.is_empty()).then(|| of_names(state, names))
+}
+
+/// Settings of several names: later ones win. References to secrets are no settings.
+pub(super) fn of_names(state: &State, names: &[String]) -> Labels {
+    let plain = names.iter().filter(|name| !name.starts_with(SECRET));
+    let settings = plain.filter_map(|name| state.config.get(name)).flatten();
+    settings.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// From now on these are the settings of that name, or there are none. Gives what follows where they were others: who has them is
+/// told anew.
+pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> Vec<Step> {
+    let is_other = match settings {
+        Some(settings) => state.config.insert(name.to_owned(), settings.clone()) != Some(settings),
+        None => state.config.remove(name).is_some(),
+    };
+    if !is_other {
+        return Vec::new();
+    }
+    let has = |names: &[String]| names.iter().any(|known| known == name);
+    let components = state.components.iter().filter(|(_, runs)| has(&runs.config));
+    let told = components.map(|(id, _)| Step::Tell(id.clone()));
+    let links = state.links.values().flatten().filter(|link| has(&link.target_config));
+    told.chain(links.flat_map(|link| links::linked(state, link))).map(Step::at_leisure).collect()
+}

@@ -1,0 +1,315 @@
+//! Commands as stories.
+
+use expect_test::expect;
+use model::fact::Fact;
+use model::lattice::{
+    ComponentAuctionRequest, ComponentSpec, DeleteLink, Labels, LatticeLink, PutLabel, ScaleComponent, UpdateComponent,
+};
+use model::{ComponentName, LinkPut};
+
+use super::links::{leads_away, mapped};
+use super::*;
+use crate::state::{Runs, State};
+
+fn runs(image_ref: &str, count: u32) -> Runs {
+    Runs { image_ref: image_ref.into(), count, ..Runs::default() }
+}
+
+fn state(components: &[&str]) -> State {
+    let components = components.iter().map(|id| (name(id), runs("file:///a", 1)));
+    State { components: components.collect(), ..State::default() }
+}
+
+fn command(component_ref: &str, count: u32) -> ScaleComponent {
+    ScaleComponent { component_id: "a".into(), component_ref: component_ref.into(), count, ..Default::default() }
+}
+
+fn link(source: &str, target: &str, interfaces: &[&str]) -> LatticeLink {
+    LatticeLink {
+        source_id: source.into(),
+        target: target.into(),
+        name: "default".into(),
+        wit_namespace: "wasi".into(),
+        wit_package: "keyvalue".into(),
+        interfaces: interfaces.iter().map(|it| (*it).to_owned()).collect(),
+        source_config: Vec::new(),
+        target_config: Vec::new(),
+        terms: None,
+    }
+}
+
+/// What is done for a command to scale, one step a line, and what undoes it.
+fn scaled(state: &State, command: ScaleComponent) -> String {
+    shown(&course(state, "N", &Command::Scale(name("a"), command)).1)
+}
+
+fn shown(course: &Result<Course, String>) -> String {
+    let lines = |steps: &[Step]| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
+    match course {
+        Ok(Course { steps, undo }) if undo.is_empty() => lines(steps),
+        Ok(Course { steps, undo }) => format!("{}or\n{}", lines(steps), lines(undo)),
+        Err(why) => format!("nothing: {why}\n"),
+    }
+}
+
+fn name(name: &str) -> ComponentName {
+    name.parse().expect("a name")
+}
+
+#[test]
+fn a_component_is_started_and_stopped_by_its_number() {
+    expect![[r#"
+        say that a runs from x, 0 at once
+    "#]]
+    .assert_eq(&scaled(&State::default(), command("x", 0)));
+    expect![[r#"
+        start a from x, 5 at once
+        a runs from x, 5 at once
+        tell a its settings
+        link a as the lattice does
+        keep that a comes from x
+        say that a runs from x, 5 at once
+        or
+        a does not run
+        stop a
+    "#]]
+    .assert_eq(&scaled(&State::default(), command("x", 5)));
+    expect![[r#"
+        stop a
+        a does not run
+        say that a runs from file:///a, 0 at once
+    "#]]
+    .assert_eq(&scaled(&state(&["a"]), command("file:///a", 0)));
+}
+
+#[test]
+fn a_component_that_runs_is_changed_whole_or_not() {
+    let running = state(&["a"]);
+    expect![[r#"
+        say that a runs from file:///a, 1 at once
+    "#]]
+    .assert_eq(&scaled(&running, command("file:///a", 1)));
+    expect![[r#"
+        a runs from file:///a, 3 at once
+        allow a 3 at once
+        say that a runs from file:///a, 3 at once
+        or
+        a runs from file:///a, 1 at once
+        allow a 1 at once
+    "#]]
+    .assert_eq(&scaled(&running, command("y", 3)));
+    let mut running = running;
+    running.config.insert("s".into(), Labels::new());
+    let with_settings = ScaleComponent { config: vec!["s".into()], allow_update: true, ..command("y", 1) };
+    expect![[r#"
+        a runs from file:///a, 1 at once
+        tell a its settings
+        allow a 1 at once
+        exchange a for what comes from y
+        a runs from y, 1 at once
+        keep that a comes from y
+        say that a runs from y, 1 at once
+        say that a runs from file:///a, 0 at once
+        or
+        a runs from file:///a, 1 at once
+        tell a its settings
+        allow a 1 at once
+    "#]]
+    .assert_eq(&scaled(&running, with_settings));
+}
+
+#[test]
+fn settings_that_are_not_known_keep_a_component_from_starting() {
+    let asked = ScaleComponent { config: vec!["s".into(), "SECRET_k".into()], ..command("x", 1) };
+    let why = expect![[r#"
+        nothing: Configuration s not found in config store. Secret reference SECRET_k not found in config store.
+    "#]];
+    why.assert_eq(&scaled(&State::default(), asked.clone()));
+    why.assert_eq(&scaled(&state(&["a"]), asked.clone()));
+    let ended = ScaleComponent { count: 0, ..asked.clone() };
+    assert!(scaled(&state(&["a"]), ended).starts_with("stop a"), "to end it they need not be there");
+    let (aim, _) = course(&State::default(), "N", &Command::Scale(name("a"), asked));
+    let missed = aim.missed("why".into());
+    assert!(
+        matches!(missed, Fact::ComponentScaleFailed { scaled, error } if scaled.image_ref == "x" && error == "why")
+    );
+}
+
+#[test]
+fn what_has_ended_is_not_updated() {
+    let to = |new: &str| UpdateComponent {
+        component_id: "a".into(),
+        new_component_ref: new.into(),
+        host_id: String::new(),
+        annotations: Labels::new(),
+    };
+    let updated = |state: &State| shown(&course(state, "N", &Command::Update(name("a"), to("y"))).1);
+    assert_eq!(updated(&State::default()), "");
+    expect![[r#"
+        exchange a for what comes from y
+        a runs from y, 1 at once
+        keep that a comes from y
+        say that a runs from y, 1 at once
+        say that a runs from file:///a, 0 at once
+    "#]]
+    .assert_eq(&updated(&state(&["a"])));
+}
+
+#[test]
+fn another_place_is_warned_of_or_taken() {
+    let running = runs("x", 2);
+    assert_eq!(scale_words(None, &command("x", 1)), "");
+    assert_eq!(scale_words(Some(&running), &command("x", 9)), "");
+    assert_eq!(
+        scale_words(Some(&running), &command("y", 9)),
+        "component a runs from x, and that is not changed to y: an update does it"
+    );
+    let update = |to: &str| UpdateComponent {
+        component_id: "a".into(),
+        new_component_ref: to.into(),
+        host_id: String::new(),
+        annotations: Labels::new(),
+    };
+    assert_eq!(update_words(None, &update("y")), Err("component a not found".into()));
+    assert_eq!(update_words(Some(&running), &update("x")), Ok(("component a already updated to x".into(), false)));
+    assert_eq!(update_words(Some(&running), &update("y")), Ok(("component a updating from x to y".into(), true)));
+}
+
+#[test]
+fn a_host_bids_with_all_labels_and_without_the_component() {
+    let mut state = state(&["here"]);
+    state.labels = [("zone".to_owned(), "a".to_owned())].into();
+    let request = |id: &str, zone: Option<&str>| ComponentAuctionRequest {
+        component_ref: String::new(),
+        component_id: id.into(),
+        constraints: zone.map(|zone| ("zone".to_owned(), zone.to_owned())).into_iter().collect(),
+    };
+    let bids = [("new", None), ("new", Some("a")), ("new", Some("b")), ("here", None)];
+    assert_eq!(bids.map(|(id, zone)| super::bids(&state, &request(id, zone))), [true, true, false, false]);
+}
+
+#[test]
+fn a_link_with_unknown_settings_is_refused() {
+    let mut told = link("a", "kv", &["store"]);
+    told.target_config = vec!["url".into(), "SECRET_key".into()];
+    assert_eq!(
+        check_settings(&State::default(), &told),
+        Err("Failed to validate configuration and secrets. Configuration url not found in config store. Secret reference \
+             SECRET_key not found in config store. "
+            .into())
+    );
+}
+
+#[test]
+fn a_link_stands_beside_others_or_in_their_place() {
+    let mut links = vec![link("a", "kv", &["store"])];
+    assert_eq!(put_link(&mut links, &link("a", "other", &["atomics"])), Ok(()));
+    assert!(put_link(&mut links, &link("a", "third", &["store", "watch"])).is_err(), "it has another target");
+    assert_eq!(put_link(&mut links, &link("a", "kv", &["store", "batch"])), Ok(()));
+    assert_eq!(links, [link("a", "kv", &["store", "batch"]), link("a", "other", &["atomics"])], "one is replaced");
+}
+
+#[test]
+fn a_link_is_taken_once() {
+    let mut links = vec![link("a", "kv", &["store"])];
+    let wanted = DeleteLink {
+        source_id: "a".into(),
+        name: "default".into(),
+        wit_namespace: "wasi".into(),
+        wit_package: "keyvalue".into(),
+    };
+    assert_eq!(take_link(&mut links, &wanted), Some(link("a", "kv", &["store"])));
+    assert_eq!(take_link(&mut links, &wanted), None);
+}
+
+/// Learns what is kept under a key, and shows what follows.
+fn follows(state: &mut State, kind: Kind, key: &str, value: Option<String>) -> String {
+    let steps = learned(state, kind, key, value.as_ref().map(String::as_bytes));
+    steps.iter().map(|step| format!("{step}\n")).collect()
+}
+
+#[test]
+fn what_is_learned_of_a_source_is_what_has_changed() {
+    let mut state = state(&["a", "b", "c"]);
+    let (store, batch) = (link("a", "b", &["store"]), link("a", "b", &["batch"]));
+    let mut learn = |links: &[&LatticeLink]| {
+        let spec = ComponentSpec { url: String::new(), links: links.iter().copied().cloned().collect() };
+        let value = serde_json::to_string(&spec).expect("JSON");
+        follows(&mut state, Kind::Components, "COMPONENT_a", Some(value))
+    };
+    assert_eq!(learn(&[&store, &batch]), "link a to b\nlink a to b\n");
+    assert_eq!(learn(&[&store, &batch]), "");
+    assert_eq!(learn(&[&batch]), "try to unlink a (default)\n");
+    // Another target for the same imports takes the place of the one before: nothing is unlinked in between.
+    assert_eq!(learn(&[&link("a", "c", &["batch"])]), "link a to c\n");
+    // A backend gives whole packages, which is another link than that for an interface.
+    let backend = link("a", "keyvalue/redis", &["batch"]);
+    assert_eq!(learn(&[&backend]), "try to unlink a (default)\nlink a to keyvalue/redis\n");
+    // Where what it leads to is elsewhere, it is the lattice's whether it can be put here or not.
+    assert_eq!(learn(&[&backend, &link("a", "away", &["watch"])]), "try to link a to away\n");
+    assert_eq!(learn(&[]), "try to unlink a (default)\ntry to unlink a (default)\n");
+    assert_eq!(follows(&mut state, Kind::Components, "COMPONENT_a", Some("{".into())), "", "it cannot be read");
+}
+
+#[test]
+fn settings_are_learned_once_and_told_to_who_has_them() {
+    let mut state = state(&["a", "b"]);
+    state.components.get_mut(&name("a")).expect("it runs").config = vec!["s".into()];
+    let told = LatticeLink { target_config: vec!["s".into()], ..link("b", "keyvalue/redis", &["store"]) };
+    state.links.insert("b".into(), vec![told]);
+    let some = Some(r#"{"k":"v"}"#.to_owned());
+    let anew = "try to tell a its settings\ntry to link b to keyvalue/redis\n";
+    let learned = [some.clone(), some, Some("[]".into()), None, None];
+    let followed = learned.map(|value| follows(&mut state, Kind::Settings, "s", value));
+    assert_eq!(followed, [anew, "", "", anew, ""]);
+}
+
+#[test]
+fn what_comes_is_linked_and_who_links_to_it_as_far_as_that_can_be() {
+    let mut state = state(&["a", "b"]);
+    let links = [link("a", "b", &["store"]), link("b", "a", &["batch"]), link("gone", "a", &["batch"])];
+    state.links = links.iter().map(|link| (link.source_id.clone(), vec![link.clone()])).collect();
+    let shown = |steps: Vec<Step>| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
+    assert_eq!(shown(links_with(&state, &name("a"))), "link a to b\ntry to link b to a\n");
+    assert_eq!(shown(as_known(&state)), "try to link a to b\ntry to link b to a\n");
+    assert_eq!(shown(checks(&state, &links[0])), "check whether a can be linked to b\n");
+    state.run(name("b"), None);
+    assert_eq!(shown(checks(&state, &links[0])), "", "what is elsewhere is not known here");
+}
+
+#[test]
+fn a_link_of_the_lattice_leads_to_a_component_or_to_a_backend_here() {
+    let mut state = state(&["a", "b"]);
+    state.config.insert("url".into(), [("url".to_owned(), "redis://x".to_owned())].into());
+    let said = |state: &State, link: &LatticeLink| {
+        let puts = mapped(state, link)?;
+        let put = |put: LinkPut| {
+            format!("{} {} {} {:?}", put.source, put.target, String::from(put.contract.expect("said")), put.config)
+        };
+        Ok::<_, String>(puts.into_iter().map(put).collect::<Vec<_>>())
+    };
+    assert_eq!(said(&state, &link("elsewhere", "b", &["store"])), Ok(vec![]));
+    let away = link("a", "elsewhere", &["store"]);
+    assert_eq!(said(&state, &away), Ok(vec!["a elsewhere wasi:keyvalue/store {}".to_owned()]));
+    assert!(leads_away(&state, &away) && !leads_away(&state, &link("a", "b", &["store"])));
+    let two = ["a b wasi:keyvalue/store {}", "a b wasi:keyvalue/atomics {}"].map(str::to_owned).to_vec();
+    assert_eq!(said(&state, &link("a", "b", &["store", "atomics"])), Ok(two));
+    let mut redis = link("a", "keyvalue/redis", &["store"]);
+    redis.target_config = vec!["url".into()];
+    let one = vec![r#"a keyvalue/redis wasi:keyvalue {"url": "redis://x"}"#.to_owned()];
+    assert_eq!(said(&state, &redis), Ok(one));
+    redis.target = "b".into();
+    assert!(said(&state, &redis).expect_err("a component is told nothing").contains("is a component"));
+    assert!(said(&state, &link("a", "a/b/c", &["store"])).is_err());
+}
+
+#[test]
+fn labels_of_the_system_stay() {
+    let mut state = State::default();
+    let label = |key: &str| PutLabel { key: key.into(), value: "v".into() };
+    assert!(change_label(&mut state, label("HostCore.os"), true).is_err());
+    assert_eq!(change_label(&mut state, label("zone"), true), Ok(("successfully put label", true)));
+    assert_eq!(change_label(&mut state, label("zone"), false), Ok(("successfully deleted label", true)));
+    let none = Ok(("successfully deleted label (no such label)", false));
+    assert_eq!(change_label(&mut state, label("zone"), false), none);
+}

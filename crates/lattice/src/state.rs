@@ -1,0 +1,81 @@
+//! This is what a host knows of itself and of its lattice.
+
+use std::collections::BTreeMap;
+
+use model::ComponentName;
+use model::fact::Scaled;
+use model::lattice::{ComponentDescription, Labels, LatticeLink, ScaleComponent};
+
+/// All of it, beside what is linked on this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) labels: Labels,
+    /// What runs here.
+    pub(crate) components: BTreeMap<ComponentName, Runs>,
+    /// Settings by name.
+    pub(crate) config: BTreeMap<String, Labels>,
+    /// By source, in the order in which they were put.
+    pub(crate) links: BTreeMap<String, Vec<LatticeLink>>,
+}
+
+/// How a component runs on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// Where it comes from, exactly as it was asked for.
+    pub image_ref: String,
+    /// How many invocations run at once.
+    pub count: u32,
+    /// What who started it noted.
+    pub annotations: Labels,
+    /// The names of its settings.
+    pub config: Vec<String>,
+}
+
+// === impl State ===
+
+impl State {
+    /// From now on a component runs like that, or does not.
+    pub(crate) fn run(&mut self, id: ComponentName, runs: Option<Runs>) {
+        match runs {
+            Some(runs) => self.components.insert(id, runs),
+            None => self.components.remove(&id),
+        };
+    }
+}
+
+// === impl Runs ===
+
+impl Runs {
+    pub(crate) fn describe(&self, id: &ComponentName) -> ComponentDescription {
+        ComponentDescription {
+            id: id.to_string(),
+            image_ref: self.image_ref.clone(),
+            name: None,
+            annotations: self.annotations.clone(),
+            revision: 0,
+            max_instances: self.count,
+            limits: None,
+        }
+    }
+
+    pub(crate) fn scaled(&self, host: &str, id: &ComponentName) -> Scaled {
+        Scaled {
+            component_id: id.to_string(),
+            host_id: host.to_owned(),
+            image_ref: self.image_ref.clone(),
+            max_instances: self.count,
+            annotations: self.annotations.clone(),
+        }
+    }
+}
+
+impl From<&ScaleComponent> for Runs {
+    fn from(command: &ScaleComponent) -> Self {
+        Self {
+            image_ref: command.component_ref.clone(),
+            count: command.count,
+            annotations: command.annotations.clone(),
+            config: command.config.clone(),
+        }
+    }
+}

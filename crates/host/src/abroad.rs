@@ -15,10 +15,12 @@
 //! How calls travel (`wire`). Which host is asked is the bus's choice among all that serve the component. How deep components of
 //! several hosts call one another is not counted: their time ends it.
 
+mod asked;
 mod reached;
 
 use std::time::Duration;
 
+use bus::Bus;
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
@@ -40,6 +42,7 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 /// What is beyond this host: the other hosts of its lattice.
 #[derive(Debug, Clone)]
 pub(crate) struct Abroad {
+    bus: Bus,
     peers: Peers,
 }
 
@@ -64,9 +67,9 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// Where these are.
-    pub(crate) fn new(peers: Peers) -> Self {
-        Self { peers }
+    /// Where these are, on this bus.
+    pub(crate) fn new(bus: Bus, peers: Peers) -> Self {
+        Self { bus, peers }
     }
 
     /// The way from a component by one of its links to another.

@@ -11,6 +11,7 @@
 //! Command lines and what is printed (`wattle`). How a request is answered (`http-capability`).
 
 mod abroad;
+mod applications;
 mod callee;
 mod capabilities;
 mod control;

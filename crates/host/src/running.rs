@@ -8,13 +8,14 @@ use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
-use model::LinkPut;
+use model::{DeclaredApplication, LinkPut};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
 use wire::{Peers, Wire};
 
 use crate::abroad::Abroad;
+use crate::applications::{Applications, Books};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
 use crate::hands::{LatticeConfig, WorldHands, running};
@@ -46,6 +47,8 @@ pub struct HostConfig {
     pub capabilities: CapabilityConfig,
     /// What shall be linked otherwise than by default.
     pub links: Vec<LinkPut>,
+    /// The application that these components are, where they are one.
+    pub application: Option<DeclaredApplication>,
     /// The largest file that is read.
     pub size_max: ByteSize,
 }
@@ -91,6 +94,7 @@ pub struct Running {
     world: Arc<World>,
     _control: Control,
     role: Role,
+    applications: Applications,
     // Held, so that no other host has its key.
     _identity: Identity,
     loopback: Option<Loopback>,
@@ -226,7 +230,7 @@ impl Running {
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(peers),
+            abroad: Abroad::new(lattice_bus.clone(), peers),
             may_come,
         }));
         check_names(&config.sources)?;
@@ -242,6 +246,7 @@ impl Running {
             (None, Some(loopback)) => format!("nats://{}", loopback.address()),
             _ => lattice_bus.describe(),
         };
+        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.role.name.clone());
         let keeps = match config.lattice.nats {
             Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
             None => Keeps::Here { is_new },
@@ -258,6 +263,9 @@ impl Running {
             stamps: Stamps::of_this_machine(),
         });
         let role = role.await.map_err(HostError::Bus)?;
+        let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
+        let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
+        let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -271,6 +279,7 @@ impl Running {
             world,
             _control: control,
             role,
+            applications,
             _identity: identity,
             loopback,
             _upkeep: upkeep,
@@ -316,6 +325,7 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
+        self.applications.end().await;
         self.role.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);

@@ -1,5 +1,7 @@
 //! `wattle get`: what there is in a lattice.
 
+mod applications;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -13,7 +15,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::reach::{LatticeReach, Reached};
 
-/// Shows what there is in a lattice: hosts, what they run, links
+/// Shows what there is in a lattice: hosts, what they run, links, applications
 #[derive(Debug, Args)]
 pub(crate) struct GetCommand {
     #[command(subcommand)]
@@ -33,6 +35,8 @@ enum What {
     },
     /// The links of the lattice
     Links,
+    /// The applications that hosts were told to run by a manifest, and where their components run
+    Applications,
     /// What signed components and providers say of themselves
     Claims,
 }
@@ -45,6 +49,7 @@ pub(crate) fn run(command: GetCommand, output: Output) -> Result<ExitCode, Failu
             What::Hosts => hosts(&reached.hosts().await?, output),
             What::Inventory { host } => inventory(&reached, host.as_deref(), output).await?,
             What::Links => links(&list(&reached, "link.get").await?, output),
+            What::Applications => applications::show(&reached, output).await?,
             What::Claims => claims(&list(&reached, "claims.get").await?, output),
         }
         Ok(ExitCode::SUCCESS)

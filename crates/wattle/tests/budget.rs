@@ -133,6 +133,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             allows_files: false,
         },
         links: Vec::new(),
+        application: None,
         size_max: ByteSize::mib(128),
     };
     runtime.block_on(Running::start(config)).expect("the host starts")

@@ -50,6 +50,11 @@ impl Peers {
         &self.wire
     }
 
+    /// The lattice.
+    pub fn lattice(&self) -> &str {
+        &self.lattice
+    }
+
     /// Where somebody is called, whichever hosts that is on.
     pub fn address(&self, id: &str) -> Address {
         Address { lattice: self.lattice.to_string(), id: id.to_owned() }

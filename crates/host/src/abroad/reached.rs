@@ -12,7 +12,8 @@ use std::sync::Arc;
 use bus::patiently;
 use bytes::Bytes;
 use capability::Watch;
-use futures::future::join_all;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, join_all};
 use rt::{Task, Tick, within};
 use stdx::Chain;
 use tokio::sync::oneshot;
@@ -21,7 +22,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Val};
 use wire::{Address, DecodeError, EncodeError, Function, Invocation, Reader, Reason, Refusal, Shapes, Signature, Wire};
 
-use super::Abroad;
+use super::{Abroad, asked};
 use crate::callee::{Call, CallError, Caller, FunctionName, Slot, Values};
 use crate::serving::{Begun, GRACE, Target};
 use crate::shim::{self, Given, Known};
@@ -33,6 +34,9 @@ pub(crate) struct Reached {
     ended: oneshot::Receiver<()>,
     _task: Task,
 }
+
+/// Is ready when nothing more is to be taken.
+pub(super) type Told = Shared<BoxFuture<'static, ()>>;
 
 /// A function as it is called from elsewhere.
 struct Reachable {
@@ -60,21 +64,31 @@ type Outcome = wasmtime::Result<Result<Bytes, EncodeError>>;
 // === impl Abroad ===
 
 impl Abroad {
-    /// Lets other hosts call what a component exports, where anything of that can travel. Called within the control plane's runtime.
-    /// The services are what capabilities answer.
+    /// Lets others on the bus call what a component exports, where anything of that can travel. Called within the control plane's
+    /// runtime. The services are what capabilities answer.
     pub(crate) fn reach(&self, target: Target, component: &Component, services: Vec<Begun>) -> Option<Reached> {
         let (served, reachable): (Vec<Function>, Vec<Reachable>) = exported(component).into_iter().unzip();
-        if served.is_empty() && services.is_empty() {
+        let in_text = asked::callable(&target, component);
+        if served.is_empty() && services.is_empty() && in_text.is_none() {
             return None;
         }
         let (services, watches): (Vec<_>, Vec<_>) =
             services.into_iter().map(|begun| (begun.service, begun.watch)).unzip();
-        let (end, told) = oneshot::channel();
+        let (end, told) = oneshot::channel::<()>();
         let (tell, ended) = oneshot::channel();
         let (wire, address) = (self.peers.wire().clone(), self.peers.address(target.slot.name().as_str()));
+        let subject = model::call_subject(self.peers.lattice(), target.slot.name().as_str());
+        let in_text = in_text.map(|callable| (callable, self.bus.clone(), subject));
+        // Who drops the other end wants no more, either.
+        let told: Told = told.map(drop).boxed().shared();
         let task = Task::spawn(async move {
-            let answering = serve((wire, address, served), reachable.into(), target, told);
-            tokio::join!(answering, join_all(services));
+            let by_wire = serve((wire, address, served), reachable.into(), target, told.clone());
+            let by_text = async {
+                if let Some((callable, bus, subject)) = in_text {
+                    asked::serve((bus, subject), callable, told).await;
+                }
+            };
+            tokio::join!(by_wire, by_text, join_all(services));
             // Nobody may be waiting for it.
             tell.send(()).ok();
         });
@@ -153,8 +167,11 @@ async fn serve(
     (wire, address, functions): (Wire, Address, Vec<Function>),
     reachable: Arc<[Reachable]>,
     target: Target,
-    mut told: oneshot::Receiver<()>,
+    mut told: Told,
 ) {
+    if functions.is_empty() {
+        return;
+    }
     let not_yet = format!("{address} is not reached from other hosts yet");
     let serving = || {
         let reachable = reachable.clone();
@@ -162,14 +179,14 @@ async fn serve(
     };
     let begun = tokio::select! {
         begun = patiently(&not_yet, serving) => Some(begun),
-        _ = &mut told => None,
+        () = &mut told => None,
     };
     let Some(mut served) = begun else { return };
     let mut running = JoinSet::new();
     let mut is_ending = false;
     loop {
         tokio::select! {
-            _ = &mut told, if !is_ending => {
+            () = &mut told, if !is_ending => {
                 is_ending = true;
                 served.end();
             }

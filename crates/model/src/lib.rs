@@ -3,6 +3,7 @@
 //! Nothing here does anything. What a value means to a decision is said by the crate that decides.
 
 mod ask;
+mod briefing;
 mod contract;
 pub mod fact;
 pub mod lattice;
@@ -13,6 +14,7 @@ pub use ask::{
     Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,
     control_prefix,
 };
+pub use briefing::{Briefing, LinkDefinition};
 pub use contract::{Contract, NotAContract};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};
 pub use name::{ComponentName, NotAName};

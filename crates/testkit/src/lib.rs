@@ -28,7 +28,7 @@ mod server;
 mod wait;
 
 pub use gcs::Gcs;
-pub use guest::{find_guest, guest};
+pub use guest::{find_guest, guest, provider};
 pub use http::{Answer, Connection, chunked, request};
 pub use process::{Ended, Up, Wattle};
 pub use s3::S3;

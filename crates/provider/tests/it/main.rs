@@ -1,0 +1,3 @@
+//! Providers as real processes: scripts that misbehave in the ways that processes can.
+
+mod lives;

@@ -23,6 +23,7 @@ mod labels;
 pub mod linking;
 mod links;
 mod load;
+mod providers;
 mod running;
 mod serving;
 mod session;

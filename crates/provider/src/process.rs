@@ -70,7 +70,8 @@ pub(crate) struct Launch {
 pub(crate) struct Process {
     group: Group,
     exit: oneshot::Receiver<Exit>,
-    /// Read until nobody can write any more.
+    ended: Option<Exit>,
+    /// What it writes is read until nobody can write any more.
     heard: Vec<oneshot::Receiver<()>>,
     _streams: Vec<Task>,
 }
@@ -114,7 +115,7 @@ impl Process {
                 drop(tell);
             }));
         }
-        Ok(Self { group, exit, heard, _streams: streams })
+        Ok(Self { group, exit, ended: None, heard, _streams: streams })
     }
 
     /// Its number, while it runs.
@@ -122,13 +123,23 @@ impl Process {
         self.group.pid().map(|pid| pid.as_raw_nonzero().get().cast_unsigned())
     }
 
-    /// Waits for its end, and for what it wrote last. May be called again when it was not waited for.
+    /// Kills it and all of its group.
+    pub(crate) fn kill(&self) {
+        self.group.kill();
+    }
+
+    /// Waits for its end, and for what it wrote last. May be waited for again, whether that was to its end or not.
     pub(crate) async fn ended(&mut self) -> Exit {
-        let exit = (&mut self.exit).await.unwrap_or(Exit(None));
+        let exit = match self.ended {
+            Some(exit) => exit,
+            None => (&mut self.exit).await.unwrap_or(Exit(None)),
+        };
+        self.ended = Some(exit);
         let last_words = async {
-            for heard in self.heard.drain(..) {
+            while let Some(heard) = self.heard.last_mut() {
                 // It is only ever dropped.
                 heard.await.err();
+                self.heard.pop();
             }
         };
         // Who has left its group may hold the streams for ever.

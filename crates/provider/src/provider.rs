@@ -253,12 +253,14 @@ impl Supervised {
         }
     }
 
-    /// Asks it to end, waits a little, and kills it.
+    /// Asks it to end, waits a little, and kills it. It has ended then, unless the system itself holds it.
     async fn end(&self, mut process: Process) {
         let Rhythm { goodbye_max, end_max, .. } = self.home.rhythm;
         if self.words.shutdown(goodbye_max).await {
             rt::within(Some(end_max), process.ended()).await.err();
         }
+        process.kill();
+        rt::within(Some(end_max), process.ended()).await.err();
     }
 
     async fn say_ended(&self, how: String, (restarts, again_in): (u32, Duration), health: &mut Health) {

@@ -18,7 +18,7 @@ pub fn guest(name: &str) -> PathBuf {
 /// Where it was not built.
 pub fn provider(name: &str) -> (PathBuf, PathBuf) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the repository");
-    let files = [name.to_owned(), format!("{name}.par.gz")].map(|file| root.join("target/guests").join(file));
+    let files = [name.to_owned(), format!("{name}.par")].map(|file| root.join("target/guests").join(file));
     assert!(files.iter().all(|file| file.is_file()), "there is no provider {name}: run `cargo xtask guests {name}`");
     let [executable, archive] = files;
     (executable, archive)

@@ -20,7 +20,7 @@ pub(super) fn names(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names.into_iter().filter(|name| name != PACK).collect())
 }
 
-/// Makes `target/guests/NAME` and `target/guests/NAME.par.gz`. What is up to date costs cargo a moment.
+/// Makes `target/guests/NAME` and `target/guests/NAME.par`. What is up to date costs cargo a moment.
 pub(super) fn make(places: &Places, name: &str) -> anyhow::Result<Outcome> {
     let build = places.root.join("target/providers-build");
     let mut cargo = Command::new("cargo");
@@ -33,7 +33,7 @@ pub(super) fn make(places: &Places, name: &str) -> anyhow::Result<Outcome> {
     if modified(&archive).is_some_and(|packed| modified(&built).is_some_and(|built| built <= packed)) {
         return Ok(Outcome::Ready);
     }
-    let beside = places.output().join(format!(".{name}.{}.par.gz", std::process::id()));
+    let beside = places.output().join(format!(".{name}.{}.par", std::process::id()));
     run(Command::new(build.join("debug").join(PACK)).args([name]).args([&built, &beside]))?;
     replace(&executable, |path| std::fs::copy(&built, path).map(drop))?;
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755))?;
@@ -43,7 +43,7 @@ pub(super) fn make(places: &Places, name: &str) -> anyhow::Result<Outcome> {
 
 /// Where the archive of a provider is.
 pub(super) fn archive(places: &Places, name: &str) -> PathBuf {
-    places.output().join(format!("{name}.par.gz"))
+    places.output().join(format!("{name}.par"))
 }
 
 /// Writes a file beside another one, and puts it in its place.

@@ -25,6 +25,7 @@ mod mqtt;
 mod names;
 mod p3;
 mod pipes;
+mod providers;
 mod reuse;
 mod routes;
 mod run;

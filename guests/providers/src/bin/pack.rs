@@ -14,6 +14,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     packed.add_library(&machine, &std::fs::read(executable)?).map_err(|error| error.to_string())?;
     packed.add_library("vax-vms", b"for another machine").map_err(|error| error.to_string())?;
     let (issuer, subject) = (KeyPair::new_account(), KeyPair::new_service());
-    packed.write(archive, &issuer, &subject, true).await.map_err(|error| error.to_string())?;
+    packed.write(archive, &issuer, &subject, false).await.map_err(|error| error.to_string())?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
@@ -22,6 +22,7 @@ use crate::hands::{LatticeConfig, WorldHands, running};
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
+use crate::providers::{Providers, ProvidersSetup, address_with_login};
 use crate::serving::{Busy, CallCounts};
 use crate::world::{World, WorldConfig};
 
@@ -95,6 +96,9 @@ pub struct Running {
     _control: Control,
     role: Role,
     applications: Applications,
+    providers: Arc<Providers>,
+    // Says what becomes of them.
+    _saying: Task,
     // Held, so that no other host has its key.
     _identity: Identity,
     loopback: Option<Loopback>,
@@ -182,6 +186,9 @@ pub enum HostError {
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
+    /// There is no randomness for a key.
+    #[error("the key that providers know the host by cannot be made")]
+    NoKey(#[source] std::io::Error),
 }
 
 impl Explain for HostError {
@@ -197,6 +204,7 @@ impl Explain for HostError {
             Self::Connect(error) => error.code(),
             Self::Identity(error) => error.code(),
             Self::Threads(_) => Code::E0209,
+            Self::NoKey(_) => Code::E1001,
         }
     }
 }
@@ -241,7 +249,14 @@ impl Running {
         let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
         world.publish_to(plane.publisher());
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
+        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
+        let own_login = own_token.map_or(Login::Anyone, Login::Token);
         let loopback = open_bus(broker, config.bus)?;
+        let provider_address = match (&config.lattice.nats, &loopback) {
+            (Some((url, options)), _) => Some(address_with_login(url, &options.login)),
+            (None, Some(loopback)) => Some(address_with_login(&format!("nats://{}", loopback.address()), &own_login)),
+            (None, None) => None,
+        };
         let address = match (&config.lattice.nats, &loopback) {
             (None, Some(loopback)) => format!("nats://{}", loopback.address()),
             _ => lattice_bus.describe(),
@@ -251,7 +266,21 @@ impl Running {
             Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
             None => Keeps::Here { is_new },
         };
-        let hands = WorldHands { world: world.clone(), allows_files: config.lattice.allows_files };
+        let (providers, heard) = Providers::new(ProvidersSetup {
+            bus: lattice_bus.clone(),
+            host: identity.id(),
+            lattice: config.lattice.role.name.clone(),
+            address: provider_address,
+            folder: kept.join("providers"),
+            variables: config.lattice.provider_variables,
+        })
+        .map_err(HostError::NoKey)?;
+        let providers = Arc::new(providers);
+        let hands = WorldHands {
+            world: world.clone(),
+            providers: providers.clone(),
+            allows_files: config.lattice.allows_files,
+        };
         let role = Role::start(RoleSetup {
             config: config.lattice.role,
             id: identity.id(),
@@ -266,6 +295,7 @@ impl Running {
         let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
         let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
         let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
+        let saying = heard.say_by(role.voice().clone(), identity.id());
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -280,6 +310,8 @@ impl Running {
             _control: control,
             role,
             applications,
+            providers,
+            _saying: saying,
             _identity: identity,
             loopback,
             _upkeep: upkeep,
@@ -329,6 +361,8 @@ impl Running {
         self.role.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
+        // Whoever called them has ended.
+        self.providers.end().await;
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
 }

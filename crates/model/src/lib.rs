@@ -4,6 +4,7 @@
 
 mod application;
 mod ask;
+mod briefing;
 mod call;
 mod contract;
 pub mod fact;
@@ -16,6 +17,7 @@ pub use ask::{
     Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,
     control_prefix,
 };
+pub use briefing::{Briefing, LinkDefinition};
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};
 pub use contract::{Contract, NotAContract};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};

@@ -112,6 +112,9 @@ codes! {
     E1104 You "Link to something that has the same version of the contract: the two sides do not mean the same types."
     E1105 You "Send less at once, or keep the bytes in a store and send where they are."
     E1106 You "Link it to a component on the same host: resources, streams and futures do not travel to another."
+    E1201 You "Give the archive of a provider (a .par or .par.gz file), or an executable of this machine that may be executed (chmod +x)."
+    E1202 You "Give an archive that was built for this machine, and is signed by who issues its claims."
+    E1203 World "Make room on this machine for another process and for its file in the folder of the data; the message has what the system says."
 }
 
 #[cfg(test)]

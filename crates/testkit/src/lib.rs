@@ -33,7 +33,7 @@ mod wait;
 
 pub use clock::clock_off_by;
 pub use gcs::Gcs;
-pub use guest::{find_guest, guest};
+pub use guest::{find_guest, guest, provider};
 pub use http::{Answer, Connection, chunked, request};
 pub use net::{Cut, Net, Site};
 pub use process::{Ended, Up, Wattle};

@@ -131,6 +131,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             },
             nats: None,
             allows_files: false,
+            provider_variables: Vec::new(),
         },
         links: Vec::new(),
         application: None,

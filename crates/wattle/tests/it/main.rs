@@ -28,6 +28,7 @@ mod names;
 mod outside;
 mod p3;
 mod pipes;
+mod providers;
 mod reuse;
 mod routes;
 mod run;

@@ -262,6 +262,8 @@ impl Running {
             _ => lattice_bus.describe(),
         };
         let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.role.name.clone());
+        let domain = config.lattice.nats.as_ref().and_then(|(_, options)| options.domain.as_ref());
+        let domain = domain.map(ToString::to_string);
         let keeps = match config.lattice.nats {
             Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
             None => Keeps::Here { is_new },
@@ -286,6 +288,7 @@ impl Running {
             id: identity.id(),
             bus: lattice_bus,
             address,
+            domain,
             keeps,
             running: running(&world).await,
             hands: Arc::new(hands),

@@ -1,16 +1,15 @@
 //! These are the flags that say which lattice a host is in, and as what.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bus::{ConnectOptions, FirstTry, Login};
+use bus::{ConnectOptions, Durability, FirstTry, Login};
 use clap::Args;
 use host::LatticeConfig;
 use lattice::RoleConfig;
 
 use crate::failure::Failure;
-use crate::token;
+use crate::nats::NatsFlags;
 
 /// The lattice of a host.
 #[derive(Debug, Args)]
@@ -18,9 +17,11 @@ pub(super) struct LatticeFlags {
     /// The NATS servers that carry the lattice: nats://HOST:PORT, several with commas between [default: the host's own bus]
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
-    /// The file of the token that these servers ask for
-    #[arg(long, value_name = "FILE", requires = "nats")]
-    nats_token: Option<PathBuf>,
+    #[command(flatten)]
+    flags: NatsFlags,
+    /// What the acknowledgements of these servers survive: `process`, or `disk` where all of them have `sync_interval: always`
+    #[arg(long, value_name = "CLASS", requires = "nats", default_value_t = Durability::Process)]
+    nats_durability: Durability,
     /// The lattice: hosts of the same name on the same bus are one
     #[arg(long, value_name = "NAME", default_value = model::LATTICE, value_parser = crate::reach::lattice_name)]
     lattice: String,
@@ -48,13 +49,15 @@ impl LatticeFlags {
 
     /// As a host takes it.
     pub(super) fn config(self) -> Result<LatticeConfig, Failure> {
-        let login = self.nats_token.as_deref().map(token::read).transpose()?.map_or(Login::Anyone, Login::Token);
+        if self.nats.is_none() && !self.flags.is_empty() {
+            crate::cli::refuse("the flags --nats-... say how to connect to servers that --nats names: give that, too");
+        }
         // A host starts without its bus, and is there for others as soon as the bus is.
         let options = ConnectOptions {
             name: "wattle host".into(),
-            login,
             first_try: FirstTry::MayFail,
-            ..ConnectOptions::default()
+            durability: self.nats_durability,
+            ..self.flags.options(|| Login::Anyone)?
         };
         let allows_files = self.allow_file_load || self.nats.as_deref().is_none_or(is_here);
         let role = RoleConfig {

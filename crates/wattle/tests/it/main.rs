@@ -20,6 +20,7 @@ mod labels;
 mod lattice;
 mod limits;
 mod links;
+mod logins;
 mod lookouts;
 mod manifests;
 mod messages;

@@ -31,6 +31,7 @@ mod origin;
 mod refusal;
 mod shapes;
 
+mod allowance;
 mod inbound;
 mod inbox;
 mod outbound;

@@ -15,11 +15,15 @@
 //! How calls travel (`wire`). Which host is asked is the bus's choice among all that serve the component. How deep components of
 //! several hosts call one another is not counted: their time ends it.
 
+mod asked;
 mod reached;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::SubjectError;
+use engine::Limits;
+use http_capability::{Away, Counts};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
@@ -42,6 +46,8 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Clone)]
 pub(crate) struct Abroad {
     wire: Wire,
+    /// A wire that stays in this host, where the other one does not.
+    here: Option<Wire>,
     lattice: Arc<str>,
 }
 
@@ -65,14 +71,23 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// The hosts that this wire leads to, in this lattice.
-    pub(crate) fn new(wire: Wire, lattice: &str) -> Self {
-        Self { wire, lattice: lattice.into() }
+    /// The hosts that this wire leads to, in this lattice, and this one, which is reached by `here` where that is another.
+    pub(crate) fn new(wire: Wire, here: Option<Wire>, lattice: &str) -> Self {
+        Self { wire, here, lattice: lattice.into() }
     }
 
     /// Where a component is called, whichever hosts it runs on.
     fn address(&self, name: &ComponentName) -> Address {
         Address { lattice: self.lattice.to_string(), id: name.to_string() }
+    }
+
+    /// A component that requests of HTTP are for, wherever it runs, as `source` asks it.
+    pub(crate) fn away(
+        &self,
+        (source, name): (&str, &ComponentName),
+        bounds: (Arc<Limits>, Arc<[Counts]>),
+    ) -> Result<Away, SubjectError> {
+        Away::new((self.wire.clone(), &self.address(name)), (source, name.clone()), bounds)
     }
 
     /// The way from a component by one of its links to another.

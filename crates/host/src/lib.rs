@@ -23,6 +23,7 @@ mod labels;
 pub mod linking;
 mod links;
 mod load;
+mod routing;
 mod running;
 mod serving;
 mod session;

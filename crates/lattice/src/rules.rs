@@ -14,6 +14,7 @@ mod course;
 mod labels;
 mod learned;
 mod links;
+mod routes;
 mod settings;
 
 pub(crate) use components::{Command, bids, course, scale_words, update_words};

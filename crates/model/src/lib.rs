@@ -10,8 +10,8 @@ mod link;
 mod name;
 
 pub use ask::{
-    Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,
-    control_prefix,
+    Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, RouteId,
+    RoutePut, SettingView, control_prefix,
 };
 pub use contract::{Contract, NotAContract};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};

@@ -43,15 +43,8 @@ impl Abroad {
         if served.is_empty() {
             return None;
         }
-        let (end, told) = oneshot::channel();
-        let (tell, ended) = oneshot::channel();
         let (wire, address) = (self.wire.clone(), self.address(target.slot.name()));
-        let task = Task::spawn(async move {
-            serve((wire, address, served), reachable.into(), target, told).await;
-            // Nobody may be waiting for it.
-            tell.send(()).ok();
-        });
-        Some(Reached { end, ended, _task: task })
+        Some(Reached::start(|told| serve((wire, address, served), reachable.into(), target, told)))
     }
 }
 
@@ -85,6 +78,22 @@ fn reachable(interface: &str, name: &str, function: &ComponentFunc) -> Option<((
 // === impl Reached ===
 
 impl Reached {
+    /// Lets `serve` run until it is told to end and has. Called within the control plane's runtime.
+    pub(super) fn start<F>(serve: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (end, told) = oneshot::channel();
+        let (tell, ended) = oneshot::channel();
+        let serving = serve(told);
+        let task = Task::spawn(async move {
+            serving.await;
+            // Nobody may be waiting for it.
+            tell.send(()).ok();
+        });
+        Self { end, ended, _task: task }
+    }
+
     /// Takes no further call, and waits until those that run are answered.
     pub(crate) async fn end(self) {
         // Where the task is gone, it has ended.

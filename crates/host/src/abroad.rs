@@ -17,17 +17,18 @@
 
 mod asked;
 mod reached;
+mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::SubjectError;
+use bus::{Bus, SubjectError};
 use engine::Limits;
 use http_capability::{Away, Counts};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Address, Call, Function, InvokeError, Origin, Reason, Remote, Signature, Wire};
+use wire::{Call, Decode, Encode, Function, InvokeError, Origin, Peers, Reason, Remote, Signature, Wire};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
@@ -45,10 +46,10 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 /// What is beyond this host: the other hosts of its lattice.
 #[derive(Debug, Clone)]
 pub(crate) struct Abroad {
-    wire: Wire,
-    /// A wire that stays in this host, where the other one does not.
+    bus: Bus,
+    peers: Peers,
+    /// A wire that stays in this host, where that of the peers does not.
     here: Option<Wire>,
-    lattice: Arc<str>,
 }
 
 /// The way that a link leads to a component on other hosts.
@@ -60,6 +61,7 @@ pub(crate) struct Road {
 }
 
 /// One function of a component on other hosts.
+#[derive(Clone)]
 pub(crate) struct Distant {
     wire: Wire,
     remote: Remote,
@@ -71,14 +73,9 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// The hosts that this wire leads to, in this lattice, and this one, which is reached by `here` where that is another.
-    pub(crate) fn new(wire: Wire, here: Option<Wire>, lattice: &str) -> Self {
-        Self { wire, here, lattice: lattice.into() }
-    }
-
-    /// Where a component is called, whichever hosts it runs on.
-    fn address(&self, name: &ComponentName) -> Address {
-        Address { lattice: self.lattice.to_string(), id: name.to_string() }
+    /// Where these are, on this bus. This host itself is reached by `here` as well, where the bus goes beyond it.
+    pub(crate) fn new(bus: Bus, peers: Peers, here: Option<Wire>) -> Self {
+        Self { bus, peers, here }
     }
 
     /// A component that requests of HTTP are for, wherever it runs, as `source` asks it.
@@ -87,7 +84,8 @@ impl Abroad {
         (source, name): (&str, &ComponentName),
         bounds: (Arc<Limits>, Arc<[Counts]>),
     ) -> Result<Away, SubjectError> {
-        Away::new((self.wire.clone(), &self.address(name)), (source, name.clone()), bounds)
+        let address = self.peers.address(name.as_str());
+        Away::new((self.peers.wire().clone(), &address), (source, name.clone()), bounds)
     }
 
     /// The way from a component by one of its links to another.
@@ -106,11 +104,11 @@ impl Road {
         signature: Signature,
         terms: &Terms,
     ) -> Result<Distant, String> {
-        let address = self.abroad.address(&self.target);
+        let address = self.abroad.peers.address(self.target.as_str());
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
-            wire: self.abroad.wire.clone(),
+            wire: self.abroad.peers.wire().clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
@@ -124,6 +122,26 @@ impl Road {
 impl Distant {
     /// Calls it with dynamic values.
     pub(crate) async fn call(&self, caller: &Caller, values: Values<'_>) -> wasmtime::Result<()> {
+        let params = values.params;
+        let results = self.in_time(caller, |call| self.wire.invoke(&self.remote, params, call)).await?;
+        values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
+        Ok(())
+    }
+
+    /// Calls it with values of types that are known here.
+    pub(crate) async fn call_typed<P, R>(&self, caller: &Caller, params: P) -> wasmtime::Result<R>
+    where
+        P: Encode + Send + Sync,
+        R: Decode + Send,
+    {
+        self.in_time(caller, |call| self.wire.ask(self.remote.subject(), &params, call)).await
+    }
+
+    /// What it answers within the caller's time, however often it has to be asked for that.
+    async fn in_time<T, F>(&self, caller: &Caller, ask: impl Fn(Call) -> F) -> wasmtime::Result<T>
+    where
+        F: Future<Output = Result<T, InvokeError>>,
+    {
         if caller.depth >= DEPTH_MAX {
             return Err(CallError::TooDeep(self.target.clone()).into());
         }
@@ -132,12 +150,8 @@ impl Distant {
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let call = Call::new(self.origin.clone(), left);
-            let error = match self.wire.invoke(&self.remote, values.params, call).await {
-                Ok(results) => {
-                    values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
-                    return Ok(());
-                }
+            let error = match ask(Call::new(self.origin.clone(), left)).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let pause = PAUSE * 2_u32.pow(tries.min(8));

@@ -11,6 +11,7 @@ use http_capability::outgoing::{AllowList, Outgoing};
 use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
+use wire::Peers;
 
 use crate::labels;
 use crate::linking::Offer;
@@ -47,17 +48,17 @@ pub(crate) type OpenLinks = BTreeMap<&'static str, Vec<OpenLink>>;
 impl Capabilities {
     /// Sets up what costs nothing; backends are opened when the first component needs them. Messages stay in this process.
     pub fn new(config: CapabilityConfig) -> Self {
-        Self::on(Bus::in_process(Broker::new(bus::Limits::default())), config)
+        Self::on(Bus::in_process(Broker::new(bus::Limits::default())), None, config)
     }
 
-    /// The same, where components say their messages on this bus.
-    pub(crate) fn on(bus: Bus, config: CapabilityConfig) -> Self {
+    /// The same, where components say their messages on this bus, and call these who are outside of the host.
+    pub(crate) fn on(bus: Bus, peers: Option<Peers>, config: CapabilityConfig) -> Self {
         let logging = Arc::new(logging::Logging::new(config.sink));
         let place = |name| Place { folder: config.data.join(name) };
         let all: Vec<Arc<dyn Capability>> = vec![
-            Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
+            Arc::new(keyvalue::KeyValue::new(place("keyvalue")).with_peers(peers.clone())),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
-            Arc::new(messaging::Messaging::new(bus)),
+            Arc::new(messaging::Messaging::new(bus).with_peers(peers)),
             Arc::new(secrets::Secrets::new(place("secrets"))),
             Arc::new(sql::Sql::new(place("sql"))),
             logging.clone(),

@@ -11,6 +11,7 @@
 //! Command lines and what is printed (`wattle`). How a request is answered (`http-capability`).
 
 mod abroad;
+mod applications;
 mod callee;
 mod capabilities;
 mod control;
@@ -23,6 +24,7 @@ mod labels;
 pub mod linking;
 mod links;
 mod load;
+mod providers;
 mod routing;
 mod running;
 mod serving;

@@ -4,23 +4,25 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
-use model::LinkPut;
+use model::{DeclaredApplication, LinkPut};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
-use wire::Wire;
+use wire::{Peers, Wire};
 
 use crate::abroad::Abroad;
+use crate::applications::{Applications, Books};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
 use crate::hands::{LatticeConfig, WorldHands, running};
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
+use crate::providers::{Providers, ProvidersSetup, address_with_login};
 use crate::serving::{Busy, CallCounts};
 use crate::world::{Front, World, WorldConfig};
 
@@ -46,6 +48,8 @@ pub struct HostConfig {
     pub capabilities: CapabilityConfig,
     /// What shall be linked otherwise than by default.
     pub links: Vec<LinkPut>,
+    /// The application that these components are, where they are one.
+    pub application: Option<DeclaredApplication>,
     /// The largest file that is read.
     pub size_max: ByteSize,
 }
@@ -91,6 +95,10 @@ pub struct Running {
     world: Arc<World>,
     _control: Control,
     role: Role,
+    applications: Applications,
+    providers: Arc<Providers>,
+    // Says what becomes of them.
+    _saying: Task,
     // Held, so that no other host has its key.
     _identity: Identity,
     loopback: Option<Loopback>,
@@ -178,6 +186,9 @@ pub enum HostError {
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
+    /// There is no randomness for a key.
+    #[error("the key that providers know the host by cannot be made")]
+    NoKey(#[source] std::io::Error),
 }
 
 impl Explain for HostError {
@@ -193,6 +204,7 @@ impl Explain for HostError {
             Self::Connect(error) => error.code(),
             Self::Identity(error) => error.code(),
             Self::Threads(_) => Code::E0209,
+            Self::NoKey(_) => Code::E1001,
         }
     }
 }
@@ -214,6 +226,7 @@ impl Running {
             None => own_bus.clone(),
         };
         let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
+        let peers = Peers::new(wire, &config.lattice.role.name);
         let may_come = config.lattice.nats.is_some();
         let here = match may_come {
             true => Some(Wire::open(own_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?),
@@ -222,14 +235,14 @@ impl Running {
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::on(lattice_bus.clone(), config.capabilities),
+            capabilities: Capabilities::on(lattice_bus.clone(), Some(peers.clone()), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(wire, here, &config.lattice.role.name),
+            abroad: Abroad::new(lattice_bus.clone(), peers, here),
             may_come,
         }));
         check_names(&config.sources)?;
@@ -242,16 +255,38 @@ impl Running {
         let listeners = names.zip(plane.addresses().iter().copied()).collect();
         world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
+        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
+        let own_login = own_token.map_or(Login::Anyone, Login::Token);
         let loopback = open_bus(broker, config.bus)?;
+        let provider_address = match (&config.lattice.nats, &loopback) {
+            (Some((url, options)), _) => Some(address_with_login(url, &options.login)),
+            (None, Some(loopback)) => Some(address_with_login(&format!("nats://{}", loopback.address()), &own_login)),
+            (None, None) => None,
+        };
         let address = match (&config.lattice.nats, &loopback) {
             (None, Some(loopback)) => format!("nats://{}", loopback.address()),
             _ => lattice_bus.describe(),
         };
+        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.role.name.clone());
         let keeps = match config.lattice.nats {
             Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
             None => Keeps::Here { is_new },
         };
-        let hands = WorldHands { world: world.clone(), allows_files: config.lattice.allows_files };
+        let (providers, heard) = Providers::new(ProvidersSetup {
+            bus: lattice_bus.clone(),
+            host: identity.id(),
+            lattice: config.lattice.role.name.clone(),
+            address: provider_address,
+            folder: kept.join("providers"),
+            variables: config.lattice.provider_variables,
+        })
+        .map_err(HostError::NoKey)?;
+        let providers = Arc::new(providers);
+        let hands = WorldHands {
+            world: world.clone(),
+            providers: providers.clone(),
+            allows_files: config.lattice.allows_files,
+        };
         let role = Role::start(RoleSetup {
             config: config.lattice.role,
             id: identity.id(),
@@ -263,6 +298,10 @@ impl Running {
             stamps: Stamps::of_this_machine(),
         });
         let role = role.await.map_err(HostError::Bus)?;
+        let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
+        let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
+        let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
+        let saying = heard.say_by(role.voice().clone(), identity.id());
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -276,6 +315,9 @@ impl Running {
             world,
             _control: control,
             role,
+            applications,
+            providers,
+            _saying: saying,
             _identity: identity,
             loopback,
             _upkeep: upkeep,
@@ -321,9 +363,12 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
+        self.applications.end().await;
         self.role.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
+        // Whoever called them has ended.
+        self.providers.end().await;
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
 }

@@ -33,7 +33,7 @@ mod state;
 mod voice;
 
 pub use event::{Stamp, Stamps};
-pub use hands::{Deed, Hands};
+pub use hands::{Deed, Hands, ProviderView};
 pub use identity::{Identity, IdentityError};
 pub use kept::Keeps;
 pub use role::{Role, RoleConfig, RoleSetup};

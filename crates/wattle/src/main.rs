@@ -18,6 +18,7 @@ mod get;
 mod inspect;
 mod label;
 mod link;
+mod provider;
 mod run;
 mod secret;
 mod settings;

@@ -4,6 +4,8 @@
 //!
 //! 1. A host is meant by its key, the beginning of it, or what people call it; where that means several, none is chosen.
 
+mod own;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +92,16 @@ impl BusFlags {
 // === impl LatticeReach ===
 
 impl LatticeReach {
+    /// Whether it was said where to look.
+    pub(crate) fn is_said(&self) -> bool {
+        self.bus.nats.is_some() || self.lattice.is_some() || self.ctx.is_some()
+    }
+
+    /// How long an answer is waited for.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.bus.timeout)
+    }
+
     /// Connects to the bus of the lattice.
     pub(crate) async fn connect(&self) -> Result<Reached, Failure> {
         let Context { nats, lattice } = self.meant(context::chosen(self.ctx.as_deref())?);

@@ -135,7 +135,7 @@ fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failur
     up.link.splice(..0, declared.links);
     let patience = Duration::from_secs(up.drain);
     let is_to_be_found = up.bus_token.is_none();
-    let config = host_config(up, common, sources)?;
+    let config = HostConfig { application: declared.application, ..host_config(up, common, sources)? };
     let token = config.bus.as_ref().and_then(|bus| bus.token.clone()).filter(|_| is_to_be_found);
     let cannot_start =
         |error: std::io::Error| Failure::new(Code::E0209, format!("the host cannot start its threads: {error}"));
@@ -187,6 +187,7 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         lattice: up.lattice.config()?,
         capabilities: up.imports.capabilities()?,
         links: up.link,
+        application: None,
         size_max: common.size_max(),
     })
 }

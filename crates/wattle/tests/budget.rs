@@ -131,8 +131,10 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             },
             nats: None,
             allows_files: false,
+            provider_variables: Vec::new(),
         },
         links: Vec::new(),
+        application: None,
         size_max: ByteSize::mib(128),
     };
     runtime.block_on(Running::start(config)).expect("the host starts")

@@ -5,14 +5,15 @@
 //!
 //! ```text
 //! component ── consumer, producer ── guest ── Way ──┐
-//!                                                   ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT
+//!                                                   ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT | provider
 //! component ◀─ handler ───────────── serve ─────────┘
 //! ```
 //!
 //! # Invariants
 //!
 //! 1. A component neither says nor hears anything on the subjects of the platform or of a server: see [`subjects`].
-//! 2. It may answer to the reply subject of a message for as long as it handles that message, and to no other inbox.
+//! 2. It may answer to the reply subject of a message for as long as it handles that message, and to no other inbox. Where a
+//!    provider is its broker, to which inboxes is that provider's to decide.
 //! 3. What it cannot keep up with waits in a bounded queue; what that has no room for is dropped, counted and said.
 //!
 //! # Not here
@@ -25,6 +26,7 @@ mod exchange;
 mod guest;
 mod held;
 mod mqtt;
+mod provider;
 mod serve;
 mod stream;
 pub mod subjects;
@@ -34,12 +36,14 @@ use async_trait::async_trait;
 use bus::Bus;
 use capability::{BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Service, Settings};
 use model::{ComponentName, Contract};
+use wire::Peers;
 
 pub use exchange::Exchange;
 
 /// The capability `messaging`.
 pub struct Messaging {
     bus: Bus,
+    peers: Option<Peers>,
 }
 
 // === impl Messaging ===
@@ -47,7 +51,12 @@ pub struct Messaging {
 impl Messaging {
     /// The backend `bus` carries messages on `bus`.
     pub fn new(bus: Bus) -> Self {
-        Self { bus }
+        Self { bus, peers: None }
+    }
+
+    /// The same, where providers are among these.
+    pub fn with_peers(self, peers: Option<Peers>) -> Self {
+        Self { peers, ..self }
     }
 }
 
@@ -62,7 +71,7 @@ impl Capability for Messaging {
     }
 
     fn backends(&self) -> Vec<BackendInfo> {
-        backends::ALL.to_vec()
+        backends::ALL.iter().copied().chain([provider::INFO]).collect()
     }
 
     fn by_default(&self) -> String {
@@ -70,7 +79,10 @@ impl Capability for Messaging {
     }
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
-        backends::open(backend, settings, &self.bus).await.map(Opened::new)
+        match backend == provider::INFO.name {
+            true => provider::open(settings, self.peers.as_ref()).map(Opened::new),
+            false => backends::open(backend, settings, &self.bus).await.map(Opened::new),
+        }
     }
 
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {

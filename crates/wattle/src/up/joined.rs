@@ -63,8 +63,17 @@ impl LatticeFlags {
             labels: self.label.into_iter().collect::<BTreeMap<_, _>>(),
             heartbeat: Duration::from_secs_f64(self.heartbeat),
         };
-        Ok(LatticeConfig { role, nats: self.nats.map(|url| (url, options)), allows_files })
+        let nats = self.nats.map(|url| (url, options));
+        Ok(LatticeConfig { role, nats, allows_files, provider_variables: provider_variables() })
     }
+}
+
+/// What providers find in their environment: how much they log and where they report to, as it is said to the host itself.
+fn provider_variables() -> Vec<(String, String)> {
+    let is_theirs = |name: &str| name == "RUST_LOG" || name.starts_with("OTEL_");
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    variables.filter(|(name, _)| is_theirs(name)).collect()
 }
 
 /// Whether all of these servers are on this machine.

@@ -3,6 +3,7 @@
 //! What a test needs to see it asks for over HTTP or reads from what the binary prints; nothing here looks inside.
 
 mod abroad;
+mod applications;
 mod asked;
 mod blobs;
 mod bombs;
@@ -24,8 +25,11 @@ mod manifests;
 mod messages;
 mod mqtt;
 mod names;
+mod outside;
 mod p3;
 mod pipes;
+mod providers;
+mod requests;
 mod reuse;
 mod routes;
 mod run;

@@ -17,10 +17,14 @@
 
 mod asked;
 mod reached;
+mod requests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
+use bus::{Bus, SubjectError};
+use engine::Limits;
+use http_capability::{Away, Counts};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
@@ -44,6 +48,8 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 pub(crate) struct Abroad {
     bus: Bus,
     peers: Peers,
+    /// A wire that stays in this host, where that of the peers does not.
+    here: Option<Wire>,
 }
 
 /// The way that a link leads to a component on other hosts.
@@ -67,9 +73,19 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// Where these are, on this bus.
-    pub(crate) fn new(bus: Bus, peers: Peers) -> Self {
-        Self { bus, peers }
+    /// Where these are, on this bus. This host itself is reached by `here` as well, where the bus goes beyond it.
+    pub(crate) fn new(bus: Bus, peers: Peers, here: Option<Wire>) -> Self {
+        Self { bus, peers, here }
+    }
+
+    /// A component that requests of HTTP are for, wherever it runs, as `source` asks it.
+    pub(crate) fn away(
+        &self,
+        (source, name): (&str, &ComponentName),
+        bounds: (Arc<Limits>, Arc<[Counts]>),
+    ) -> Result<Away, SubjectError> {
+        let address = self.peers.address(name.as_str());
+        Away::new((self.peers.wire().clone(), &address), (source, name.clone()), bounds)
     }
 
     /// The way from a component by one of its links to another.

@@ -25,6 +25,7 @@ pub mod linking;
 mod links;
 mod load;
 mod providers;
+mod routing;
 mod running;
 mod serving;
 mod session;

@@ -24,7 +24,7 @@ use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
 use crate::providers::{Providers, ProvidersSetup, address_with_login};
 use crate::serving::{Busy, CallCounts};
-use crate::world::{World, WorldConfig};
+use crate::world::{Front, World, WorldConfig};
 
 /// Everything that a host does.
 pub struct HostConfig {
@@ -228,6 +228,10 @@ impl Running {
         let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
         let peers = Peers::new(wire, &config.lattice.role.name);
         let may_come = config.lattice.nats.is_some();
+        let here = match may_come {
+            true => Some(Wire::open(own_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?),
+            false => None,
+        };
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
@@ -238,7 +242,7 @@ impl Running {
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(lattice_bus.clone(), peers),
+            abroad: Abroad::new(lattice_bus.clone(), peers, here),
             may_come,
         }));
         check_names(&config.sources)?;
@@ -246,8 +250,10 @@ impl Running {
         let loading = Loading { engines: &engines, size_max: config.size_max, may_come };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
-        let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
-        world.publish_to(plane.publisher());
+        let plane = Plane::start(&config.plane, doors, world.directory().await?).map_err(HostError::Threads)?;
+        let names = config.listeners.iter().map(|listener| listener.name.clone());
+        let listeners = names.zip(plane.addresses().iter().copied()).collect();
+        world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
         let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
         let own_login = own_token.map_or(Login::Anyone, Login::Token);

@@ -14,8 +14,8 @@ mod name;
 
 pub use application::{Declaration, DeclaredApplication, DeclaredComponent, applications_subject};
 pub use ask::{
-    Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,
-    control_prefix,
+    Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, RouteId,
+    RoutePut, SettingView, control_prefix,
 };
 pub use briefing::{Briefing, LinkDefinition};
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};

@@ -8,7 +8,6 @@ use capability::{OpenError, OpenLink, Opened, Settings as Told};
 use engine::Account;
 use http_capability::{Counts, Served};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach};
-use route::{RouteError, Routes};
 use stdx::Chain;
 use tokio::time::Instant;
 
@@ -20,6 +19,8 @@ use crate::load::{LoadError, Prepared, describe};
 use crate::serving::{CallCounts, Serving};
 use crate::shim;
 
+use super::routed::Routing;
+
 /// A link whose target could not be opened is tried again after so long, and then after twice as long each time.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -30,6 +31,7 @@ pub(super) struct Live {
     pub(super) members: BTreeMap<ComponentName, Member>,
     pub(super) table: LinkTable,
     pub(super) targets: BTreeMap<LinkId, LinkTarget>,
+    pub(super) routing: Routing,
 }
 
 /// A component that is there.
@@ -48,6 +50,8 @@ pub(super) struct Member {
     pub(super) serving: Option<Serving>,
     /// How other hosts call it, where it exports anything that they can call.
     pub(super) reached: Option<Reached>,
+    /// How other hosts ask it over HTTP, where it answers that.
+    pub(super) asked: Option<Reached>,
 }
 
 /// What a link to a backend leads to.
@@ -69,16 +73,6 @@ pub(super) enum TargetState {
 pub(super) type Taken = (Option<Link>, Option<LinkTarget>);
 
 impl Live {
-    pub(super) fn routes(&self) -> Result<Routes<Arc<Served>>, RouteError> {
-        let mut routes = Vec::new();
-        for member in self.members.values() {
-            if let Some(served) = &member.served {
-                routes.extend(member.routes.iter().map(|route| (route.clone(), served.clone())));
-            }
-        }
-        Routes::new(routes)
-    }
-
     /// Puts a link in the place of one of the same identity.
     pub(super) fn exchange(&mut self, link: Link, target: Option<LinkTarget>) -> Taken {
         let id = link.id.clone();

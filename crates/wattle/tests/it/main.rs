@@ -30,6 +30,7 @@ mod outside;
 mod p3;
 mod pipes;
 mod providers;
+mod requests;
 mod reuse;
 mod routes;
 mod run;

@@ -306,12 +306,7 @@ impl Running {
         let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
         let saying = heard.say_by(role.voice().clone(), identity.id());
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
-        let upkeep = Task::spawn({
-            let world = world.clone();
-            async move {
-                tokio::join!(world.keep_opening(), world.keep_fresh());
-            }
-        });
+        let upkeep = keep_up(world.clone());
         Ok(Self {
             plane,
             listeners: config.listeners,
@@ -374,6 +369,13 @@ impl Running {
         self.providers.end().await;
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
+}
+
+/// Opens what could not be opened when the host started, and what has changed since.
+fn keep_up(world: Arc<World>) -> Task {
+    Task::spawn(async move {
+        tokio::join!(world.keep_opening(), world.keep_fresh());
+    })
 }
 
 async fn report(world: &World) -> Vec<ServedReport> {

@@ -35,6 +35,7 @@ pub struct Capabilities {
     all: Vec<Arc<dyn Capability>>,
     targets: Targets,
     logging: Arc<logging::Logging>,
+    messaging: Arc<messaging::Messaging>,
     allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
 }
@@ -53,18 +54,24 @@ impl Capabilities {
     /// The same, where components say their messages on this bus.
     pub(crate) fn on(bus: Bus, config: CapabilityConfig) -> Self {
         let logging = Arc::new(logging::Logging::new(config.sink));
+        let messaging = Arc::new(messaging::Messaging::new(bus));
         let place = |name| Place { folder: config.data.join(name) };
         let all: Vec<Arc<dyn Capability>> = vec![
             Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
-            Arc::new(messaging::Messaging::new(bus)),
+            messaging.clone(),
             Arc::new(secrets::Secrets::new(place("secrets"))),
             Arc::new(sql::Sql::new(place("sql"))),
             logging.clone(),
             Arc::new(config::Config::new(config.settings)),
         ];
         let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
-        Self { all, targets: Targets::default(), logging, allowed, environment }
+        Self { all, targets: Targets::default(), logging, messaging, allowed, environment }
+    }
+
+    /// From now on components say their messages on this bus, as soon as they are linked anew. Gives the one before.
+    pub(crate) fn say_on(&self, bus: Bus) -> Bus {
+        self.messaging.say_on(bus)
     }
 
     /// All of them.
@@ -163,7 +170,11 @@ impl Capabilities {
         let backend = capability.backends().into_iter().next().expect("a capability has a backend");
         let told = settings::check(backend.name, backend.settings, &BTreeMap::new());
         let told = told.map_err(|problems| OpenError::refused(backend.name, problems))?;
-        let target = self.targets.open((capability, backend.name), &told).await?;
+        let backend = (capability, backend.name);
+        let mut target = self.targets.open(backend, &told).await?;
+        if capability.has_changed(&target).await {
+            target = self.targets.open_other(backend, &told, Some(&target)).await?;
+        }
         Ok(OpenLink { name: LinkName::default(), terms: Terms::default(), target: Some(target) })
     }
 

@@ -24,6 +24,7 @@ mod labels;
 pub mod linking;
 mod links;
 mod load;
+mod membership;
 mod running;
 mod serving;
 mod session;

@@ -7,20 +7,19 @@ use std::time::Duration;
 use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
-use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
-use model::{DeclaredApplication, LinkPut};
+use lattice::{EntranceError, Identity, IdentityError};
+use model::{DeclaredApplication, LinkPut, MembershipView};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
 
-use crate::abroad::Abroad;
-use crate::applications::{Applications, Books};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
-use crate::hands::{LatticeConfig, WorldHands, running};
+use crate::hands::LatticeConfig;
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
+use crate::membership::{Membership, MembershipSetup, Place, beginning};
 use crate::serving::{Busy, CallCounts};
 use crate::world::{World, WorldConfig};
 
@@ -92,10 +91,7 @@ pub struct Running {
     listeners: Vec<ListenerConfig>,
     world: Arc<World>,
     _control: Control,
-    role: Role,
-    applications: Applications,
-    // Held, so that no other host has its key.
-    _identity: Identity,
+    membership: Membership,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
     _upkeep: Task,
@@ -178,6 +174,17 @@ pub enum HostError {
     /// It has no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// It does not know which lattice it is in.
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
+    /// It was told of one lattice, and joined another.
+    #[error("the host was told of lattice {told}, and remembers that it joined {joined}")]
+    Elsewhere {
+        /// By the flag.
+        told: String,
+        /// By what it remembers.
+        joined: String,
+    },
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
@@ -195,6 +202,8 @@ impl Explain for HostError {
             Self::Bus(error) => error.code(),
             Self::Connect(error) => error.code(),
             Self::Identity(error) => error.code(),
+            Self::Entrance(error) => error.code(),
+            Self::Elsewhere { .. } => Code::E1004,
             Self::Threads(_) => Code::E0209,
         }
     }
@@ -212,24 +221,23 @@ impl Running {
         let kept = identity.kept().to_owned();
         let broker = Broker::in_folder(bus::Limits::default(), &kept.join("bus"));
         let own_bus = Bus::in_process(broker.clone());
-        let lattice_bus = match &config.lattice.nats {
-            Some((url, options)) => Bus::connect(url, options.clone()).await?,
-            None => own_bus.clone(),
-        };
-        let abroad = Abroad::open(lattice_bus.clone(), &config.lattice.role.name).await.map_err(HostError::Bus)?;
-        let may_come = config.lattice.nats.is_some();
+        let loopback = open_bus(broker, config.bus)?;
+        let (home, elsewhere) = beginning(&config.lattice, &kept, &own_bus).await?;
+        let address = loopback.as_ref().map_or_else(|| own_bus.describe(), |own| format!("nats://{}", own.address()));
+        let home = Place { address, is_new, ..home };
+        let place = elsewhere.clone().unwrap_or_else(|| home.clone());
+        let may_come = place.may_come;
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::on(lattice_bus.clone(), config.capabilities),
+            capabilities: Capabilities::on(place.bus.clone(), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad,
-            may_come,
+            beyond: place.beyond(),
         }));
         check_names(&config.sources)?;
         check_listeners(&config.sources, &config.listeners)?;
@@ -239,31 +247,15 @@ impl Running {
         let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
         world.publish_to(plane.publisher());
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
-        let loopback = open_bus(broker, config.bus)?;
-        let address = match (&config.lattice.nats, &loopback) {
-            (None, Some(loopback)) => format!("nats://{}", loopback.address()),
-            _ => lattice_bus.describe(),
-        };
-        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.role.name.clone());
-        let keeps = match config.lattice.nats {
-            Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
-            None => Keeps::Here { is_new },
-        };
-        let hands = WorldHands { world: world.clone(), allows_files: config.lattice.allows_files };
-        let role = Role::start(RoleSetup {
-            config: config.lattice.role,
-            id: identity.id(),
-            bus: lattice_bus,
-            address,
-            keeps,
-            running: running(&world).await,
-            hands: Arc::new(hands),
-            stamps: Stamps::of_this_machine(),
+        let membership = Membership::start(MembershipSetup {
+            world: world.clone(),
+            identity,
+            config: config.lattice,
+            application: config.application,
+            home,
+            elsewhere,
         });
-        let role = role.await.map_err(HostError::Bus)?;
-        let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
-        let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
-        let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
+        let membership = membership.await.map_err(HostError::Bus)?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -276,9 +268,7 @@ impl Running {
             listeners: config.listeners,
             world,
             _control: control,
-            role,
-            applications,
-            _identity: identity,
+            membership,
             loopback,
             _upkeep: upkeep,
             _ticker: ticker,
@@ -301,13 +291,13 @@ impl Running {
     }
 
     /// Its key, what people call it, and its lattice.
-    pub fn identity(&self) -> (&str, &str, &str) {
-        (self.role.id(), self.role.friendly_name(), self.role.lattice())
+    pub fn membership(&self) -> MembershipView {
+        self.membership.view()
     }
 
     /// Waits until somebody in the lattice tells it to stop.
     pub async fn stop_asked(&self) {
-        self.role.stop_asked().await;
+        self.membership.stop_asked().await;
     }
 
     /// Its components, as they are linked now.
@@ -323,8 +313,7 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
-        self.applications.end().await;
-        self.role.end().await;
+        self.membership.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })

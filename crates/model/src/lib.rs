@@ -7,6 +7,7 @@ mod ask;
 mod call;
 mod contract;
 pub mod fact;
+mod joining;
 pub mod lattice;
 mod link;
 mod name;
@@ -18,5 +19,6 @@ pub use ask::{
 };
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};
 pub use contract::{Contract, NotAContract};
+pub use joining::{Entrance, JoinLattice, MembershipView, Prefer, Standing, lattice_subject};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};
 pub use name::{ComponentName, NotAName};

@@ -17,6 +17,7 @@ mod context;
 mod get;
 mod inspect;
 mod label;
+mod lattice;
 mod link;
 mod run;
 mod secret;

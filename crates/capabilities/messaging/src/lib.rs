@@ -30,6 +30,8 @@ mod stream;
 pub mod subjects;
 mod way;
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use bus::Bus;
 use capability::{BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Service, Settings};
@@ -39,7 +41,8 @@ pub use exchange::Exchange;
 
 /// The capability `messaging`.
 pub struct Messaging {
-    bus: Bus,
+    /// It changes when the host joins a lattice or leaves it.
+    bus: Mutex<Bus>,
 }
 
 // === impl Messaging ===
@@ -47,7 +50,16 @@ pub struct Messaging {
 impl Messaging {
     /// The backend `bus` carries messages on `bus`.
     pub fn new(bus: Bus) -> Self {
-        Self { bus }
+        Self { bus: Mutex::new(bus) }
+    }
+
+    /// What is opened from now on carries messages on `bus`, and what was opened before has changed. Gives the one before.
+    pub fn say_on(&self, bus: Bus) -> Bus {
+        std::mem::replace(&mut *self.bus.lock().unwrap_or_else(PoisonError::into_inner), bus)
+    }
+
+    fn bus(&self) -> Bus {
+        self.bus.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -70,7 +82,11 @@ impl Capability for Messaging {
     }
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
-        backends::open(backend, settings, &self.bus).await.map(Opened::new)
+        backends::open(backend, settings, &self.bus()).await.map(Opened::new)
+    }
+
+    async fn has_changed(&self, opened: &Opened) -> bool {
+        opened.target::<Exchange>().is_some_and(|exchange| exchange.is_of_host_before(&self.bus()))
     }
 
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {

@@ -104,6 +104,7 @@ impl World {
             let parts = CalleeParts { pre, new_state: new_state(), reuse, account: account.clone(), functions };
             member.slot.fill(Some(Arc::new(Callee::new(parts))));
         }
+        let abroad = live.beyond.abroad.clone();
         let member = live.members.get_mut(name).expect("it was there a moment ago");
         member.served = served;
         member.parts = plan.parts.iter().map(|part| part.name.clone()).collect();
@@ -116,7 +117,7 @@ impl World {
         };
         serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
         if member.reached.is_none() {
-            member.reached = self.config.abroad.reach(target, &member.prepared.component);
+            member.reached = abroad.reach(target, &member.prepared.component);
         }
         Ok(())
     }
@@ -188,7 +189,7 @@ impl World {
             let exporters = contract.map(|contract| live.exporters(member, &contract)).unwrap_or_default();
             match exporters.as_slice() {
                 [only] => leads.push(self.leads_of(live, member, (import.name, only, &Terms::default()))?),
-                [] if self.config.may_come && import.may_come() => {}
+                [] if live.beyond.may_come && import.may_come() => {}
                 [] => missing.push(import),
                 several => {
                     let linked = Linked::Several { exporters: several.to_vec() };
@@ -246,7 +247,7 @@ impl World {
                 let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
                 exported.ok_or_else(|| refused(format!("it does not export {contract}")))?.to_string()
             }
-            None if !self.config.may_come => return Err(refused("it is not there".into())),
+            None if !live.beyond.may_come => return Err(refused("it is not there".into())),
             None if matches!(terms.reach, Reach::Fused | Reach::Local) => {
                 return Err(refused("it does not run on this host, which the terms of the link demand".into()));
             }
@@ -279,7 +280,7 @@ impl World {
                 self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
             }
             for lead in &planned.leads {
-                let to = |link: &LinkName, lead| live.to((&planned.name, link, lead), &self.config.abroad);
+                let to = |link: &LinkName, lead| live.to((&planned.name, link, lead));
                 let leads = shim::Leads {
                     import: &planned.part.name(lead.import.as_str()),
                     part: planned.part,
@@ -299,7 +300,7 @@ impl World {
 
     /// What parts import that nothing gives them yet, and that may come.
     fn gaps(&self, live: &Live, plan: &Plan) -> BTreeSet<String> {
-        if !self.config.may_come {
+        if !live.beyond.may_come {
             return BTreeSet::new();
         }
         let of = |part: &PlannedPart| {

@@ -12,6 +12,7 @@ use route::{RouteError, Routes};
 use stdx::Chain;
 use tokio::time::Instant;
 
+use super::horizon::AllReached;
 use crate::abroad::{Abroad, Reached};
 use crate::callee::{Functions, Slot};
 use crate::fusing::Lead;
@@ -25,11 +26,20 @@ pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What changes.
-#[derive(Default)]
 pub(super) struct Live {
+    pub(super) beyond: Beyond,
     pub(super) members: BTreeMap<ComponentName, Member>,
     pub(super) table: LinkTable,
     pub(super) targets: BTreeMap<LinkId, LinkTarget>,
+}
+
+/// What is beyond a host: it changes when the host joins a lattice or leaves it.
+#[derive(Clone)]
+pub(crate) struct Beyond {
+    /// The way there.
+    pub(crate) abroad: Abroad,
+    /// Whether there may be other hosts: then components there may meet what nothing here does.
+    pub(crate) may_come: bool,
 }
 
 /// A component that is there.
@@ -69,6 +79,16 @@ pub(super) enum TargetState {
 pub(super) type Taken = (Option<Link>, Option<LinkTarget>);
 
 impl Live {
+    pub(super) fn new(beyond: Beyond) -> Self {
+        Self { beyond, members: BTreeMap::new(), table: LinkTable::default(), targets: BTreeMap::new() }
+    }
+
+    /// What reaches the components here, taken out: who links them anew makes it anew.
+    pub(super) fn take_reached(&mut self) -> AllReached {
+        let take = |(name, member): (&ComponentName, &mut Member)| Some((name.clone(), member.reached.take()?));
+        self.members.iter_mut().filter_map(take).collect()
+    }
+
     pub(super) fn routes(&self) -> Result<Routes<Arc<Served>>, RouteError> {
         let mut routes = Vec::new();
         for member in self.members.values() {
@@ -135,15 +155,11 @@ impl Live {
     }
 
     /// The target of a lead by the link of that name: here, unless the link's terms want another host.
-    pub(super) fn to<'a>(
-        &'a self,
-        (source, link, lead): (&ComponentName, &LinkName, &'a Lead),
-        abroad: &Abroad,
-    ) -> shim::To<'a> {
+    pub(super) fn to<'a>(&'a self, (source, link, lead): (&ComponentName, &LinkName, &'a Lead)) -> shim::To<'a> {
         let here = self.members.get(&lead.target).filter(|_| lead.terms.reach != Reach::Remote);
         let place = match here {
             Some(target) => shim::Place::Here(&target.slot, &target.prepared.component),
-            None => shim::Place::Abroad(abroad.road(source, link, &lead.target)),
+            None => shim::Place::Abroad(self.beyond.abroad.road(source, link, &lead.target)),
         };
         shim::To { place, export: &lead.export, terms: &lead.terms }
     }

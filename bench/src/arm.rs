@@ -156,6 +156,7 @@ mod tests {
             wattle: Some("wattle".into()),
             floor: None,
             redis: None,
+            nats: None,
             guests,
             scratch: PathBuf::new(),
         };

@@ -8,9 +8,9 @@ use crate::arm::Arm;
 use crate::options::Options;
 use crate::row::{self, Figure, Row};
 use crate::statistics::Spread;
-use crate::tables::Table;
 use crate::tables::calls::{APART, RAW};
 use crate::tables::neighbour::ALONE;
+use crate::tables::{Table, abroad};
 use crate::verdict;
 
 const BEGIN: &str = "<!-- figures -->";
@@ -119,7 +119,7 @@ fn sections(rows: &[Row]) -> Vec<Section> {
 
 /// A line a row: the figure, then its ratio to each reference that was measured as well.
 fn lines(rows: &[&Row]) -> String {
-    let references = Arm::REFERENCES.map(Arm::name).into_iter().chain([ALONE, APART, RAW]);
+    let references = Arm::REFERENCES.map(Arm::name).into_iter().chain([ALONE, APART, RAW, abroad::RAW]);
     let references: Vec<&str> = references.filter(|arm| rows.iter().any(|row| row.arm == *arm)).collect();
     let all: Vec<Row> = rows.iter().map(|row| (*row).clone()).collect();
     let mut grid_lines = vec![vec!["case".to_owned(), "arm".to_owned(), "median (range)".to_owned()]];

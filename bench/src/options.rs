@@ -13,7 +13,7 @@ Usage: cargo run --release -p bench -- [OPTION]...
   --quick            three rounds of one second, fewer copies: to see that it works, not to be quoted
   --rounds N         rounds of each case (15)
   --seconds N        length of one measurement (1)
-  --only NAME        only this table: hello, bodies, start, memory, neighbour or calls; may be repeated
+  --only NAME        only this table: hello, bodies, start, memory, neighbour, calls or abroad; may be repeated
   --markdown FILE    put the tables into FILE, between `<!-- figures -->` and `<!-- /figures -->`
   --json FILE        write every round of every figure to FILE
 ";

@@ -1,5 +1,6 @@
 //! Lists the tables: each measures one thing and gives rows.
 
+pub(crate) mod abroad;
 mod bodies;
 pub(crate) mod calls;
 pub(crate) mod hello;
@@ -27,14 +28,16 @@ pub(crate) enum Table {
     Neighbour,
     /// One call of another component, and of a key-value store.
     Calls,
+    /// One call of a component on another host.
+    Abroad,
 }
 
 // === impl Table ===
 
 impl Table {
     /// All of them, in the order in which they are measured.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Hello, Self::Bodies, Self::Start, Self::Memory, Self::Neighbour, Self::Calls];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Hello, Self::Bodies, Self::Start, Self::Memory, Self::Neighbour, Self::Calls, Self::Abroad];
 
     /// What `--only` calls it.
     pub(crate) const fn name(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Table {
             Self::Memory => "memory",
             Self::Neighbour => "neighbour",
             Self::Calls => "calls",
+            Self::Abroad => "abroad",
         }
     }
 
@@ -57,6 +61,7 @@ impl Table {
             Self::Memory => "Memory of idle components",
             Self::Neighbour => "Beside an endless neighbour",
             Self::Calls => "Calls from a component",
+            Self::Abroad => "Calls to another host",
         }
     }
 
@@ -76,6 +81,7 @@ impl Table {
             Self::Memory => memory::measure(bench),
             Self::Neighbour => neighbour::measure(bench),
             Self::Calls => calls::measure(bench),
+            Self::Abroad => abroad::measure(bench),
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Tools {
     pub(crate) wattle: Option<PathBuf>,
     pub(crate) floor: Option<PathBuf>,
     pub(crate) redis: Option<PathBuf>,
+    pub(crate) nats: Option<PathBuf>,
     pub(crate) guests: Guests,
     /// A folder of the harness's own, emptied when it starts and gone when it ends well.
     pub(crate) scratch: PathBuf,
@@ -53,6 +54,7 @@ impl Tools {
             wattle: file(release.join("wattle")),
             floor: file(release.join("hyper-floor")),
             redis: file(target.join("tools/bin/redis-server")).or(on_path("redis-server")),
+            nats: file(target.join("tools/nats/bin/nats-server")).or(on_path("nats-server")),
             guests: Guests {
                 hello: guest("hello"),
                 hello_p2: guest("hello-p2"),
@@ -75,6 +77,7 @@ impl Tools {
             ("target/release/wattle", self.wattle.is_some(), build),
             ("target/release/hyper-floor", self.floor.is_some(), "`cargo build --release -p bench`"),
             ("redis-server", self.redis.is_some(), "`tools/setup test`"),
+            ("nats-server", self.nats.is_some(), "`tools/setup test`"),
             ("target/guests/hello.wasm", self.guests.hello.is_some(), guests),
             ("target/guests/hello-p2.wasm", self.guests.hello_p2.is_some(), guests),
             ("target/guests/hello-p3.wasm", self.guests.hello_p3.is_some(), guests),

@@ -129,17 +129,17 @@ fn measure_stores(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     Ok(timed.iter().zip(rounds).map(row).collect())
 }
 
-fn up(program: &Path, address: SocketAddr) -> Launch {
+pub(super) fn up(program: &Path, address: SocketAddr) -> Launch {
     Launch::new(program).with(["up", "--bus", "off", "--timeout", "120", "--http", &address.to_string()])
 }
 
 /// Nanoseconds of one call, where `timed` does so many.
-fn per_call(count: u32, timed: impl Fn(u32) -> anyhow::Result<Duration>) -> anyhow::Result<f64> {
+pub(super) fn per_call(count: u32, timed: impl Fn(u32) -> anyhow::Result<Duration>) -> anyhow::Result<f64> {
     let (one, many) = (timed(1)?, timed(count)?);
     Ok(many.saturating_sub(one).as_secs_f64() * 1e9 / f64::from(count - 1))
 }
 
-fn timed(address: SocketAddr, path: &str) -> anyhow::Result<Duration> {
+pub(super) fn timed(address: SocketAddr, path: &str) -> anyhow::Result<Duration> {
     let connection = TcpStream::connect(address)?;
     let begun = Instant::now();
     let answer = client::ask(&connection, path, None)?;

@@ -225,11 +225,6 @@ impl Bus {
         self.shared.carrier.dropped()
     }
 
-    /// Whether this is the same bus: what is said on the one is heard on the other, over one connection.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
     /// What carries it, for a log or a list: never with a password.
     pub fn describe(&self) -> String {
         self.shared.carrier.describe()

@@ -23,6 +23,7 @@ pub mod conformance;
 mod duty;
 pub mod jetstream;
 mod linking;
+pub mod provider;
 pub mod settings;
 pub mod tls;
 
@@ -76,6 +77,13 @@ pub trait Capability: Send + Sync {
     /// Calls the component for as long as it has this link; nothing where the link or the component gives no reason to.
     fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
         drop((component, link, duty));
+        None
+    }
+
+    /// Lets those outside of the host call the component in a form of their own, for as long as it is there; nothing where it
+    /// exports nothing of that kind.
+    fn reach(&self, component: &dyn Callable, duty: Duty) -> Option<Service> {
+        drop((component, duty));
         None
     }
 }

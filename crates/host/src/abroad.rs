@@ -18,14 +18,13 @@
 mod asked;
 mod reached;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, SubscribeError};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Address, Call, Function, InvokeError, Origin, Reason, Remote, Signature, Wire};
+use wire::{Call, Decode, Encode, Function, InvokeError, Origin, Peers, Reason, Remote, Signature, Wire};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
@@ -44,8 +43,7 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Clone)]
 pub(crate) struct Abroad {
     bus: Bus,
-    wire: Wire,
-    lattice: Arc<str>,
+    peers: Peers,
 }
 
 /// The way that a link leads to a component on other hosts.
@@ -57,6 +55,7 @@ pub(crate) struct Road {
 }
 
 /// One function of a component on other hosts.
+#[derive(Clone)]
 pub(crate) struct Distant {
     wire: Wire,
     remote: Remote,
@@ -68,15 +67,20 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// The hosts that this bus leads to, in this lattice.
+    /// What this bus leads to, in this lattice.
     pub(crate) async fn open(bus: Bus, lattice: &str) -> Result<Self, SubscribeError> {
         let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
-        Ok(Self { bus, wire, lattice: lattice.into() })
+        Ok(Self { bus, peers: Peers::new(wire, lattice) })
     }
 
-    /// Where a component is called, whichever hosts it runs on.
-    fn address(&self, name: &ComponentName) -> Address {
-        Address { lattice: self.lattice.to_string(), id: name.to_string() }
+    /// The bus that leads there.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// All that can be called there.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// The way from a component by one of its links to another.
@@ -95,11 +99,11 @@ impl Road {
         signature: Signature,
         terms: &Terms,
     ) -> Result<Distant, String> {
-        let address = self.abroad.address(&self.target);
+        let address = self.abroad.peers.address(self.target.as_str());
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
-            wire: self.abroad.wire.clone(),
+            wire: self.abroad.peers.wire().clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
@@ -113,6 +117,26 @@ impl Road {
 impl Distant {
     /// Calls it with dynamic values.
     pub(crate) async fn call(&self, caller: &Caller, values: Values<'_>) -> wasmtime::Result<()> {
+        let params = values.params;
+        let results = self.in_time(caller, |call| self.wire.invoke(&self.remote, params, call)).await?;
+        values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
+        Ok(())
+    }
+
+    /// Calls it with values of types that are known here.
+    pub(crate) async fn call_typed<P, R>(&self, caller: &Caller, params: P) -> wasmtime::Result<R>
+    where
+        P: Encode + Send + Sync,
+        R: Decode + Send,
+    {
+        self.in_time(caller, |call| self.wire.ask(self.remote.subject(), &params, call)).await
+    }
+
+    /// What it answers within the caller's time, however often it has to be asked for that.
+    async fn in_time<T, F>(&self, caller: &Caller, ask: impl Fn(Call) -> F) -> wasmtime::Result<T>
+    where
+        F: Future<Output = Result<T, InvokeError>>,
+    {
         if caller.depth >= DEPTH_MAX {
             return Err(CallError::TooDeep(self.target.clone()).into());
         }
@@ -121,12 +145,8 @@ impl Distant {
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let call = Call::new(self.origin.clone(), left);
-            let error = match self.wire.invoke(&self.remote, values.params, call).await {
-                Ok(results) => {
-                    values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
-                    return Ok(());
-                }
+            let error = match ask(Call::new(self.origin.clone(), left)).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let pause = PAUSE * 2_u32.pow(tries.min(8));

@@ -11,6 +11,7 @@ use http_capability::outgoing::{AllowList, Outgoing};
 use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
+use wire::Peers;
 
 use crate::labels;
 use crate::linking::Offer;
@@ -35,6 +36,7 @@ pub struct Capabilities {
     all: Vec<Arc<dyn Capability>>,
     targets: Targets,
     logging: Arc<logging::Logging>,
+    keyvalue: Arc<keyvalue::KeyValue>,
     messaging: Arc<messaging::Messaging>,
     allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
@@ -48,16 +50,17 @@ pub(crate) type OpenLinks = BTreeMap<&'static str, Vec<OpenLink>>;
 impl Capabilities {
     /// Sets up what costs nothing; backends are opened when the first component needs them. Messages stay in this process.
     pub fn new(config: CapabilityConfig) -> Self {
-        Self::on(Bus::in_process(Broker::new(bus::Limits::default())), config)
+        Self::on(Bus::in_process(Broker::new(bus::Limits::default())), None, config)
     }
 
-    /// The same, where components say their messages on this bus.
-    pub(crate) fn on(bus: Bus, config: CapabilityConfig) -> Self {
+    /// The same, where components say their messages on this bus, and call these who are outside of the host.
+    pub(crate) fn on(bus: Bus, peers: Option<Peers>, config: CapabilityConfig) -> Self {
         let logging = Arc::new(logging::Logging::new(config.sink));
-        let messaging = Arc::new(messaging::Messaging::new(bus));
         let place = |name| Place { folder: config.data.join(name) };
+        let keyvalue = Arc::new(keyvalue::KeyValue::new(place("keyvalue")).with_peers(peers.clone()));
+        let messaging = Arc::new(messaging::Messaging::new(bus).with_peers(peers));
         let all: Vec<Arc<dyn Capability>> = vec![
-            Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
+            keyvalue.clone(),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
             messaging.clone(),
             Arc::new(secrets::Secrets::new(place("secrets"))),
@@ -66,12 +69,15 @@ impl Capabilities {
             Arc::new(config::Config::new(config.settings)),
         ];
         let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
-        Self { all, targets: Targets::default(), logging, messaging, allowed, environment }
+        Self { all, targets: Targets::default(), logging, keyvalue, messaging, allowed, environment }
     }
 
-    /// From now on components say their messages on this bus, as soon as they are linked anew. Gives the one before.
-    pub(crate) fn say_on(&self, bus: Bus) -> Bus {
-        self.messaging.say_on(bus)
+    /// From now on components say their messages on this bus, and call these who are outside of the host, as soon as they are linked
+    /// anew: what leads beyond the host is opened anew for that.
+    pub(crate) fn face(&self, bus: &Bus, peers: &Peers) {
+        self.keyvalue.face(Some(peers.clone()));
+        self.messaging.face(bus.clone(), Some(peers.clone()));
+        self.targets.forget_beyond();
     }
 
     /// All of them.
@@ -170,11 +176,7 @@ impl Capabilities {
         let backend = capability.backends().into_iter().next().expect("a capability has a backend");
         let told = settings::check(backend.name, backend.settings, &BTreeMap::new());
         let told = told.map_err(|problems| OpenError::refused(backend.name, problems))?;
-        let backend = (capability, backend.name);
-        let mut target = self.targets.open(backend, &told).await?;
-        if capability.has_changed(&target).await {
-            target = self.targets.open_other(backend, &told, Some(&target)).await?;
-        }
+        let target = self.targets.open((capability, backend.name), &told).await?;
         Ok(OpenLink { name: LinkName::default(), terms: Terms::default(), target: Some(target) })
     }
 

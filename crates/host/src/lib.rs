@@ -25,6 +25,7 @@ pub mod linking;
 mod links;
 mod load;
 mod membership;
+mod providers;
 mod running;
 mod serving;
 mod session;

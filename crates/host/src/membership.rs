@@ -21,10 +21,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, FirstTry, SubscribeError};
+use bus::{Bus, FirstTry, Login, SubscribeError};
 use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps};
 use model::lattice::Labels;
-use model::{ComponentName, DeclaredApplication, JoinLattice, MembershipView, Standing};
+use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, MembershipView, Standing};
 use rt::Task;
 use stdx::Chain;
 use tokio::sync::Notify;
@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 use crate::abroad::Abroad;
 use crate::applications::{Applications, Books};
 use crate::hands::{LatticeConfig, WorldHands, running};
+use crate::providers::{Providers, ProvidersSetup, address_with_login};
 use crate::running::HostError;
 use crate::world::{Beyond, World};
 
@@ -63,6 +64,8 @@ pub(crate) struct Place {
     pub(crate) abroad: Abroad,
     /// Where others reach the bus.
     pub(crate) address: String,
+    /// Where the providers of this host reach it, with what they need to be let in.
+    pub(crate) providers_at: Option<String>,
     pub(crate) standing: Standing,
     /// Whether there may be other hosts, or there were.
     pub(crate) may_come: bool,
@@ -89,6 +92,9 @@ struct Shared {
 struct Member {
     role: Role,
     applications: Applications,
+    providers: Arc<Providers>,
+    // Says what becomes of them.
+    saying: Task,
 }
 
 /// What a host carries and runs, wherever it is.
@@ -102,7 +108,7 @@ struct Load {
 
 impl Membership {
     /// Begins where the host is from the start. Called within the control plane's runtime.
-    pub(crate) async fn start(setup: MembershipSetup) -> Result<Self, SubscribeError> {
+    pub(crate) async fn start(setup: MembershipSetup) -> Result<Self, HostError> {
         let MembershipSetup { world, identity, config, application, home, elsewhere } = setup;
         let place = elsewhere.unwrap_or_else(|| home.clone());
         let load = Load { labels: config.role.labels.clone(), runs: running(&world).await };
@@ -121,7 +127,7 @@ impl Membership {
         shared.friendly_name = member.role.friendly_name().to_owned();
         shared.member = tokio::sync::Mutex::new(Some(member));
         let shared = Arc::new(shared);
-        let answering = door::answer(shared.clone()).await?;
+        let answering = door::answer(shared.clone()).await.map_err(HostError::Bus)?;
         Ok(Self { shared, _answering: answering })
     }
 
@@ -135,13 +141,13 @@ impl Membership {
         self.shared.stop.notified().await;
     }
 
-    /// Answers nothing more, and says that the host stops.
-    pub(crate) async fn end(self) {
+    /// Answers nothing more, and says that the host stops. Gives the providers, which end when nobody calls them any more.
+    pub(crate) async fn end(self) -> Option<Arc<Providers>> {
         drop(self._answering);
-        if let Some(Member { role, applications }) = self.shared.member.lock().await.take() {
-            applications.end().await;
-            role.end().await;
-        }
+        let Member { role, applications, providers, .. } = self.shared.member.lock().await.take()?;
+        applications.end().await;
+        role.end().await;
+        Some(providers)
     }
 }
 
@@ -155,8 +161,9 @@ impl Shared {
             return Ok(there);
         }
         let here = member.as_ref().ok_or(JoinError::Ending)?;
+        errors::may_move(&here.providers.names())?;
         let bus = door::connect(&entrance, FirstTry::MustSucceed).await?;
-        let there = self.elsewhere(&entrance, bus, Standing::Joined).await?;
+        let there = Place::joined(&entrance, bus, self.config.allows_files).await?;
         let at = (&there.bus, there.lattice.as_str());
         let compared = here.role.holdings();
         lattice::take_along(at, &compared, prefer).await?;
@@ -168,7 +175,7 @@ impl Shared {
                 lattice::take_along(at, &kept, prefer).await?;
             }
             lattice::remember(self.identity.kept(), &entrance)?;
-            self.world.face(there.beyond(), there.bus.clone()).await?;
+            self.world.face(there.beyond()).await?;
             Ok::<_, JoinError>(self.begin(&there, load.clone()).await?)
         };
         match moved.await {
@@ -196,7 +203,8 @@ impl Shared {
         if let Some(alone) = errors::may_leave(&self.view())? {
             return Ok(alone);
         }
-        member.as_ref().ok_or(JoinError::Ending)?;
+        let here = member.as_ref().ok_or(JoinError::Ending)?;
+        errors::may_move(&here.providers.names())?;
         let joined = self.joined();
         let (kept, load) = self.retire(&mut member).await;
         // What ran elsewhere may come back: what imports it goes on, and its calls fail until then.
@@ -205,7 +213,7 @@ impl Shared {
             let own = kept.concerning(&settings_of(&load));
             lattice::keep_only((&home.bus, &home.lattice), &own).await?;
             lattice::forget(self.identity.kept())?;
-            self.world.face(home.beyond(), home.bus.clone()).await?;
+            self.world.face(home.beyond()).await?;
             Ok::<_, JoinError>(self.begin(&home, load.clone()).await?)
         };
         match moved.await {
@@ -225,9 +233,12 @@ impl Shared {
     /// Ends what the host is where it is, once it has answered what it was asked. Gives what it knew of what is kept there, and
     /// what it carries and runs.
     async fn retire(&self, member: &mut Option<Member>) -> (Holdings, Load) {
-        let Member { role, applications } = member.take().expect("it was there a moment ago");
+        let Member { role, applications, providers, saying } = member.take().expect("it was there a moment ago");
         applications.end().await;
         let Retired { holdings, labels, runs } = role.retire().await;
+        // One that was started a moment ago is started again by whoever wants it there.
+        providers.end().await;
+        drop(saying);
         (holdings, Load { labels, runs })
     }
 
@@ -243,7 +254,7 @@ impl Shared {
     /// Begins again where the host was.
     async fn stay(&self, member: &mut Option<Member>, load: Load) {
         let place = Place { is_new: false, ..self.place().clone() };
-        if let Err(error) = self.world.face(place.beyond(), place.bus.clone()).await {
+        if let Err(error) = self.world.face(place.beyond()).await {
             tracing::error!(error = %Chain(&error), "what was linked before cannot be linked again");
         }
         match self.begin(&place, load).await {
@@ -253,12 +264,24 @@ impl Shared {
     }
 
     /// Answers in a lattice, as the host with this key that carries and runs this.
-    async fn begin(&self, place: &Place, load: Load) -> Result<Member, SubscribeError> {
+    async fn begin(&self, place: &Place, load: Load) -> Result<Member, HostError> {
         let keeps = match place.standing {
             Standing::Alone => Keeps::Here { is_new: place.is_new },
             Standing::Joined | Standing::Started => Keeps::Elsewhere { copy: Some(self.copy()) },
         };
         let role = RoleConfig { name: place.lattice.clone(), labels: load.labels, ..self.config.role.clone() };
+        let (providers, heard) = Providers::new(ProvidersSetup {
+            bus: place.bus.clone(),
+            host: self.identity.id(),
+            lattice: place.lattice.clone(),
+            address: place.providers_at.clone(),
+            folder: self.identity.kept().join("providers"),
+            variables: self.config.provider_variables.clone(),
+        })
+        .map_err(HostError::NoKey)?;
+        let providers = Arc::new(providers);
+        let hands =
+            WorldHands { world: self.world.clone(), providers: providers.clone(), allows_files: place.allows_files };
         let role = Role::start(RoleSetup {
             config: role,
             id: self.identity.id(),
@@ -266,11 +289,11 @@ impl Shared {
             address: place.address.clone(),
             keeps,
             running: load.runs,
-            hands: Arc::new(WorldHands { world: self.world.clone(), allows_files: place.allows_files }),
+            hands: Arc::new(hands),
             stamps: Stamps::of_this_machine(),
             stop: self.stop.clone(),
         });
-        let role = role.await?;
+        let role = role.await.map_err(HostError::Bus)?;
         let books = Books {
             bus: place.bus.clone(),
             lattice: place.lattice.clone(),
@@ -278,18 +301,9 @@ impl Shared {
             host_name: role.friendly_name().to_owned(),
             may_be_kept: place.standing != Standing::Alone || !place.is_new,
         };
-        let applications = Applications::start(books, self.application.clone()).await?;
-        Ok(Member { role, applications })
-    }
-
-    /// A lattice on servers, as a place to be.
-    async fn elsewhere(
-        &self,
-        entrance: &model::Entrance,
-        bus: Bus,
-        standing: Standing,
-    ) -> Result<Place, SubscribeError> {
-        Place::elsewhere((&entrance.nats, &entrance.lattice), bus, standing, self.config.allows_files).await
+        let applications = Applications::start(books, self.application.clone()).await.map_err(HostError::Bus)?;
+        let saying = heard.say_by(role.voice().clone(), self.identity.id());
+        Ok(Member { role, applications, providers, saying })
     }
 
     /// Where the copy is of what is kept elsewhere.
@@ -298,7 +312,7 @@ impl Shared {
     }
 
     /// What the host joined, where it did.
-    fn joined(&self) -> Option<model::Entrance> {
+    fn joined(&self) -> Option<Entrance> {
         let remembered = lattice::remembered(self.identity.kept());
         remembered.inspect_err(|error| tracing::error!(error = %Chain(error), "what was joined is not known")).ok()?
     }
@@ -336,23 +350,27 @@ pub(crate) async fn beginning(
         abroad: Abroad::open(own_bus.clone(), told).await.map_err(HostError::Bus)?,
         bus: own_bus.clone(),
         address: own_bus.describe(),
+        providers_at: None,
         standing: Standing::Alone,
         may_come: false,
         is_new: true,
         allows_files: true,
     };
-    let (nats, lattice, bus, standing) = match (&config.nats, &remembered) {
-        (Some((url, options)), _) => (url, told, Bus::connect(url, options.clone()).await?, Standing::Started),
+    let place = match (&config.nats, &remembered) {
+        (Some((url, options)), _) => {
+            let (bus, login) = (Bus::connect(url, options.clone()).await?, &options.login);
+            Place::elsewhere((url, told), (bus, login), Standing::Started, config.allows_files).await
+        }
         (None, Some(joined)) if config.is_named && joined.lattice != *told => {
             return Err(HostError::Elsewhere { told: told.clone(), joined: joined.lattice.clone() });
         }
-        // It starts without its servers, as one that was started there.
         (None, Some(joined)) => {
-            (&joined.nats, &joined.lattice, door::connect(joined, FirstTry::MayFail).await?, Standing::Joined)
+            // It starts without its servers, as one that was started there.
+            let bus = door::connect(joined, FirstTry::MayFail).await?;
+            Place::joined(joined, bus, config.allows_files).await
         }
         (None, None) => return Ok((home, None)),
     };
-    let place = Place::elsewhere((nats, lattice), bus, standing, config.allows_files).await;
     Ok((home, Some(place.map_err(HostError::Bus)?)))
 }
 
@@ -369,10 +387,16 @@ fn settings_of(load: &Load) -> BTreeMap<String, Vec<String>> {
 // === impl Place ===
 
 impl Place {
+    /// A lattice that was joined.
+    async fn joined(entrance: &Entrance, bus: Bus, allows_files: bool) -> Result<Self, SubscribeError> {
+        let (at, login) = ((entrance.nats.as_str(), entrance.lattice.as_str()), door::login(entrance));
+        Self::elsewhere(at, (bus, &login), Standing::Joined, allows_files).await
+    }
+
     /// A lattice on these servers.
-    pub(crate) async fn elsewhere(
+    async fn elsewhere(
         (nats, lattice): (&str, &str),
-        bus: Bus,
+        (bus, login): (Bus, &Login),
         standing: Standing,
         allows_files: bool,
     ) -> Result<Self, SubscribeError> {
@@ -380,6 +404,7 @@ impl Place {
             lattice: lattice.to_owned(),
             abroad: Abroad::open(bus.clone(), lattice).await?,
             address: bus.describe(),
+            providers_at: Some(address_with_login(nats, login)),
             bus,
             standing,
             may_come: true,

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use lattice::{EntranceError, Identity, IdentityError};
@@ -20,6 +20,7 @@ use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
 use crate::membership::{Membership, MembershipSetup, Place, beginning};
+use crate::providers::address_with_login;
 use crate::serving::{Busy, CallCounts};
 use crate::world::{World, WorldConfig};
 
@@ -188,6 +189,9 @@ pub enum HostError {
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
+    /// There is no randomness for a key.
+    #[error("the key that providers know the host by cannot be made")]
+    NoKey(#[source] std::io::Error),
 }
 
 impl Explain for HostError {
@@ -205,6 +209,7 @@ impl Explain for HostError {
             Self::Entrance(error) => error.code(),
             Self::Elsewhere { .. } => Code::E1004,
             Self::Threads(_) => Code::E0209,
+            Self::NoKey(_) => Code::E1001,
         }
     }
 }
@@ -221,16 +226,23 @@ impl Running {
         let kept = identity.kept().to_owned();
         let broker = Broker::in_folder(bus::Limits::default(), &kept.join("bus"));
         let own_bus = Bus::in_process(broker.clone());
+        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
+        let own_login = own_token.map_or(Login::Anyone, Login::Token);
         let loopback = open_bus(broker, config.bus)?;
+        let own_address = loopback.as_ref().map(|own| format!("nats://{}", own.address()));
         let (home, elsewhere) = beginning(&config.lattice, &kept, &own_bus).await?;
-        let address = loopback.as_ref().map_or_else(|| own_bus.describe(), |own| format!("nats://{}", own.address()));
-        let home = Place { address, is_new, ..home };
+        let home = Place {
+            providers_at: own_address.as_ref().map(|address| address_with_login(address, &own_login)),
+            address: own_address.unwrap_or_else(|| own_bus.describe()),
+            is_new,
+            ..home
+        };
         let place = elsewhere.clone().unwrap_or_else(|| home.clone());
         let may_come = place.may_come;
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::on(place.bus.clone(), config.capabilities),
+            capabilities: Capabilities::on(place.bus.clone(), Some(place.abroad.peers().clone()), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
@@ -255,7 +267,7 @@ impl Running {
             home,
             elsewhere,
         });
-        let membership = membership.await.map_err(HostError::Bus)?;
+        let membership = membership.await?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -313,9 +325,13 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
-        self.membership.end().await;
+        let providers = self.membership.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
+        // Whoever called them has ended.
+        if let Some(providers) = providers {
+            providers.end().await;
+        }
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
 }

@@ -37,7 +37,7 @@ mod voice;
 
 pub use entrance::{EntranceError, forget, remember, remembered};
 pub use event::{Stamp, Stamps};
-pub use hands::{Deed, Hands};
+pub use hands::{Deed, Hands, ProviderView};
 pub use identity::{Identity, IdentityError};
 pub use kept::Keeps;
 pub use merge::{Contradiction, Holdings};

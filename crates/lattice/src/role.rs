@@ -349,7 +349,7 @@ impl Shared {
             uptime_human: humantime::format_duration(uptime).to_string(),
             uptime_seconds: uptime.as_secs(),
             components: state.components.iter().map(|(id, runs)| runs.describe(id)).collect(),
-            providers: Vec::new(),
+            providers: state.providers.iter().map(|(id, runs)| runs.describe(id, self.hands.look(id))).collect(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod application;
 mod ask;
+mod briefing;
 mod call;
 mod contract;
 pub mod fact;
@@ -17,6 +18,7 @@ pub use ask::{
     Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,
     control_prefix,
 };
+pub use briefing::{Briefing, LinkDefinition};
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};
 pub use contract::{Contract, NotAContract};
 pub use joining::{Entrance, JoinLattice, MembershipView, Prefer, Standing, lattice_subject};

@@ -92,11 +92,12 @@ codes! {
     E0702 World "Try again: what was asked may still be done. `wattle link query` shows what is."
     E0703 You "Send less at once, or keep the bytes in a store and send where they are."
     E0704 You "Write a subject as words with dots between, as in orders.new: no spaces, no empty words, wildcards only to listen."
-    E0705 You "Give the address as nats://HOST:PORT, with what its server asks for: nats://USER:PASSWORD@HOST:PORT, or a host's token with --bus-token FILE."
+    E0705 You "Give the address as nats://HOST:PORT, with what its server asks for: nats://USER:PASSWORD@HOST:PORT, or a file that shows who you are: --bus-token for a host's own bus, else --nats-creds, --nats-nkey or --nats-token FILE."
     E0706 World "Read what is there now, and decide anew."
     E0707 You "Start nats-server with -js, or let a host keep its own: a host without --nats does."
     E0708 You "Make room in the bucket or on its server, or name a server where the bucket can be made as it is asked for."
     E0709 You "Name a bucket by letters, digits, `-` and `_`; a key may have `/`, `=` and dots between them as well."
+    E0710 You "Name the authority of the server's certificate with --nats-ca FILE, call the server by a name in that certificate, and show it a certificate of yours with --nats-cert and --nats-key where it wants one."
     E0801 World "Make the folder of the secrets, or the key, readable and writable for you; --folder and --key name others."
     E0802 You "Name the key that the secrets were put with by --key FILE, or make one with `wattle secret key FILE`."
     E0803 You "Call it by letters, digits, `-`, `_` and `.`, and give it on standard input: wattle secret put NAME < FILE (up to 64 KiB)."
@@ -112,6 +113,9 @@ codes! {
     E1104 You "Link to something that has the same version of the contract: the two sides do not mean the same types."
     E1105 You "Send less at once, or keep the bytes in a store and send where they are."
     E1106 You "Link it to a component on the same host: resources, streams and futures do not travel to another."
+    E1201 You "Give the archive of a provider (a .par or .par.gz file), or an executable of this machine that may be executed (chmod +x)."
+    E1202 You "Give an archive that was built for this machine, and is signed by who issues its claims."
+    E1203 World "Make room on this machine for another process and for its file in the folder of the data; the message has what the system says."
 }
 
 #[cfg(test)]

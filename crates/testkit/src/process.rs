@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{Answer, Connection, request};
+use crate::net::Site;
 use crate::wait::eventually;
 
 /// The binary, with a home of its own. The cache of compiled programs is shared by all tests of a run.
@@ -21,6 +22,8 @@ pub struct Wattle {
     binary: PathBuf,
     cache: PathBuf,
     home: Arc<TempDir>,
+    /// Where it runs, if not here.
+    site: Option<Site>,
 }
 
 /// A `wattle up` that is serving.
@@ -63,7 +66,12 @@ impl Wattle {
     /// The binary at `binary`; `folder` is one that all tests of a run share.
     pub fn new(binary: impl Into<PathBuf>, folder: impl AsRef<Path>) -> Self {
         let home = Arc::new(tempfile::tempdir().expect("a folder for the test"));
-        Self { binary: binary.into(), cache: folder.as_ref().join("artefacts"), home }
+        Self { binary: binary.into(), cache: folder.as_ref().join("artefacts"), home, site: None }
+    }
+
+    /// The same at a site of a network. It serves on the site's address.
+    pub fn at(self, site: &Site) -> Self {
+        Self { site: Some(site.clone()), ..self }
     }
 
     /// The same with an empty cache of its own.
@@ -91,8 +99,10 @@ impl Wattle {
 
     /// The binary with these arguments, in its home and with nothing of the user's environment.
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.env_clear().env("HOME", self.home.path()).current_dir(self.home.path());
+        let mut words = self.site.as_ref().map_or_else(Vec::new, Site::enter);
+        words.push(self.binary.clone().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env_clear().env("HOME", self.home.path()).current_dir(self.home.path());
         // First, since `run` gives all that comes behind the file to the program.
         command.arg("--cache").arg(&self.cache).args(arguments);
         command
@@ -116,9 +126,14 @@ impl Wattle {
 
     /// What [`up`](Self::up) starts, for a test that changes something of it.
     pub fn up_command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = self.command(["up", "--http", "127.0.0.1:0", "--bus", "127.0.0.1:0", "-o", "json"]);
+        let mut command = self.command(["up", "--http", &self.listen(), "--bus", "127.0.0.1:0", "-o", "json"]);
         command.args(arguments);
         command
+    }
+
+    /// A free port where it runs, as `--http` takes it.
+    pub fn listen(&self) -> String {
+        self.site.as_ref().map_or_else(|| "127.0.0.1:0".to_owned(), |site| site.address(0).to_string())
     }
 }
 

@@ -31,6 +31,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::net::Site;
 use crate::wait::eventually;
 
 pub use azurite::Azurite;
@@ -51,6 +52,8 @@ pub struct Server {
     scheme: &'static str,
     address: SocketAddr,
     folder: TempDir,
+    /// Where it runs, if not here.
+    site: Option<Site>,
     running: Option<Running>,
 }
 
@@ -80,7 +83,7 @@ struct Running {
 impl Server {
     fn start(scheme: &'static str, setup: Setup) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let mut server = Self { setup, scheme, address: free_address(), folder, running: None };
+        let mut server = Self { setup, scheme, address: free_address(), folder, site: None, running: None };
         for _ in 0..TRIES {
             if server.try_run() {
                 return server;
@@ -88,6 +91,15 @@ impl Server {
             server.address = free_address();
         }
         panic!("{} did not start: {}", server.setup.program, server.log());
+    }
+
+    /// Starts it at a site of a network, on a port that nobody else has there.
+    fn start_at(site: &Site, port: u16, (scheme, setup): (&'static str, Setup)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let address = site.address(port);
+        let mut server = Self { setup, scheme, address, folder, site: Some(site.clone()), running: None };
+        assert!(server.try_run(), "{} did not start: {}", server.setup.program, server.log());
+        server
     }
 
     /// Where it is: `redis://127.0.0.1:40123`.
@@ -98,6 +110,15 @@ impl Server {
     /// The address that it listens on, or listened on before it was killed.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The number of its first process.
+    ///
+    /// # Panics
+    ///
+    /// Where it was killed.
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().expect("it was not killed").child.id()
     }
 
     /// Its folder, which outlives a kill.
@@ -111,6 +132,15 @@ impl Server {
             // Held, it starts no other while they are counted.
             kill_process(Pid::from_child(&running.child), Signal::STOP).ok();
             self.signal(Signal::KILL);
+        }
+        self.running = None;
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(&mut self) {
+        if let Some(running) = &mut self.running {
+            kill_process(Pid::from_child(&running.child), Signal::TERM).expect("it runs");
+            eventually("the server ends", || running.child.try_wait().expect("it was started here").is_some());
         }
         self.running = None;
     }
@@ -148,7 +178,7 @@ impl Server {
 
     /// Its processes: the one that was started, and those that it started, which a server may have for each connection.
     fn processes(&self) -> Vec<u32> {
-        let first = self.running.as_ref().expect("it was not killed").child.id();
+        let first = self.id();
         let all = std::fs::read_dir("/proc").expect("the system tells");
         let started = all.filter_map(|entry| {
             let process: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -196,7 +226,7 @@ impl Server {
         let program = find_program(self.setup.program);
         let mut command = match self.setup.refuses_root {
             true => supervised_unprivileged(&program, self.folder.path()),
-            false => supervised(&program),
+            false => supervised(&program, self.site.as_ref()),
         };
         command.args((self.setup.arguments)(self.address, self.folder.path(), &self.setup.extra));
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
@@ -244,9 +274,9 @@ impl Drop for Running {
 }
 
 /// A command that runs a program, to which its arguments are still to be added, and that ends with the thread that starts it.
-fn supervised(program: &Path) -> Command {
+fn supervised(program: &Path, site: Option<&Site>) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.args(["--pdeathsig", "KILL", "--"]).args(site.map(Site::enter).unwrap_or_default()).arg(program);
     command
 }
 
@@ -254,7 +284,7 @@ fn supervised(program: &Path) -> Command {
 /// can reach the program, it takes root for nobody.
 fn supervised_unprivileged(program: &Path, folder: &Path) -> Command {
     if !rustix::process::geteuid().is_root() {
-        return supervised(program);
+        return supervised(program, None);
     }
     let is_open = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
     if !program.canonicalize().is_ok_and(|program| program.ancestors().all(is_open)) {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use model::lattice::{Host, HostInventory, Labels, LatticeLink};
+use model::lattice::{Host, HostInventory, Labels, LatticeLink, ProviderDescription};
 use serde_json::json;
 use stdx::printable;
 
@@ -97,10 +97,20 @@ fn described(inventory: &HostInventory) -> String {
     });
     let name = printable(&inventory.friendly_name);
     let head = format!("{name} ({}), up for {}", printable(&inventory.host_id), printable(&inventory.uptime_human));
-    match inventory.components.is_empty() {
-        true => format!("{head}\nno component runs here; `wattle start component FILE` starts one"),
-        false => format!("{head}\n{}", table(["component", "count", "from", "annotations"], rows)),
-    }
+    let components = match inventory.components.is_empty() {
+        true => "no component runs here; `wattle start component FILE` starts one".to_owned(),
+        false => table(["component", "count", "from", "annotations"], rows),
+    };
+    let providers = (!inventory.providers.is_empty()).then(|| providers(&inventory.providers));
+    [Some(head), Some(components), providers].into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+fn providers(providers: &[ProviderDescription]) -> String {
+    let rows = providers.iter().map(|provider| {
+        let condition = provider.condition.clone().unwrap_or_default();
+        [provider.id.clone(), condition, provider.image_ref.clone(), joined(&provider.annotations)]
+    });
+    table(["provider", "condition", "from", "annotations"], rows)
 }
 
 fn links(links: &[LatticeLink], output: Output) {

@@ -19,6 +19,7 @@ mod inspect;
 mod label;
 mod lattice;
 mod link;
+mod provider;
 mod run;
 mod secret;
 mod settings;

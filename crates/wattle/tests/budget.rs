@@ -133,6 +133,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             is_named: false,
             forgets: true,
             allows_files: false,
+            provider_variables: Vec::new(),
         },
         links: Vec::new(),
         application: None,

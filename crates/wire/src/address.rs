@@ -38,7 +38,7 @@ pub struct Function {
 
 impl Address {
     /// The subject that invocations of a function go to.
-    pub(crate) fn subject(&self, function: &Function) -> Result<Subject, SubjectError> {
+    pub fn subject(&self, function: &Function) -> Result<Subject, SubjectError> {
         let name = function.name_on_the_wire();
         match &function.instance {
             Some(instance) => format!("{self}.{PROTOCOL}.{instance}.{name}").parse(),

@@ -20,7 +20,8 @@ use crate::inbox::{self, Mailbox};
 use crate::origin::Origin;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
-use crate::shapes::{DecodeError, EncodeError, Signature};
+use crate::shapes::{DecodeError, EncodeError, Reader, Signature};
+use crate::typed::{self, Decode, Encode};
 
 /// A function at an address: all that is the same for each call of it.
 #[derive(Debug, Clone)]
@@ -169,30 +170,49 @@ impl Wire {
         values: &[Val],
         Call { origin, timeout }: Call,
     ) -> Result<Vec<Val>, InvokeError> {
-        let params = self.laid_out(remote, values)?;
-        let subject = &remote.subject;
-        let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
-        let origin = Origin { remaining: Some(timeout), ..origin };
-        let exchange = self.exchange(subject, Opening { params, origin: &origin }, &mailbox);
-        let answer = rt::within(Some(timeout), exchange).await;
-        let answer = answer.map_err(|late| InvokeError::Late { remote: subject.clone(), late })??;
-        let memory_max = self.limits().memory_max;
-        let values = remote.signature.results.decode(&answer, memory_max);
-        values.map_err(|error| match error {
-            DecodeError::Incomplete if answer.is_empty() => InvokeError::silent(subject),
-            DecodeError::TooLarge => InvokeError::AnswerTooLarge { remote: subject.clone(), limit: memory_max },
-            error => InvokeError::Garbled { remote: subject.clone(), source: Some(error) },
-        })
+        let Remote { subject, signature } = remote;
+        let answer = self.answer(subject, signature.params.encode(values), Call { origin, timeout }).await?;
+        self.read(subject, &answer, |reader| signature.results.read(reader))
     }
 
-    fn laid_out(&self, remote: &Remote, values: &[Val]) -> Result<Bytes, InvokeError> {
-        let params = remote.signature.params.encode(values);
-        let params = params.map_err(|source| InvokeError::Values { remote: remote.subject.clone(), source })?;
+    /// The same with values of types that are known here.
+    pub async fn ask<R: Decode>(&self, remote: &Subject, values: &impl Encode, call: Call) -> Result<R, InvokeError> {
+        let answer = self.answer(remote, typed::encode(values), call).await?;
+        self.read(remote, &answer, R::read)
+    }
+
+    /// The bytes that a call with these is answered with.
+    async fn answer(
+        &self,
+        remote: &Subject,
+        params: Result<Bytes, EncodeError>,
+        Call { origin, timeout }: Call,
+    ) -> Result<Bytes, InvokeError> {
+        let params = params.map_err(|source| InvokeError::Values { remote: remote.clone(), source })?;
         let (size, limit) = (ByteSize::bytes(params.len() as u64), self.limits().size_max);
         if size > limit {
-            return Err(InvokeError::TooLarge { remote: remote.subject.clone(), size, limit });
+            return Err(InvokeError::TooLarge { remote: remote.clone(), size, limit });
         }
-        Ok(params)
+        let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
+        let origin = Origin { remaining: Some(timeout), ..origin };
+        let exchange = self.exchange(remote, Opening { params, origin: &origin }, &mailbox);
+        let answer = rt::within(Some(timeout), exchange).await;
+        answer.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?
+    }
+
+    /// What an answer says.
+    fn read<T>(
+        &self,
+        remote: &Subject,
+        answer: &[u8],
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, InvokeError> {
+        let memory_max = self.limits().memory_max;
+        Reader::all(answer, memory_max, read).map_err(|error| match error {
+            DecodeError::Incomplete if answer.is_empty() => InvokeError::silent(remote),
+            DecodeError::TooLarge => InvokeError::AnswerTooLarge { remote: remote.clone(), limit: memory_max },
+            error => InvokeError::Garbled { remote: remote.clone(), source: Some(error) },
+        })
     }
 
     async fn exchange(&self, subject: &Subject, opening: Opening<'_>, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {

@@ -30,6 +30,7 @@ mod limits;
 mod origin;
 mod refusal;
 mod shapes;
+mod typed;
 
 mod inbound;
 mod inbox;
@@ -39,6 +40,7 @@ mod caller;
 mod desk;
 
 mod invoke;
+mod peers;
 mod served;
 
 pub mod http;
@@ -56,9 +58,11 @@ pub use desk::ServeError;
 pub use invoke::{Call, InvokeError, Remote};
 pub use limits::Limits;
 pub use origin::Origin;
+pub use peers::{Peer, Peers};
 pub use refusal::{Reason, Refusal};
 pub use served::{AnswerError, Invocation, Reply, Served};
-pub use shapes::{DecodeError, EncodeError, Shape, Shapes, Signature, Unsupported};
+pub use shapes::{DecodeError, EncodeError, Reader, Shape, Shapes, Signature, Unsupported};
+pub use typed::{Decode, Encode, decode, encode};
 
 /// What invocations travel on: a bus, and one inbox for all that comes back. Cheap to clone, and used from any thread.
 #[derive(Clone)]

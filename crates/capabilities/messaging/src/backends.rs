@@ -153,8 +153,7 @@ pub(crate) async fn open(name: &str, settings: &Settings, bus: &Bus) -> Result<A
         "mqtt" => Carrier::Mqtt(mqtt::open(settings, &subscriptions, &sharing).await?),
         _ => return Err(OpenError::refused(name, "there is no such backend")),
     };
-    let exchange = Exchange::new(carrier, subscriptions, sharing);
-    Ok(Arc::new(if name == "bus" { exchange.on_host_bus(bus.clone()) } else { exchange }))
+    Ok(Arc::new(Exchange::new(carrier, subscriptions, sharing)))
 }
 
 /// The same bus, with room for what a component has not taken yet.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, Pattern, QueueGroup, Subject};
+use bus::{Pattern, QueueGroup, Subject};
 use model::ComponentName;
 
 use crate::carrier::Carrier;
@@ -17,8 +17,6 @@ pub struct Exchange {
     pub(crate) carrier: Carrier,
     pub(crate) subscriptions: Vec<Pattern>,
     pub(crate) sharing: Sharing,
-    /// The bus of the host, where that carries them.
-    host_bus: Option<Bus>,
     /// Who may answer where, and for how many messages.
     inboxes: Mutex<BTreeMap<Inbox, usize>>,
 }
@@ -47,17 +45,7 @@ pub(crate) struct Answering {
 
 impl Exchange {
     pub(crate) fn new(carrier: Carrier, subscriptions: Vec<Pattern>, sharing: Sharing) -> Self {
-        Self { carrier, subscriptions, sharing, host_bus: None, inboxes: Mutex::default() }
-    }
-
-    /// The same, where the bus of the host carries the messages.
-    pub(crate) fn on_host_bus(self, bus: Bus) -> Self {
-        Self { host_bus: Some(bus), ..self }
-    }
-
-    /// Whether a bus of the host carries the messages, and another one than this.
-    pub(crate) fn is_of_host_before(&self, now: &Bus) -> bool {
-        self.host_bus.as_ref().is_some_and(|bus| !bus.is(now))
+        Self { carrier, subscriptions, sharing, inboxes: Mutex::default() }
     }
 
     /// The group that a component's subscriptions join, if they join one.
@@ -80,9 +68,10 @@ impl Exchange {
         Answering { exchange: self.clone(), inbox }
     }
 
-    /// Whether a component handles a message that is to be answered there.
+    /// Whether a component handles a message that is to be answered there. What a provider has brought is not known here: it
+    /// decides itself.
     pub(crate) fn may_answer(&self, component: &ComponentName, inbox: &Subject) -> bool {
-        self.inboxes().contains_key(&(component.clone(), inbox.clone()))
+        matches!(self.carrier, Carrier::Provider(_)) || self.inboxes().contains_key(&(component.clone(), inbox.clone()))
     }
 
     /// A panic cannot leave the map half changed.

@@ -58,14 +58,19 @@ impl Shared {
 }
 
 /// The bus of a lattice.
-pub(crate) async fn connect(entrance: &Entrance, first_try: FirstTry) -> Result<Bus, ConnectError> {
-    let login = entrance.token.clone().map_or(Login::Anyone, Login::Token);
-    let options = ConnectOptions { name: "wattle host".into(), login, first_try, ..ConnectOptions::default() };
+pub(super) async fn connect(entrance: &Entrance, first_try: FirstTry) -> Result<Bus, ConnectError> {
+    let (name, login) = ("wattle host".into(), login(entrance));
+    let options = ConnectOptions { name, login, first_try, ..ConnectOptions::default() };
     Bus::connect(&entrance.nats, options).await
 }
 
+/// What is shown there to be let in.
+pub(super) fn login(entrance: &Entrance) -> Login {
+    entrance.token.clone().map_or(Login::Anyone, Login::Token)
+}
+
 /// Whether all of these servers are on this machine.
-pub(crate) fn is_here(urls: &str) -> bool {
+pub(super) fn is_here(urls: &str) -> bool {
     urls.split(',').all(|url| {
         let rest = url.trim().rsplit("://").next().unwrap_or_default();
         let address = rest.rsplit('@').next().unwrap_or_default().trim_end_matches('/');

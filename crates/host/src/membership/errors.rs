@@ -6,6 +6,7 @@ use model::{Entrance, MembershipView, Standing};
 use stdx::{Code, Explain};
 
 use crate::load::LoadError;
+use crate::running::HostError;
 
 /// A host stays where it is.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,12 @@ pub(crate) enum JoinError {
     /// What runs cannot be linked there.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Providers run on it, which know one lattice for as long as they live.
+    #[error("providers run on this host, which are in one lattice only: {}; stop them, and start them again afterwards", .0.join(", "))]
+    Providers(Vec<String>),
+    /// It cannot begin there.
+    #[error(transparent)]
+    Begin(#[from] HostError),
     /// It stops at this moment.
     #[error("this host is stopping")]
     Ending,
@@ -70,12 +77,18 @@ pub(super) fn may_leave(view: &MembershipView) -> Result<Option<MembershipView>,
     }
 }
 
+/// Whether a host with these providers may change its lattice.
+pub(super) fn may_move(providers: &[String]) -> Result<(), JoinError> {
+    if providers.is_empty() { Ok(()) } else { Err(JoinError::Providers(providers.to_vec())) }
+}
+
 // === impl JoinError ===
 
 impl Explain for JoinError {
     fn code(&self) -> Code {
         match self {
-            Self::Elsewhere { .. } | Self::Started { .. } | Self::Ending => Code::E1004,
+            Self::Elsewhere { .. } | Self::Started { .. } | Self::Providers(_) | Self::Ending => Code::E1004,
+            Self::Begin(error) => error.code(),
             Self::Connect(error) => error.code(),
             Self::Bus(error) => error.code(),
             Self::Move(error) => error.code(),
@@ -109,5 +122,6 @@ mod tests {
         assert!(matches!(may_leave(&view(Standing::Alone)), Ok(Some(_))));
         assert!(matches!(may_leave(&view(Standing::Joined)), Ok(None)));
         assert!(may_leave(&view(Standing::Started)).is_err());
+        assert!(may_move(&[]).is_ok() && may_move(&["kv".into()]).is_err());
     }
 }

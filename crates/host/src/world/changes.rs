@@ -151,12 +151,7 @@ impl World {
         self.link_each(live, callers, name).await;
     }
 
-    pub(super) async fn link_each(
-        &self,
-        live: &mut Live,
-        callers: Vec<ComponentName>,
-        target: impl std::fmt::Display + Copy,
-    ) {
+    async fn link_each(&self, live: &mut Live, callers: Vec<ComponentName>, target: &ComponentName) {
         for caller in callers {
             if let Err(error) = self.link(live, &caller).await {
                 tracing::warn!(component = %caller, %target, error = %Chain(&error), "cannot be linked anew");

@@ -6,33 +6,27 @@
 //! 2. Who calls a component the old way while it changes is answered: that way ends with its last call.
 //! 3. What cannot be linked with what is beyond now changes nothing.
 
-use bus::Bus;
 use futures::future::join_all;
 use model::{ComponentName, Target};
+use stdx::Chain;
 
+use super::live::{Live, PAUSE_MIN, TargetState};
 use super::{Beyond, World};
 use crate::abroad::Reached;
 use crate::load::LoadError;
+use crate::targets::leads_beyond;
 
 /// How components are reached, by their names.
 pub(super) type AllReached = Vec<(ComponentName, Reached)>;
 
 impl World {
-    /// From now on this is beyond the host, and `bus` carries what components say there.
-    pub(crate) async fn face(&self, beyond: Beyond, bus: Bus) -> Result<(), LoadError> {
+    /// From now on this is beyond the host.
+    pub(crate) async fn face(&self, beyond: Beyond) -> Result<(), LoadError> {
         let mut live = self.live.lock().await;
-        let bus_before = self.config.capabilities.say_on(bus);
         let before = std::mem::replace(&mut live.beyond, beyond);
         let mut reached = live.take_reached();
-        let names: Vec<_> = live.members.keys().cloned().collect();
-        let mut outcome = Ok(());
-        for name in &names {
-            if outcome.is_ok() {
-                outcome = self.link(&mut live, name).await;
-            }
-        }
+        let outcome = self.link_beyond(&mut live).await;
         if outcome.is_err() {
-            self.config.capabilities.say_on(bus_before);
             live.beyond = before;
             let begun = live.take_reached();
             for (name, old) in std::mem::replace(&mut reached, begun) {
@@ -40,14 +34,37 @@ impl World {
                     member.reached = Some(old);
                 }
             }
-            self.link_each(&mut live, names, "what was beyond before").await;
+            if let Err(error) = self.link_beyond(&mut live).await {
+                tracing::error!(error = %Chain(&error), "what was linked before cannot be linked again");
+            }
         }
         self.publish(&live);
         drop(live);
-        // What links lead to on the bus of the host is opened anew.
-        self.renew().await;
+        self.troubled.notify_one();
         join_all(reached.into_iter().map(|(_, reached)| reached.end())).await;
         outcome
+    }
+
+    /// Opens what leads beyond the host, and links all components anew.
+    async fn link_beyond(&self, live: &mut Live) -> Result<(), LoadError> {
+        let abroad = &live.beyond.abroad;
+        self.config.capabilities.face(abroad.bus(), abroad.peers());
+        let Live { table, targets, .. } = live;
+        for (id, target) in targets {
+            let Some(Target::Capability { capability, backend }) = table.get(id).map(|link| &link.target) else {
+                continue;
+            };
+            if leads_beyond(capability, backend) {
+                target.state = match self.config.capabilities.open(capability, backend, &target.told).await {
+                    Ok(opened) => TargetState::Open(opened),
+                    Err(error) => TargetState::trouble(&error, PAUSE_MIN),
+                };
+            }
+        }
+        for name in live.members.keys().cloned().collect::<Vec<_>>() {
+            self.link(live, &name).await?;
+        }
+        Ok(())
     }
 
     /// The components here whose links lead to what does not run here, with what that is.

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use capability::{Linking, OpenLink};
+use capability::{Capability, Linking, OpenLink};
 use engine::{Bound, ImportName, Part, Settings, State};
 use http_capability::{NewState, ServedParts};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, Reach, Target, Terms};
@@ -117,7 +117,10 @@ impl World {
         };
         serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
         if member.reached.is_none() {
-            member.reached = abroad.reach(target, &member.prepared.component);
+            let capabilities = self.config.capabilities.all();
+            let reach = |capability: &dyn Capability| serving::begin(|duty| capability.reach(&target, duty));
+            let services = capabilities.filter_map(reach).collect();
+            member.reached = abroad.reach(target.clone(), &member.prepared.component, services);
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Opens those targets anew that have changed. One that cannot be opened as it is now stays as it was.
-    pub(super) async fn renew(&self) {
+    async fn renew(&self) {
         let open: Vec<_> = {
             let live = self.live.lock().await;
             let opened = |target: &LinkTarget| match &target.state {

@@ -5,6 +5,7 @@ use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
 use model::{ComponentName, Contracts, LinkDel, LinkPut, Target};
 
 use super::course::Step;
+use super::providers;
 use super::settings::{of_names, problem, unknown};
 use crate::hands::Deed;
 use crate::state::State;
@@ -102,7 +103,8 @@ pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) ->
         state.links.insert(source.to_owned(), links);
     }
     let unlinked = gone.iter().flat_map(|link| unlinked(state, link));
-    unlinked.chain(put.iter().flat_map(|link| linked(state, link))).collect()
+    let briefed = providers::briefed(state, gone.iter().chain(&put));
+    unlinked.chain(put.iter().flat_map(|link| linked(state, link))).chain(briefed).collect()
 }
 
 /// What takes a link out that is not among those of the lattice any more.

@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use super::{Server, Setup};
+use crate::net::Site;
 
 /// A NATS server with JetStream. What it acknowledged survives a kill.
 #[derive(Debug)]
@@ -23,12 +24,30 @@ impl Nats {
 
     /// Starts one with more lines in its configuration: `["authorization { token: secret }"]`.
     pub fn start_with<const N: usize>(lines: [&str; N]) -> Self {
-        let extra = lines.map(ToOwned::to_owned).into();
-        Self(Server::start(
-            "nats",
-            Setup { program: "nats-server", arguments, extra, greeting: (b"", b"INFO {"), refuses_root: false },
-        ))
+        Self(Server::start("nats", setup(arguments, lines)))
     }
+
+    /// Starts one at a site of a network, on the port 4222 there.
+    pub fn start_at<const N: usize>(site: &Site, lines: [&str; N]) -> Self {
+        Self(Server::start_at(site, 4222, ("nats", setup(arguments, lines))))
+    }
+
+    /// Starts one there that has nothing but these lines in its configuration: without others it has no JetStream.
+    pub fn start_bare_at<const N: usize>(site: &Site, lines: [&str; N]) -> Self {
+        Self(Server::start_at(site, 4222, ("nats", setup(bare_arguments, lines))))
+    }
+}
+
+fn setup<const N: usize>(arguments: fn(SocketAddr, &Path, &[String]) -> Vec<OsString>, lines: [&str; N]) -> Setup {
+    let extra = lines.map(ToOwned::to_owned).into();
+    Setup { program: "nats-server", arguments, extra, greeting: (b"", b"INFO {"), refuses_root: false }
+}
+
+fn bare_arguments(address: SocketAddr, folder: &Path, extra: &[String]) -> Vec<OsString> {
+    let config = folder.join("nats.conf");
+    let content = format!("listen: \"{address}\"\n{}\n", extra.join("\n"));
+    std::fs::write(&config, content).expect("the folder is ours");
+    vec!["--config".into(), config.into()]
 }
 
 fn arguments(address: SocketAddr, folder: &Path, extra: &[String]) -> Vec<OsString> {

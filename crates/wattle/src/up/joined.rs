@@ -69,6 +69,15 @@ impl LatticeFlags {
             heartbeat: Duration::from_secs_f64(self.heartbeat),
         };
         let nats = self.nats.filter(|_| !forgets).map(|url| (url, options));
-        Ok(LatticeConfig { role, nats, is_named, forgets, allows_files: self.allow_file_load })
+        let (allows_files, provider_variables) = (self.allow_file_load, provider_variables());
+        Ok(LatticeConfig { role, nats, is_named, forgets, allows_files, provider_variables })
     }
+}
+
+/// What providers find in their environment: how much they log and where they report to, as it is said to the host itself.
+fn provider_variables() -> Vec<(String, String)> {
+    let is_theirs = |name: &str| name == "RUST_LOG" || name.starts_with("OTEL_");
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    variables.filter(|(name, _)| is_theirs(name)).collect()
 }

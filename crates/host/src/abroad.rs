@@ -17,10 +17,14 @@
 
 mod asked;
 mod reached;
+mod requests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, SubscribeError};
+use bus::{Bus, SubjectError, SubscribeError};
+use engine::Limits;
+use http_capability::{Away, Counts};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
@@ -44,6 +48,8 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 pub(crate) struct Abroad {
     bus: Bus,
     peers: Peers,
+    /// A wire that stays in this host, where that of the peers does not.
+    here: Option<Wire>,
 }
 
 /// The way that a link leads to a component on other hosts.
@@ -67,10 +73,14 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// What this bus leads to, in this lattice.
-    pub(crate) async fn open(bus: Bus, lattice: &str) -> Result<Self, SubscribeError> {
+    /// What this bus leads to, in this lattice. This host itself is reached on `here` as well, where the bus goes beyond it.
+    pub(crate) async fn open(bus: Bus, lattice: &str, here: Option<&Bus>) -> Result<Self, SubscribeError> {
         let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
-        Ok(Self { bus, peers: Peers::new(wire, lattice) })
+        let here = match here {
+            Some(here) => Some(Wire::open(here.clone(), wire::Limits::default()).await?),
+            None => None,
+        };
+        Ok(Self { bus, peers: Peers::new(wire, lattice), here })
     }
 
     /// The bus that leads there.
@@ -81,6 +91,16 @@ impl Abroad {
     /// All that can be called there.
     pub(crate) fn peers(&self) -> &Peers {
         &self.peers
+    }
+
+    /// A component that requests of HTTP are for, wherever it runs, as `source` asks it.
+    pub(crate) fn away(
+        &self,
+        (source, name): (&str, &ComponentName),
+        bounds: (Arc<Limits>, Arc<[Counts]>),
+    ) -> Result<Away, SubjectError> {
+        let address = self.peers.address(name.as_str());
+        Away::new((self.peers.wire().clone(), &address), (source, name.clone()), bounds)
     }
 
     /// The way from a component by one of its links to another.

@@ -101,6 +101,12 @@ impl Hands for WorldHands {
             Deed::Check(put) => Ok(world.check(put).await?),
             Deed::Put(put) => Ok(world.put(put).await.map(drop)?),
             Deed::Delete(delete) => Ok(unless_missing(world.delete(delete).await)?),
+            Deed::CheckRoute(put) => Ok(world.check_route(&put).await?),
+            Deed::Route(put) => Ok(world.route(put).await?),
+            Deed::Unroute(id) => {
+                world.unroute(&id).await;
+                Ok(())
+            }
         }
     }
 

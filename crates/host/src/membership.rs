@@ -16,12 +16,13 @@
 
 mod door;
 mod errors;
+mod login;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, FirstTry, Login, SubscribeError};
+use bus::{Bus, ConnectOptions, FirstTry, SubscribeError};
 use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps};
 use model::lattice::Labels;
 use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, MembershipView, Standing};
@@ -35,8 +36,9 @@ use crate::hands::{LatticeConfig, WorldHands, running};
 use crate::providers::{Providers, ProvidersSetup, address_with_login};
 use crate::running::HostError;
 use crate::world::{Beyond, World};
-
 use errors::JoinError;
+
+pub use login::connect_options;
 
 /// Which lattice a host is in, for as long as it runs.
 pub(crate) struct Membership {
@@ -66,6 +68,8 @@ pub(crate) struct Place {
     pub(crate) address: String,
     /// Where the providers of this host reach it, with what they need to be let in.
     pub(crate) providers_at: Option<String>,
+    /// The domain of JetStream that what the lattice keeps is in, where it is in one.
+    pub(crate) domain: Option<String>,
     pub(crate) standing: Standing,
     /// Whether there may be other hosts, or there were.
     pub(crate) may_come: bool,
@@ -162,8 +166,10 @@ impl Shared {
         }
         let here = member.as_ref().ok_or(JoinError::Ending)?;
         errors::may_move(&here.providers.names())?;
-        let bus = door::connect(&entrance, FirstTry::MustSucceed).await?;
-        let there = Place::joined(&entrance, bus, self.config.allows_files).await?;
+        let options = connect_options(&entrance.login)?;
+        let bus = Bus::connect(&entrance.nats, options.clone()).await?;
+        let (address, whom) = ((entrance.nats.as_str(), entrance.lattice.as_str()), (bus, &options));
+        let there = self.home.elsewhere(address, whom, (Standing::Joined, self.config.allows_files)).await?;
         let at = (&there.bus, there.lattice.as_str());
         let compared = here.role.holdings();
         lattice::take_along(at, &compared, prefer).await?;
@@ -287,6 +293,7 @@ impl Shared {
             id: self.identity.id(),
             bus: place.bus.clone(),
             address: place.address.clone(),
+            domain: place.domain.clone(),
             keeps,
             running: load.runs,
             hands: Arc::new(hands),
@@ -347,30 +354,30 @@ pub(crate) async fn beginning(
     let told = &config.role.name;
     let home = Place {
         lattice: told.clone(),
-        abroad: Abroad::open(own_bus.clone(), told).await.map_err(HostError::Bus)?,
+        abroad: Abroad::open(own_bus.clone(), told, None).await.map_err(HostError::Bus)?,
         bus: own_bus.clone(),
         address: own_bus.describe(),
         providers_at: None,
+        domain: None,
         standing: Standing::Alone,
         may_come: false,
         is_new: true,
         allows_files: true,
     };
-    let place = match (&config.nats, &remembered) {
-        (Some((url, options)), _) => {
-            let (bus, login) = (Bus::connect(url, options.clone()).await?, &options.login);
-            Place::elsewhere((url, told), (bus, login), Standing::Started, config.allows_files).await
-        }
+    let (at, options, standing) = match (&config.nats, remembered) {
+        (Some((url, options)), _) => ((url.clone(), told.clone()), options.clone(), Standing::Started),
         (None, Some(joined)) if config.is_named && joined.lattice != *told => {
-            return Err(HostError::Elsewhere { told: told.clone(), joined: joined.lattice.clone() });
+            return Err(HostError::Elsewhere { told: told.clone(), joined: joined.lattice });
         }
+        // It starts without its servers, as one that was started there.
         (None, Some(joined)) => {
-            // It starts without its servers, as one that was started there.
-            let bus = door::connect(joined, FirstTry::MayFail).await?;
-            Place::joined(joined, bus, config.allows_files).await
+            let options = ConnectOptions { first_try: FirstTry::MayFail, ..connect_options(&joined.login)? };
+            ((joined.nats, joined.lattice), options, Standing::Joined)
         }
         (None, None) => return Ok((home, None)),
     };
+    let bus = Bus::connect(&at.0, options.clone()).await?;
+    let place = home.elsewhere((&at.0, &at.1), (bus, &options), (standing, config.allows_files)).await;
     Ok((home, Some(place.map_err(HostError::Bus)?)))
 }
 
@@ -387,24 +394,19 @@ fn settings_of(load: &Load) -> BTreeMap<String, Vec<String>> {
 // === impl Place ===
 
 impl Place {
-    /// A lattice that was joined.
-    async fn joined(entrance: &Entrance, bus: Bus, allows_files: bool) -> Result<Self, SubscribeError> {
-        let (at, login) = ((entrance.nats.as_str(), entrance.lattice.as_str()), door::login(entrance));
-        Self::elsewhere(at, (bus, &login), Standing::Joined, allows_files).await
-    }
-
-    /// A lattice on these servers.
+    /// A lattice on servers, as seen from here.
     async fn elsewhere(
+        &self,
         (nats, lattice): (&str, &str),
-        (bus, login): (Bus, &Login),
-        standing: Standing,
-        allows_files: bool,
+        (bus, options): (Bus, &ConnectOptions),
+        (standing, allows_files): (Standing, bool),
     ) -> Result<Self, SubscribeError> {
         Ok(Self {
             lattice: lattice.to_owned(),
-            abroad: Abroad::open(bus.clone(), lattice).await?,
+            abroad: Abroad::open(bus.clone(), lattice, Some(&self.bus)).await?,
             address: bus.describe(),
-            providers_at: Some(address_with_login(nats, login)),
+            providers_at: Some(address_with_login(nats, &options.login)),
+            domain: options.domain.as_ref().map(ToString::to_string),
             bus,
             standing,
             may_come: true,

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, NameError, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use lattice::{EntranceError, Identity, IdentityError};
@@ -22,7 +22,7 @@ use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
 use crate::membership::{Membership, MembershipSetup, Place, beginning};
 use crate::providers::address_with_login;
 use crate::serving::{Busy, CallCounts};
-use crate::world::{World, WorldConfig};
+use crate::world::{Front, World, WorldConfig};
 
 /// Everything that a host does.
 pub struct HostConfig {
@@ -178,6 +178,9 @@ pub enum HostError {
     /// It does not know which lattice it is in.
     #[error(transparent)]
     Entrance(#[from] EntranceError),
+    /// It remembers what is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// It was told of one lattice, and joined another.
     #[error("the host was told of lattice {told}, and remembers that it joined {joined}")]
     Elsewhere {
@@ -207,6 +210,7 @@ impl Explain for HostError {
             Self::Connect(error) => error.code(),
             Self::Identity(error) => error.code(),
             Self::Entrance(error) => error.code(),
+            Self::Name(error) => error.code(),
             Self::Elsewhere { .. } => Code::E1004,
             Self::Threads(_) => Code::E0209,
             Self::NoKey(_) => Code::E1001,
@@ -256,8 +260,10 @@ impl Running {
         let loading = Loading { engines: &engines, size_max: config.size_max, may_come };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
-        let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
-        world.publish_to(plane.publisher());
+        let plane = Plane::start(&config.plane, doors, world.directory().await?).map_err(HostError::Threads)?;
+        let names = config.listeners.iter().map(|listener| listener.name.clone());
+        let listeners = names.zip(plane.addresses().iter().copied()).collect();
+        world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
         let membership = Membership::start(MembershipSetup {
             world: world.clone(),

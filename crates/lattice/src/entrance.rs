@@ -74,6 +74,8 @@ impl Explain for EntranceError {
 
 #[cfg(test)]
 mod tests {
+    use model::NatsLogin;
+
     use super::*;
 
     #[test]
@@ -82,7 +84,8 @@ mod tests {
         let kept = folder.path().join("0.kept");
         assert_eq!(remembered(&kept).expect("it is read"), None);
         forget(&kept).expect("there is nothing to forget");
-        let entrance = Entrance { nats: "nats://a".into(), lattice: "shop".into(), token: Some("x".into()) };
+        let login = NatsLogin { creds: Some("/a".into()), ..NatsLogin::default() };
+        let entrance = Entrance { nats: "nats://a".into(), lattice: "shop".into(), login };
         for _ in 0..2 {
             remember(&kept, &entrance).expect("it is written");
             assert_eq!(remembered(&kept).expect("it is read"), Some(entrance.clone()));

@@ -70,6 +70,8 @@ pub struct RoleSetup {
     pub bus: Bus,
     /// Where others reach that bus.
     pub address: String,
+    /// The domain of JetStream that what it keeps is in, where it is in one.
+    pub domain: Option<String>,
     /// Where what the lattice keeps is.
     pub keeps: Keeps,
     /// What does what it decides.
@@ -110,6 +112,7 @@ pub(crate) struct Shared {
     friendly_name: String,
     bus: Bus,
     address: String,
+    domain: Option<String>,
     pub(crate) voice: Voice,
     pub(crate) hands: Arc<dyn Hands>,
     pub(crate) keeping: Keeping,
@@ -283,7 +286,7 @@ fn own_labels() -> Labels {
 
 impl Shared {
     fn new(setup: RoleSetup) -> Self {
-        let RoleSetup { config, id, bus, address, keeps, hands, running, stamps, stop } = setup;
+        let RoleSetup { config, id, bus, address, domain, keeps, hands, running, stamps, stop } = setup;
         let mut labels = own_labels();
         labels.extend(config.labels.clone());
         Self {
@@ -299,6 +302,7 @@ impl Shared {
             id,
             bus,
             address,
+            domain,
             hands,
         }
     }
@@ -334,7 +338,7 @@ impl Shared {
             version: env!("CARGO_PKG_VERSION").into(),
             ctl_host: self.address.clone(),
             rpc_host: self.address.clone(),
-            js_domain: None,
+            js_domain: self.domain.clone(),
         }
     }
 

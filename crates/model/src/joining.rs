@@ -1,5 +1,7 @@
 //! These are the values by which a host that runs is told to join a lattice, or to leave it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ask::{LATTICE, control_prefix};
@@ -16,9 +18,39 @@ pub struct Entrance {
     pub nats: String,
     /// The lattice.
     pub lattice: String,
+    /// Who connects, and how.
+    #[serde(default)]
+    pub login: NatsLogin,
+}
+
+/// Who connects to NATS servers, and how: by files of the host's machine, which are read for each connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct NatsLogin {
     /// The token that these servers ask for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<PathBuf>,
+    /// A user's credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creds: Option<PathBuf>,
+    /// The seed of a user who is known by an nkey.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nkey: Option<PathBuf>,
+    /// The authorities that are trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The certificate that is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Whether it is encrypted from the first byte on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tls_first: bool,
+    /// The domain of JetStream that the lattice is kept in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
 }
 
 /// Whose word counts where a host and its lattice contradict each other.
@@ -72,7 +104,7 @@ pub enum Standing {
 }
 
 impl std::fmt::Debug for Entrance {
-    /// Neither an address, which may have a password in it, nor a token is for a log.
+    /// An address, which may have a password in it, is not for a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Entrance").field("lattice", &self.lattice).finish_non_exhaustive()
     }

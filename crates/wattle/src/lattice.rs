@@ -2,7 +2,6 @@
 //!
 //! The host is asked on its own bus, whatever lattice is the current one: it is the host that changes where it is.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -12,9 +11,9 @@ use stdx::{Code, printable};
 
 use crate::alone;
 use crate::failure::Failure;
+use crate::nats::NatsFlags;
 use crate::output::Output;
 use crate::reach::{BusFlags, lattice_name};
-use crate::token;
 
 /// Takes a running host into a lattice, and out of it: requests go on, and it remembers where it is
 #[derive(Debug, Args)]
@@ -35,9 +34,8 @@ enum Action {
         /// The lattice
         #[arg(long, value_name = "NAME", default_value = model::LATTICE, value_parser = lattice_name)]
         lattice: String,
-        /// The file of the token that these servers ask for
-        #[arg(long, value_name = "FILE")]
-        nats_token: Option<PathBuf>,
+        #[command(flatten)]
+        flags: Box<NatsFlags>,
         /// Whose word counts where links or settings of host and lattice contradict each other [default: it is refused]
         #[arg(long, value_enum)]
         prefer: Option<PreferFlag>,
@@ -63,9 +61,10 @@ pub(crate) fn run(command: LatticeCommand, output: Output) -> Result<ExitCode, F
             view.map_err(|failure| if failure.is(Code::E0701) { no_host_of_its_own() } else { failure })
         };
         let view = match command.action {
-            Action::Join { servers, lattice, nats_token, prefer } => {
-                let token = nats_token.as_deref().map(token::read).transpose()?;
-                let entrance = Entrance { nats: servers, lattice, token };
+            Action::Join { servers, lattice, flags, prefer } => {
+                let nowhere = |error| Failure::new(Code::E0705, format!("a path cannot be made absolute: {error}"));
+                let login = flags.anywhere().map_err(nowhere)?.files();
+                let entrance = Entrance { nats: servers, lattice, login };
                 asked("join", Some(JoinLattice { entrance, prefer: prefer.map(Prefer::from) })).await?
             }
             Action::Leave => asked("leave", None).await?,

@@ -6,6 +6,7 @@ mod alone;
 mod cli;
 mod failure;
 mod imports;
+mod nats;
 mod output;
 mod progress;
 mod reach;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use bus::{Message, PublishError, Subject, SubjectError};
+use bus::{Headers, Message, PublishError, Subject, SubjectError};
 use bytes::Bytes;
 use rt::Late;
 use stdx::{ByteSize, Code, Explain};
@@ -40,9 +40,9 @@ pub struct Call {
 }
 
 /// What a call begins with.
-pub(crate) struct Opening<'a> {
+pub(crate) struct Opening {
     pub(crate) params: Bytes,
-    pub(crate) origin: &'a Origin,
+    pub(crate) headers: Headers,
 }
 
 /// A call ended without an answer.
@@ -90,6 +90,12 @@ pub enum InvokeError {
         /// How.
         #[source]
         source: PublishError,
+    },
+    /// Whoever had taken the call is not there any more. It may have run.
+    #[error("the host that had taken the call of {remote} is gone")]
+    Gone {
+        /// What was called.
+        remote: Subject,
     },
     /// Somebody listens there and has not said in time that the call was heard. It may have run.
     #[error("nobody has taken the call of {remote}")]
@@ -195,7 +201,7 @@ impl Wire {
         }
         let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
         let origin = Origin { remaining: Some(timeout), ..origin };
-        let exchange = self.exchange(remote, Opening { params, origin: &origin }, &mailbox);
+        let exchange = self.exchange(remote, Opening { params, headers: origin.headers() }, &mailbox);
         let answer = rt::within(Some(timeout), exchange).await;
         answer.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?
     }
@@ -215,19 +221,18 @@ impl Wire {
         })
     }
 
-    async fn exchange(&self, subject: &Subject, opening: Opening<'_>, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {
+    async fn exchange(&self, subject: &Subject, opening: Opening, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {
         self.open_call(subject, opening, mailbox).await?;
         mailbox.values().await.map_err(|fault| self.fault(subject, fault))
     }
 
-    /// Calls, and hands over what the first message had no room for. Gives where more may be sent, unless there is an answer already.
+    /// Calls, and hands over what the first message had no room for. Gives who has taken it, unless there is an answer already.
     pub(crate) async fn open_call(
         &self,
         remote: &Subject,
-        Opening { mut params, origin }: Opening<'_>,
+        Opening { mut params, headers }: Opening,
         mailbox: &Mailbox,
     ) -> Result<Option<Subject>, InvokeError> {
-        let headers = origin.headers();
         let payload = outbound::first_piece(self.bus(), &headers, &mut params);
         let reply = Some(mailbox.subject.clone());
         let call = Message { subject: remote.clone(), reply, headers, payload };
@@ -237,15 +242,16 @@ impl Wire {
         let accepted = accepted.map_err(|late| InvokeError::Unheard { remote: remote.clone(), late })?;
         let Some(peer) = accepted.map_err(|fault| self.fault(remote, fault))? else { return Ok(None) };
         let subject = outbound::below(&peer, "params").map_err(|_too_long| self.fault(remote, Fault::Nonsense))?;
-        let said = outbound::say_whole(self.bus(), subject.clone(), params).await;
+        let said = outbound::say_whole(self.bus(), subject, params).await;
         said.map_err(|source| InvokeError::CutOff { remote: remote.clone(), source })?;
-        Ok(Some(subject))
+        Ok(Some(peer))
     }
 
     pub(crate) fn fault(&self, remote: &Subject, fault: Fault) -> InvokeError {
         let remote = remote.clone();
         match fault {
             Fault::NobodyThere => InvokeError::NobodyThere { remote },
+            Fault::Gone => InvokeError::Gone { remote },
             Fault::Refused(refusal) => InvokeError::Refused { remote, refusal },
             Fault::TooLarge => InvokeError::AnswerTooLarge { remote, limit: self.limits().size_max },
             Fault::Nonsense => InvokeError::Garbled { remote, source: None },
@@ -267,6 +273,7 @@ impl InvokeError {
             Self::Values { .. } | Self::TooLarge { .. } | Self::NotSent { .. } | Self::NobodyThere { .. } => true,
             Self::Refused { refusal, .. } => refusal.reason.was_not_run(),
             Self::CutOff { .. }
+            | Self::Gone { .. }
             | Self::Unheard { .. }
             | Self::Late { .. }
             | Self::AnswerTooLarge { .. }
@@ -278,7 +285,7 @@ impl InvokeError {
 impl Explain for InvokeError {
     fn code(&self) -> Code {
         match self {
-            Self::NobodyThere { .. } => Code::E1101,
+            Self::NobodyThere { .. } | Self::Gone { .. } => Code::E1101,
             Self::Unheard { .. } | Self::Late { .. } => Code::E1102,
             Self::Refused { .. } => Code::E1103,
             Self::Garbled { .. } => Code::E1104,

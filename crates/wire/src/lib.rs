@@ -32,6 +32,7 @@ mod refusal;
 mod shapes;
 mod typed;
 
+mod allowance;
 mod inbound;
 mod inbox;
 mod outbound;

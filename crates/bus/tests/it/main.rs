@@ -6,6 +6,7 @@ mod attacks;
 mod buckets;
 mod carriers;
 mod cores;
+mod disks;
 mod domains;
 mod encrypted;
 mod files;

@@ -1,4 +1,4 @@
-//! Answers on the host's own bus what is asked of its membership, and opens the way to servers.
+//! Answers on the host's own bus what is asked of its membership.
 //!
 //! | subject | question | answer |
 //! | --- | --- | --- |
@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, ConnectError, ConnectOptions, FirstTry, Login, Message, SubscribeError};
+use bus::{Message, SubscribeError};
 use bytes::Bytes;
-use model::{Entrance, JoinLattice, MembershipView, lattice_subject};
+use model::{JoinLattice, MembershipView, lattice_subject};
 use rt::Task;
 use stdx::Chain;
 
@@ -55,18 +55,6 @@ impl Shared {
         let leads_away = away.iter().map(|(source, target)| format!("{source} -> {target}")).collect();
         MembershipView { leads_away, ..view }
     }
-}
-
-/// The bus of a lattice.
-pub(super) async fn connect(entrance: &Entrance, first_try: FirstTry) -> Result<Bus, ConnectError> {
-    let (name, login) = ("wattle host".into(), login(entrance));
-    let options = ConnectOptions { name, login, first_try, ..ConnectOptions::default() };
-    Bus::connect(&entrance.nats, options).await
-}
-
-/// What is shown there to be let in.
-pub(super) fn login(entrance: &Entrance) -> Login {
-    entrance.token.clone().map_or(Login::Anyone, Login::Token)
 }
 
 /// Whether all of these servers are on this machine.

@@ -1,6 +1,6 @@
 //! This is why a host does not join a lattice, or does not leave it.
 
-use bus::{ConnectError, SubscribeError};
+use bus::{ConnectError, NameError, SubscribeError};
 use lattice::{EntranceError, MoveError};
 use model::{Entrance, MembershipView, Standing};
 use stdx::{Code, Explain};
@@ -30,6 +30,9 @@ pub(crate) enum JoinError {
     /// The servers of the lattice do not let it in.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// A name is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A bus takes nothing.
     #[error(transparent)]
     Bus(#[from] SubscribeError),
@@ -90,6 +93,7 @@ impl Explain for JoinError {
             Self::Elsewhere { .. } | Self::Started { .. } | Self::Providers(_) | Self::Ending => Code::E1004,
             Self::Begin(error) => error.code(),
             Self::Connect(error) => error.code(),
+            Self::Name(error) => error.code(),
             Self::Bus(error) => error.code(),
             Self::Move(error) => error.code(),
             Self::Entrance(error) => error.code(),
@@ -100,6 +104,8 @@ impl Explain for JoinError {
 
 #[cfg(test)]
 mod tests {
+    use model::NatsLogin;
+
     use super::*;
 
     #[test]
@@ -112,7 +118,8 @@ mod tests {
             standing,
             leads_away: Vec::new(),
         };
-        let entrance = |lattice: &str| Entrance { nats: "nats://a".into(), lattice: lattice.into(), token: None };
+        let entrance =
+            |lattice: &str| Entrance { nats: "nats://a".into(), lattice: lattice.into(), login: NatsLogin::default() };
         let (shop, other) = (entrance("shop"), entrance("other"));
         assert!(matches!(may_join(&view(Standing::Alone), &shop, None), Ok(None)));
         assert!(matches!(may_join(&view(Standing::Joined), &shop, Some(&shop)), Ok(Some(_))));

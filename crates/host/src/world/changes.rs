@@ -98,7 +98,7 @@ impl World {
 
     /// Takes a component out. What calls it finds nobody from now on; what runs ends by itself.
     pub(crate) async fn remove(&self, name: &ComponentName) {
-        let (serving, reached) = {
+        let (serving, reached, asked) = {
             let mut live = self.live.lock().await;
             let callers = self.callers(&live, name);
             let Some(mut member) = live.members.remove(name) else { return };
@@ -110,12 +110,12 @@ impl World {
                 self.link_each(&mut live, callers, name).await;
             }
             self.publish(&live);
-            (member.serving.take(), member.reached.take())
+            (member.serving.take(), member.reached.take(), member.asked.take())
         };
         if let Some(serving) = serving {
             Serving::end(serving).await;
         }
-        if let Some(reached) = reached {
+        for reached in [reached, asked].into_iter().flatten() {
             reached.end().await;
         }
     }

@@ -16,8 +16,8 @@ use crate::abroad::Reached;
 use crate::load::LoadError;
 use crate::targets::leads_beyond;
 
-/// How components are reached, by their names.
-pub(super) type AllReached = Vec<(ComponentName, Reached)>;
+/// How components are called and asked by others, by their names.
+pub(super) type AllReached = Vec<(ComponentName, (Option<Reached>, Option<Reached>))>;
 
 impl World {
     /// From now on this is beyond the host.
@@ -31,7 +31,7 @@ impl World {
             let begun = live.take_reached();
             for (name, old) in std::mem::replace(&mut reached, begun) {
                 if let Some(member) = live.members.get_mut(&name) {
-                    member.reached = Some(old);
+                    (member.reached, member.asked) = old;
                 }
             }
             if let Err(error) = self.link_beyond(&mut live).await {
@@ -41,7 +41,8 @@ impl World {
         self.publish(&live);
         drop(live);
         self.troubled.notify_one();
-        join_all(reached.into_iter().map(|(_, reached)| reached.end())).await;
+        let reached = reached.into_iter().flat_map(|(_, (called, asked))| [called, asked]).flatten();
+        join_all(reached.map(Reached::end)).await;
         outcome
     }
 
@@ -61,6 +62,7 @@ impl World {
                 };
             }
         }
+        self.route_anew(live);
         for name in live.members.keys().cloned().collect::<Vec<_>>() {
             self.link(live, &name).await?;
         }

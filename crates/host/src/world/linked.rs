@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use capability::{Capability, Linking, OpenLink};
-use engine::{Bound, ImportName, Part, Settings, State};
+use engine::{Bound, Egress, ImportName, Part, Settings, State};
 use http_capability::{NewState, ServedParts};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, Reach, Target, Terms};
 use stdx::Chain;
@@ -22,7 +22,7 @@ use crate::capabilities::OpenLinks;
 use crate::fusing::{self, Fusion, Lead, NotFused, Original, Plan, PlannedPart, Recipe};
 use crate::labels::Label;
 use crate::linking::{self, Import, Linked, Missing};
-use crate::links::LinkError;
+use crate::links::{self, LinkError};
 use crate::load::{LoadError, Prepared};
 use crate::serving;
 use crate::shim;
@@ -122,6 +122,7 @@ impl World {
             let services = capabilities.filter_map(reach).collect();
             member.reached = abroad.reach(target.clone(), &member.prepared.component, services);
         }
+        self.let_ask(&abroad, member);
         Ok(())
     }
 
@@ -179,6 +180,12 @@ impl World {
             let label = import.name.label();
             let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract, label));
             match named.map(|link| (&link.target, &link.terms)) {
+                // They are sent as any, by another way out: see `egress`.
+                _ if matches!(import.linked, Linked::To { .. })
+                    && contract.as_ref().is_ok_and(links::is_for_requests) =>
+                {
+                    continue;
+                }
                 Some((Target::Component(target), terms)) => {
                     leads.push(self.leads_of(live, member, (import.name, target, terms))?);
                     continue;
@@ -332,7 +339,28 @@ impl World {
         let name = &plan.parts[0].name;
         let mut bound = capabilities.bind(name, first);
         bound.insert(live.names(name));
+        if let Some(egress) = self.egress(live, &live.members[name])? {
+            bound = bound.through(egress);
+        }
         Ok(bound.with_parts(others))
+    }
+
+    /// The way of a component's HTTP requests, where a link leads them to somebody.
+    fn egress(&self, live: &Live, member: &Member) -> Result<Option<Arc<dyn Egress>>, LinkError> {
+        let contracts = member.prepared.imports.iter().filter_map(|import| import.interface().parse().ok());
+        for contract in contracts.filter(links::is_for_requests) {
+            if let Some(link) = live.named_links_for(member, &contract).next() {
+                let why = "all requests of a component go one way: put the link without a name".to_owned();
+                return Err(LinkError::Other { link: Box::new(link.id.clone()), why });
+            }
+            if let Some(link) = live.link_for(member, &contract, None)
+                && let Target::Component(target) = &link.target
+            {
+                let egress = live.beyond.abroad.requests(link, target);
+                return egress.map(Some).map_err(|error| shape(member.name(), target, error.to_string()));
+            }
+        }
+        Ok(None)
     }
 
     /// The open links of a component, with those to what the host has by itself where nobody put one.

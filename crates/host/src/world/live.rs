@@ -8,7 +8,6 @@ use capability::{OpenError, OpenLink, Opened, Settings as Told};
 use engine::Account;
 use http_capability::{Counts, Served};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach};
-use route::{RouteError, Routes};
 use stdx::Chain;
 use tokio::time::Instant;
 
@@ -21,6 +20,8 @@ use crate::load::{LoadError, Prepared, describe};
 use crate::serving::{CallCounts, Serving};
 use crate::shim;
 
+use super::routed::Routing;
+
 /// A link whose target could not be opened is tried again after so long, and then after twice as long each time.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -31,6 +32,7 @@ pub(super) struct Live {
     pub(super) members: BTreeMap<ComponentName, Member>,
     pub(super) table: LinkTable,
     pub(super) targets: BTreeMap<LinkId, LinkTarget>,
+    pub(super) routing: Routing,
 }
 
 /// What is beyond a host: it changes when the host joins a lattice or leaves it.
@@ -58,6 +60,8 @@ pub(super) struct Member {
     pub(super) serving: Option<Serving>,
     /// How other hosts call it, where it exports anything that they can call.
     pub(super) reached: Option<Reached>,
+    /// How other hosts ask it over HTTP, where it answers that.
+    pub(super) asked: Option<Reached>,
 }
 
 /// What a link to a backend leads to.
@@ -80,23 +84,16 @@ pub(super) type Taken = (Option<Link>, Option<LinkTarget>);
 
 impl Live {
     pub(super) fn new(beyond: Beyond) -> Self {
-        Self { beyond, members: BTreeMap::new(), table: LinkTable::default(), targets: BTreeMap::new() }
+        let (members, table) = (BTreeMap::new(), LinkTable::default());
+        Self { beyond, members, table, targets: BTreeMap::new(), routing: Routing::default() }
     }
 
     /// What reaches the components here, taken out: who links them anew makes it anew.
     pub(super) fn take_reached(&mut self) -> AllReached {
-        let take = |(name, member): (&ComponentName, &mut Member)| Some((name.clone(), member.reached.take()?));
-        self.members.iter_mut().filter_map(take).collect()
-    }
-
-    pub(super) fn routes(&self) -> Result<Routes<Arc<Served>>, RouteError> {
-        let mut routes = Vec::new();
-        for member in self.members.values() {
-            if let Some(served) = &member.served {
-                routes.extend(member.routes.iter().map(|route| (route.clone(), served.clone())));
-            }
-        }
-        Routes::new(routes)
+        let take = |(name, member): (&ComponentName, &mut Member)| {
+            (name.clone(), (member.reached.take(), member.asked.take()))
+        };
+        self.members.iter_mut().map(take).collect()
     }
 
     /// Puts a link in the place of one of the same identity.

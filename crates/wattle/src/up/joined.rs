@@ -1,16 +1,15 @@
 //! These are the flags that say which lattice a host is in, and as what.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bus::{ConnectOptions, FirstTry, Login};
+use bus::{ConnectOptions, Durability, FirstTry, Login};
 use clap::Args;
 use host::LatticeConfig;
 use lattice::RoleConfig;
 
 use crate::failure::Failure;
-use crate::token;
+use crate::nats::NatsFlags;
 
 /// In the place of an address: none.
 const OFF: &str = "off";
@@ -22,9 +21,11 @@ pub(super) struct LatticeFlags {
     /// lattice the host joined [default: what it joined with `wattle lattice join`, else its own bus]
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
-    /// The file of the token that these servers ask for
-    #[arg(long, value_name = "FILE", requires = "nats")]
-    nats_token: Option<PathBuf>,
+    #[command(flatten)]
+    flags: NatsFlags,
+    /// What the acknowledgements of these servers survive: `process`, or `disk` where all of them have `sync_interval: always`
+    #[arg(long, value_name = "CLASS", requires = "nats", default_value_t = Durability::Process)]
+    nats_durability: Durability,
     /// The lattice: hosts of the same name on the same bus are one [default: default]
     #[arg(long, value_name = "NAME", value_parser = crate::reach::lattice_name)]
     lattice: Option<String>,
@@ -52,13 +53,15 @@ impl LatticeFlags {
 
     /// As a host takes it.
     pub(super) fn config(self) -> Result<LatticeConfig, Failure> {
-        let login = self.nats_token.as_deref().map(token::read).transpose()?.map_or(Login::Anyone, Login::Token);
+        if !self.is_carried() && !self.flags.is_empty() {
+            crate::cli::refuse("the flags --nats-... say how to connect to servers that --nats names: give that, too");
+        }
         // A host starts without its bus, and is there for others as soon as the bus is.
         let options = ConnectOptions {
             name: "wattle host".into(),
-            login,
             first_try: FirstTry::MayFail,
-            ..ConnectOptions::default()
+            durability: self.nats_durability,
+            ..self.flags.options(|| Login::Anyone)?
         };
         let forgets = self.nats.as_deref() == Some(OFF);
         let is_named = self.lattice.is_some();

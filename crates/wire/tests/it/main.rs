@@ -7,3 +7,5 @@ mod bodies;
 mod ours;
 mod reference;
 mod rig;
+mod stock;
+mod windows;

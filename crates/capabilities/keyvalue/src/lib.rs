@@ -33,7 +33,7 @@ pub mod memory;
 pub mod nats;
 pub mod redis;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use capability::{
@@ -77,15 +77,6 @@ impl KeyValue {
     pub fn with_peers(self, peers: Option<Peers>) -> Self {
         self.face(peers);
         self
-    }
-
-    /// What is opened from now on finds providers among these.
-    pub fn face(&self, peers: Option<Peers>) {
-        *self.peers.lock().unwrap_or_else(PoisonError::into_inner) = peers;
-    }
-
-    fn peers(&self) -> Option<Peers> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The same with other limits.

@@ -22,7 +22,7 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, SubjectError};
+use bus::{Bus, SubjectError, SubscribeError};
 use engine::Limits;
 use http_capability::{Away, Counts};
 use model::{ComponentName, LinkName, Terms};
@@ -73,9 +73,24 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// Where these are, on this bus. This host itself is reached by `here` as well, where the bus goes beyond it.
-    pub(crate) fn new(bus: Bus, peers: Peers, here: Option<Wire>) -> Self {
-        Self { bus, peers, here }
+    /// What this bus leads to, in this lattice. This host itself is reached on `here` as well, where the bus goes beyond it.
+    pub(crate) async fn open(bus: Bus, lattice: &str, here: Option<&Bus>) -> Result<Self, SubscribeError> {
+        let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
+        let here = match here {
+            Some(here) => Some(Wire::open(here.clone(), wire::Limits::default()).await?),
+            None => None,
+        };
+        Ok(Self { bus, peers: Peers::new(wire, lattice), here })
+    }
+
+    /// The bus that leads there.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// All that can be called there.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// A component that requests of HTTP are for, wherever it runs, as `source` asks it.

@@ -4,25 +4,23 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, NameError, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
-use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
-use model::{DeclaredApplication, LinkPut};
+use lattice::{EntranceError, Identity, IdentityError};
+use model::{DeclaredApplication, LinkPut, MembershipView};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
-use wire::{Peers, Wire};
 
-use crate::abroad::Abroad;
-use crate::applications::{Applications, Books};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
-use crate::hands::{LatticeConfig, WorldHands, running};
+use crate::hands::LatticeConfig;
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
-use crate::providers::{Providers, ProvidersSetup, address_with_login};
+use crate::membership::{Membership, MembershipSetup, Place, beginning};
+use crate::providers::address_with_login;
 use crate::serving::{Busy, CallCounts};
 use crate::world::{Front, World, WorldConfig};
 
@@ -94,13 +92,7 @@ pub struct Running {
     listeners: Vec<ListenerConfig>,
     world: Arc<World>,
     _control: Control,
-    role: Role,
-    applications: Applications,
-    providers: Arc<Providers>,
-    // Says what becomes of them.
-    _saying: Task,
-    // Held, so that no other host has its key.
-    _identity: Identity,
+    membership: Membership,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
     _upkeep: Task,
@@ -183,6 +175,20 @@ pub enum HostError {
     /// It has no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// It does not know which lattice it is in.
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
+    /// It remembers what is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It was told of one lattice, and joined another.
+    #[error("the host was told of lattice {told}, and remembers that it joined {joined}")]
+    Elsewhere {
+        /// By the flag.
+        told: String,
+        /// By what it remembers.
+        joined: String,
+    },
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
@@ -203,6 +209,9 @@ impl Explain for HostError {
             Self::Bus(error) => error.code(),
             Self::Connect(error) => error.code(),
             Self::Identity(error) => error.code(),
+            Self::Entrance(error) => error.code(),
+            Self::Name(error) => error.code(),
+            Self::Elsewhere { .. } => Code::E1004,
             Self::Threads(_) => Code::E0209,
             Self::NoKey(_) => Code::E1001,
         }
@@ -221,29 +230,30 @@ impl Running {
         let kept = identity.kept().to_owned();
         let broker = Broker::in_folder(bus::Limits::default(), &kept.join("bus"));
         let own_bus = Bus::in_process(broker.clone());
-        let lattice_bus = match &config.lattice.nats {
-            Some((url, options)) => Bus::connect(url, options.clone()).await?,
-            None => own_bus.clone(),
+        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
+        let own_login = own_token.map_or(Login::Anyone, Login::Token);
+        let loopback = open_bus(broker, config.bus)?;
+        let own_address = loopback.as_ref().map(|own| format!("nats://{}", own.address()));
+        let (home, elsewhere) = beginning(&config.lattice, &kept, &own_bus).await?;
+        let home = Place {
+            providers_at: own_address.as_ref().map(|address| address_with_login(address, &own_login)),
+            address: own_address.unwrap_or_else(|| own_bus.describe()),
+            is_new,
+            ..home
         };
-        let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
-        let peers = Peers::new(wire, &config.lattice.role.name);
-        let may_come = config.lattice.nats.is_some();
-        let here = match may_come {
-            true => Some(Wire::open(own_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?),
-            false => None,
-        };
+        let place = elsewhere.clone().unwrap_or_else(|| home.clone());
+        let may_come = place.may_come;
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::on(lattice_bus.clone(), Some(peers.clone()), config.capabilities),
+            capabilities: Capabilities::on(place.bus.clone(), Some(place.abroad.peers().clone()), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(lattice_bus.clone(), peers, here),
-            may_come,
+            beyond: place.beyond(),
         }));
         check_names(&config.sources)?;
         check_listeners(&config.sources, &config.listeners)?;
@@ -255,56 +265,15 @@ impl Running {
         let listeners = names.zip(plane.addresses().iter().copied()).collect();
         world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
-        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
-        let own_login = own_token.map_or(Login::Anyone, Login::Token);
-        let loopback = open_bus(broker, config.bus)?;
-        let provider_address = match (&config.lattice.nats, &loopback) {
-            (Some((url, options)), _) => Some(address_with_login(url, &options.login)),
-            (None, Some(loopback)) => Some(address_with_login(&format!("nats://{}", loopback.address()), &own_login)),
-            (None, None) => None,
-        };
-        let address = match (&config.lattice.nats, &loopback) {
-            (None, Some(loopback)) => format!("nats://{}", loopback.address()),
-            _ => lattice_bus.describe(),
-        };
-        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.role.name.clone());
-        let domain = config.lattice.nats.as_ref().and_then(|(_, options)| options.domain.as_ref());
-        let domain = domain.map(ToString::to_string);
-        let keeps = match config.lattice.nats {
-            Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
-            None => Keeps::Here { is_new },
-        };
-        let (providers, heard) = Providers::new(ProvidersSetup {
-            bus: lattice_bus.clone(),
-            host: identity.id(),
-            lattice: config.lattice.role.name.clone(),
-            address: provider_address,
-            folder: kept.join("providers"),
-            variables: config.lattice.provider_variables,
-        })
-        .map_err(HostError::NoKey)?;
-        let providers = Arc::new(providers);
-        let hands = WorldHands {
+        let membership = Membership::start(MembershipSetup {
             world: world.clone(),
-            providers: providers.clone(),
-            allows_files: config.lattice.allows_files,
-        };
-        let role = Role::start(RoleSetup {
-            config: config.lattice.role,
-            id: identity.id(),
-            bus: lattice_bus,
-            address,
-            domain,
-            keeps,
-            running: running(&world).await,
-            hands: Arc::new(hands),
-            stamps: Stamps::of_this_machine(),
+            identity,
+            config: config.lattice,
+            application: config.application,
+            home,
+            elsewhere,
         });
-        let role = role.await.map_err(HostError::Bus)?;
-        let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
-        let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
-        let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
-        let saying = heard.say_by(role.voice().clone(), identity.id());
+        let membership = membership.await?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = keep_up(world.clone());
         Ok(Self {
@@ -312,11 +281,7 @@ impl Running {
             listeners: config.listeners,
             world,
             _control: control,
-            role,
-            applications,
-            providers,
-            _saying: saying,
-            _identity: identity,
+            membership,
             loopback,
             _upkeep: upkeep,
             _ticker: ticker,
@@ -339,13 +304,13 @@ impl Running {
     }
 
     /// Its key, what people call it, and its lattice.
-    pub fn identity(&self) -> (&str, &str, &str) {
-        (self.role.id(), self.role.friendly_name(), self.role.lattice())
+    pub fn membership(&self) -> MembershipView {
+        self.membership.view()
     }
 
     /// Waits until somebody in the lattice tells it to stop.
     pub async fn stop_asked(&self) {
-        self.role.stop_asked().await;
+        self.membership.stop_asked().await;
     }
 
     /// Its components, as they are linked now.
@@ -361,12 +326,13 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
-        self.applications.end().await;
-        self.role.end().await;
+        let providers = self.membership.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
         // Whoever called them has ended.
-        self.providers.end().await;
+        if let Some(providers) = providers {
+            providers.end().await;
+        }
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
 }

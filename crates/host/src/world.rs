@@ -11,6 +11,7 @@
 //! 3. A target that cannot be opened when a host starts does not keep the host from starting: the link is tried again.
 
 mod changes;
+mod horizon;
 mod linked;
 mod live;
 mod routed;
@@ -28,7 +29,7 @@ use stdx::{ByteSize, Chain};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
-use crate::abroad::{Abroad, Reached};
+use crate::abroad::Reached;
 use crate::callee::{self, Slot};
 use crate::capabilities::Capabilities;
 use crate::fusing::Fusions;
@@ -37,6 +38,7 @@ use crate::links::{self, Facts, LinkError, Resolved, Shape};
 use crate::load::{LoadError, LoadedComponent, Prepared};
 use crate::serving::{Busy, CallCounts, Serving};
 use linked::Linkers;
+pub(crate) use live::Beyond;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
 
 pub(crate) use routed::Front;
@@ -51,10 +53,8 @@ pub(crate) struct WorldConfig {
     pub(crate) room: Arc<Room>,
     /// The largest file that is taken for a component.
     pub(crate) size_max: ByteSize,
-    /// What is beyond this host.
-    pub(crate) abroad: Abroad,
-    /// Whether there may be other hosts: then components there may meet what nothing here does.
-    pub(crate) may_come: bool,
+    /// What is beyond this host, at first.
+    pub(crate) beyond: Beyond,
 }
 
 /// The components of a host with their links.
@@ -98,7 +98,7 @@ impl World {
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
         let (linkers, fusions) = (Linkers::default(), Fusions::default());
-        let (front, live) = (OnceLock::new(), Mutex::default());
+        let (front, live) = (OnceLock::new(), Mutex::new(Live::new(config.beyond.clone())));
         let (busy, troubled) = (Arc::default(), Notify::new());
         Self { config, capabilities, host_offers, linkers, fusions, busy, front, live, troubled }
     }
@@ -126,7 +126,7 @@ impl World {
         }
         let mut errors = Vec::new();
         for mut wanted in wanted {
-            wanted.unchecked |= self.config.may_come;
+            wanted.unchecked |= live.beyond.may_come;
             match links::resolve(wanted, &self.known(&live.members), &live.table) {
                 Ok(resolved) => self.put_unopened(&mut live, resolved),
                 Err(error) => errors.push(LoadError::Link(error)),
@@ -139,7 +139,7 @@ impl World {
         if errors.is_empty() {
             let is_of_use = |member: &Member| {
                 let is_called_here = live.is_a_target(member) || self.may_be_called(member);
-                let is_called_abroad = self.config.may_come && member.reached.is_some();
+                let is_called_abroad = live.beyond.may_come && member.reached.is_some();
                 member.served.is_some() || is_called_here || is_called_abroad
             };
             let is_of_no_use = |member: &&Member| !is_of_use(member);
@@ -352,7 +352,7 @@ impl World {
                 None => {
                     if let [only] = live.exporters(member, &contract).as_slice() {
                         import.linked = to(&Target::Component(only.clone()));
-                    } else if self.config.may_come && import.may_come() {
+                    } else if live.beyond.may_come && import.may_come() {
                         import.linked = Linked::Awaited;
                     }
                 }

@@ -8,6 +8,7 @@ mod briefing;
 mod call;
 mod contract;
 pub mod fact;
+mod joining;
 pub mod lattice;
 mod link;
 mod name;
@@ -20,5 +21,6 @@ pub use ask::{
 pub use briefing::{Briefing, LinkDefinition};
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};
 pub use contract::{Contract, NotAContract};
+pub use joining::{Entrance, JoinLattice, MembershipView, NatsLogin, Prefer, Standing, lattice_subject};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};
 pub use name::{ComponentName, NotAName};

@@ -18,6 +18,7 @@ mod context;
 mod get;
 mod inspect;
 mod label;
+mod lattice;
 mod link;
 mod provider;
 mod run;

@@ -9,10 +9,10 @@
 
 use std::path::{Path, PathBuf};
 
-use bus::{ClientCertificate, ConnectOptions, Domain, Login, Tls};
+use bus::{ConnectOptions, Domain, Login};
 use clap::Args;
+use model::NatsLogin;
 use serde::{Deserialize, Serialize};
-use stdx::Explain;
 
 use crate::failure::Failure;
 
@@ -76,15 +76,23 @@ impl NatsFlags {
 
     /// What a bus is connected to with; `default` says who connects where these flags do not.
     pub(crate) fn options(&self, default: impl FnOnce() -> Login) -> Result<ConnectOptions, Failure> {
-        let certificate = self.nats_cert.clone().zip(self.nats_key.clone());
-        let certificate = certificate.map(|(certificate, key)| ClientCertificate { certificate, key });
-        let domain = self.nats_domain.as_deref().map(str::parse::<Domain>).transpose();
-        Ok(ConnectOptions {
-            login: self.login().unwrap_or_else(default),
-            tls: Tls { authority: self.nats_ca.clone(), certificate, is_first: self.nats_tls_first },
-            domain: domain.map_err(|error| Failure::new(error.code(), error.to_string()))?,
-            ..ConnectOptions::default()
-        })
+        let options = host::connect_options(&self.files())?;
+        let login = if self.login().is_some() { options.login.clone() } else { default() };
+        Ok(ConnectOptions { name: ConnectOptions::default().name, login, ..options })
+    }
+
+    /// The files, as a host is told of them.
+    pub(crate) fn files(&self) -> NatsLogin {
+        NatsLogin {
+            token: self.nats_token.clone(),
+            creds: self.nats_creds.clone(),
+            nkey: self.nats_nkey.clone(),
+            ca: self.nats_ca.clone(),
+            cert: self.nats_cert.clone(),
+            key: self.nats_key.clone(),
+            tls_first: self.nats_tls_first,
+            domain: self.nats_domain.clone(),
+        }
     }
 
     /// These, and what a context says where they say nothing.

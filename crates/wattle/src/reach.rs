@@ -79,6 +79,13 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 // === impl BusFlags ===
 
 impl BusFlags {
+    /// A host by itself, on its own bus: whatever lattice is the current one.
+    pub(crate) async fn host(&self) -> Result<Reached, Failure> {
+        let (bus, timeout) =
+            self.connect(self.nats.as_deref().unwrap_or("nats://127.0.0.1:4222"), &NatsFlags::default()).await?;
+        Ok(Reached { bus, timeout, gather: timeout, lattice: model::LATTICE.to_owned() })
+    }
+
     /// The bus at this address, and how long an answer is waited for.
     async fn connect(&self, nats: &str, flags: &NatsFlags) -> Result<(Bus, Duration), Failure> {
         let login = || match &self.bus_token {

@@ -104,6 +104,7 @@ impl World {
             let parts = CalleeParts { pre, new_state: new_state(), reuse, account: account.clone(), functions };
             member.slot.fill(Some(Arc::new(Callee::new(parts))));
         }
+        let abroad = live.beyond.abroad.clone();
         let member = live.members.get_mut(name).expect("it was there a moment ago");
         member.served = served;
         member.parts = plan.parts.iter().map(|part| part.name.clone()).collect();
@@ -119,9 +120,9 @@ impl World {
             let capabilities = self.config.capabilities.all();
             let reach = |capability: &dyn Capability| serving::begin(|duty| capability.reach(&target, duty));
             let services = capabilities.filter_map(reach).collect();
-            member.reached = self.config.abroad.reach(target.clone(), &member.prepared.component, services);
+            member.reached = abroad.reach(target.clone(), &member.prepared.component, services);
         }
-        self.let_ask(member);
+        self.let_ask(&abroad, member);
         Ok(())
     }
 
@@ -198,7 +199,7 @@ impl World {
             let exporters = contract.map(|contract| live.exporters(member, &contract)).unwrap_or_default();
             match exporters.as_slice() {
                 [only] => leads.push(self.leads_of(live, member, (import.name, only, &Terms::default()))?),
-                [] if self.config.may_come && import.may_come() => {}
+                [] if live.beyond.may_come && import.may_come() => {}
                 [] => missing.push(import),
                 several => {
                     let linked = Linked::Several { exporters: several.to_vec() };
@@ -256,7 +257,7 @@ impl World {
                 let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
                 exported.ok_or_else(|| refused(format!("it does not export {contract}")))?.to_string()
             }
-            None if !self.config.may_come => return Err(refused("it is not there".into())),
+            None if !live.beyond.may_come => return Err(refused("it is not there".into())),
             None if matches!(terms.reach, Reach::Fused | Reach::Local) => {
                 return Err(refused("it does not run on this host, which the terms of the link demand".into()));
             }
@@ -289,7 +290,7 @@ impl World {
                 self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
             }
             for lead in &planned.leads {
-                let to = |link: &LinkName, lead| live.to((&planned.name, link, lead), &self.config.abroad);
+                let to = |link: &LinkName, lead| live.to((&planned.name, link, lead));
                 let leads = shim::Leads {
                     import: &planned.part.name(lead.import.as_str()),
                     part: planned.part,
@@ -309,7 +310,7 @@ impl World {
 
     /// What parts import that nothing gives them yet, and that may come.
     fn gaps(&self, live: &Live, plan: &Plan) -> BTreeSet<String> {
-        if !self.config.may_come {
+        if !live.beyond.may_come {
             return BTreeSet::new();
         }
         let of = |part: &PlannedPart| {
@@ -355,7 +356,7 @@ impl World {
             if let Some(link) = live.link_for(member, &contract, None)
                 && let Target::Component(target) = &link.target
             {
-                let egress = self.config.abroad.requests(link, target);
+                let egress = live.beyond.abroad.requests(link, target);
                 return egress.map(Some).map_err(|error| shape(member.name(), target, error.to_string()));
             }
         }

@@ -17,6 +17,7 @@ use stdx::Chain;
 
 use super::World;
 use super::live::{Live, Member};
+use crate::abroad::Abroad;
 use crate::holder::holder_of;
 use crate::routing::{Listener, RoutingError, door, place};
 
@@ -48,15 +49,16 @@ impl World {
         // It is set once, when the data plane has started.
         drop(self.front.set(front));
         let mut live = self.live.lock().await;
-        live.members.values_mut().for_each(|member| self.let_ask(member));
+        let Live { beyond, members, .. } = &mut *live;
+        members.values_mut().for_each(|member| self.let_ask(&beyond.abroad, member));
     }
 
     /// Lets other hosts ask a component over HTTP, where it answers that.
-    pub(super) fn let_ask(&self, member: &mut Member) {
+    pub(super) fn let_ask(&self, abroad: &Abroad, member: &mut Member) {
         let receiving = || self.front.get()?.entrance.receiving();
         match (&member.served, &member.asked) {
             (Some(_), None) => {
-                let ask = |receiving| self.config.abroad.ask(member.name(), receiving);
+                let ask = |receiving| abroad.ask(member.name(), receiving);
                 member.asked = receiving().map(ask);
             }
             (None, Some(_)) => member.asked = None,
@@ -91,7 +93,7 @@ impl World {
         }
         let away = match live.routing.routed.get(&id) {
             Some(routed) => routed.away.clone(),
-            None => Arc::new(self.away(&id)?),
+            None => Arc::new(self.away(&live.beyond.abroad, &id)?),
         };
         live.routing.routed.insert(id, Routed { route: place.route, away, opened: place.opened });
         live.routing.close_doors();
@@ -122,9 +124,20 @@ impl World {
         }
     }
 
-    fn away(&self, RouteId { source, target, .. }: &RouteId) -> Result<Away, RoutingError> {
+    /// From now on requests for components elsewhere go there. What cannot go there goes on as it was.
+    pub(super) fn route_anew(&self, live: &mut Live) {
+        let Live { beyond, routing, .. } = live;
+        for (id, routed) in &mut routing.routed {
+            match self.away(&beyond.abroad, id) {
+                Ok(away) => routed.away = Arc::new(away),
+                Err(error) => tracing::warn!(component = %id.target, error = %Chain(&error), "not routed anew"),
+            }
+        }
+    }
+
+    fn away(&self, abroad: &Abroad, RouteId { source, target, .. }: &RouteId) -> Result<Away, RoutingError> {
         let bounds = (self.config.limits.clone(), Counts::for_cores(self.config.cores));
-        let away = self.config.abroad.away((source.as_str(), target), bounds);
+        let away = abroad.away((source.as_str(), target), bounds);
         away.map_err(|_bad| RoutingError::Name(target.clone()))
     }
 

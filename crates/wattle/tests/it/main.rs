@@ -14,6 +14,7 @@ mod engines;
 mod fused;
 mod heralds;
 mod inputs;
+mod joins;
 mod keyvalue;
 mod known;
 mod labels;

@@ -8,6 +8,7 @@ mod carriers;
 mod cores;
 mod disks;
 mod domains;
+mod elections;
 mod encrypted;
 mod files;
 mod keeping;

@@ -1,4 +1,4 @@
-//! Builds the components of `guests/` and `examples/` into `target/guests/NAME.wasm`.
+//! Builds the components of `guests/` and `examples/` into `target/guests/NAME.wasm`, and the providers beside them.
 //!
 //! Tests, benchmarks and the demo run components that are built from source, so that none has to be
 //! kept as bytes in the repository. What is up to date is left alone. C, JavaScript and Python are
@@ -14,6 +14,7 @@
 //! Installing the tools (`tools/setup guests`).
 
 mod optional;
+mod provider;
 mod rust;
 
 use std::io::Write as _;
@@ -37,6 +38,8 @@ enum Recipe {
     CommandP1,
     /// A package of its own under `examples/`.
     Application,
+    /// A provider of others, as a process of this machine.
+    Provider,
     C,
     JavaScript,
     Python,
@@ -63,7 +66,11 @@ pub(crate) fn run(names: &[&str]) -> anyhow::Result<()> {
     for guest in &guests {
         let line = match make(&places, guest).with_context(|| format!("building {}", guest.name))? {
             Outcome::Ready => {
-                let size = std::fs::metadata(places.product(&guest.name))?.len();
+                let product = match guest.recipe {
+                    Recipe::Provider => provider::archive(&places, &guest.name),
+                    _ => places.product(&guest.name),
+                };
+                let size = std::fs::metadata(product)?.len();
                 format!("{:<18} {:>6} KiB", guest.name, size.div_ceil(1024))
             }
             Outcome::Skipped(why) => format!("{:<18} skipped: {why}", guest.name),
@@ -97,6 +104,9 @@ fn all(places: &Places) -> anyhow::Result<Vec<Guest>> {
         if let (true, Some(name)) = (folder.join("Cargo.toml").exists(), folder.file_name()) {
             add(Recipe::Application, &name.to_string_lossy());
         }
+    }
+    for name in provider::names(&places.root)? {
+        add(Recipe::Provider, &name);
     }
     add(Recipe::Command, "cat");
     add(Recipe::CommandP1, "cat-p1");
@@ -148,6 +158,7 @@ fn make(places: &Places, guest: &Guest) -> anyhow::Result<Outcome> {
             let built = std::fs::read(rust::product(places, guest))?;
             places.install(&guest.name, &encode(&built)?).map(|()| Outcome::Ready)
         }
+        Recipe::Provider => provider::make(places, &guest.name),
         Recipe::C => optional::c(places, &guest.name),
         Recipe::JavaScript => optional::javascript(places, &guest.name),
         Recipe::Python => optional::python(places, &guest.name),

@@ -33,9 +33,9 @@ use bytes::Bytes;
 pub(crate) use self::backing::{Backing, Change, Condition, Event, Feed, Past};
 pub use self::error::BucketError;
 pub use self::mirror::{Mirror, MirrorError, Standing};
-pub use self::names::{BucketKey, BucketName, NameError};
+pub use self::names::{BucketKey, BucketName, Domain, NameError};
 pub(crate) use self::shelf::Shelves;
-pub use self::values::{Durability, Entry, Keep, Known, Mark, Revision, Told};
+pub use self::values::{Durability, Entry, Keep, Known, Mark, NoDurability, Revision, Told};
 pub use self::watch::Watch;
 
 /// How long a call may take where nobody said otherwise.

@@ -48,8 +48,8 @@ pub mod sim;
 
 pub use broker::Broker;
 pub use bucket::{
-    Bucket, BucketError, BucketKey, BucketName, Durability, Entry, Keep, Known, Mark, Mirror, MirrorError, NameError,
-    Revision, Standing, Told, Watch,
+    Bucket, BucketError, BucketKey, BucketName, Domain, Durability, Entry, Keep, Known, Mark, Mirror, MirrorError,
+    NameError, NoDurability, Revision, Standing, Told, Watch,
 };
 pub use bus::{Bus, Gather, RequestError};
 pub use carrier::{FlushError, PublishError, SubscribeError};
@@ -58,7 +58,7 @@ pub use headers::{Headers, HeadersError, Status};
 pub use limits::Limits;
 pub use loopback::{Loopback, LoopbackConfig};
 pub use message::Message;
-pub use nats::{ConnectError, ConnectOptions, FirstTry, Login};
+pub use nats::{BadFile, ClientCertificate, ConnectError, ConnectOptions, FirstTry, Login, Tls};
 pub use patience::patiently;
 pub use queue::Subscription;
 pub use subject::{Pattern, QueueGroup, Subject, SubjectError};

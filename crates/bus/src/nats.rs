@@ -11,9 +11,14 @@
 //! 4. Whatever ends the client, another takes its place: see [`keeper`].
 
 mod bucket;
+mod complaints;
+mod files;
 mod following;
 mod keeper;
+mod login;
 mod options;
+mod seen;
+mod tls;
 mod translate;
 
 use std::sync::Arc;
@@ -30,7 +35,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
-use crate::bucket::{Backing, BucketError, BucketName, Durability, Keep};
+use crate::bucket::{Backing, BucketError, BucketName, Domain, Durability, Keep};
 use crate::carrier::{Answer, Carrier, FlushError, Held, Hold, PublishError, Reason, Sink, SubscribeError};
 use crate::drops::Drops;
 use crate::message::Message;
@@ -39,7 +44,10 @@ use crate::subject::Interest;
 use self::bucket::{Line, NatsBucket};
 use self::keeper::{Keeper, Kept};
 
-pub use self::options::{ConnectError, ConnectOptions, FirstTry, Login};
+pub use self::files::BadFile;
+pub use self::login::Login;
+pub use self::options::{ConnectError, ConnectOptions, FirstTry};
+pub use self::tls::{ClientCertificate, Tls};
 
 /// A connection to a NATS server.
 pub(crate) struct Nats {
@@ -48,6 +56,7 @@ pub(crate) struct Nats {
     payload_max: ByteSize,
     patience: Duration,
     durability: Durability,
+    domain: Option<Domain>,
     drops: Arc<Drops>,
     /// Where what comes is moved into queues, whatever runtime its subscriber is on.
     runtime: Handle,
@@ -78,9 +87,10 @@ impl Nats {
     pub(crate) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
         let drops = Arc::<Drops>::default();
         let (payload_max, patience, durability) = (options.limits.payload_max, options.patience, options.durability);
+        let domain = options.domain.clone();
         let keeper = Keeper::connect(url, options, drops.clone()).await?;
         let (name, runtime) = (options::describe(url), Handle::current());
-        Ok(Self { keeper, name, payload_max, patience, durability, drops, runtime })
+        Ok(Self { keeper, name, payload_max, patience, durability, domain, drops, runtime })
     }
 
     /// Does something that needs the connection, for as long as patience lasts.
@@ -162,7 +172,8 @@ impl Carrier for Nats {
 
     fn bucket(&self, name: BucketName, keep: Keep) -> BoxFuture<'_, Result<Arc<dyn Backing>, BucketError>> {
         let (clients, runtime) = (self.keeper.clients(), self.runtime.clone());
-        let line = Line { clients, bus: self.name(), patience: self.patience, runtime };
+        let (bus, patience, domain) = (self.name(), self.patience, self.domain.clone());
+        let line = Line { clients, bus, patience, domain, runtime };
         Box::pin(async move { NatsBucket::open(line, name, keep, self.durability).await })
     }
 

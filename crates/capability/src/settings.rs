@@ -157,8 +157,8 @@ fn unknown_setting(backend: &str, declared: &'static [Setting], name: &str) -> P
 }
 
 /// The known name that was probably meant: one that a slip or two away is typed like it.
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let slips = |other: &&'static str| (strsim::damerau_levenshtein(name, other), *other);
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let slips = |other: &&'a str| (strsim::damerau_levenshtein(name, other), *other);
     let (slips, best) = known.iter().map(slips).min()?;
     (slips <= 1 + name.chars().count() / 4).then_some(best)
 }

@@ -65,7 +65,7 @@ impl Default for Limits {
             concurrency: 512,
             request_body: ByteSize::mib(16),
             handles: 10_000,
-            hostcall_bytes: ByteSize::mib(8),
+            hostcall_bytes: ByteSize::mib(16),
             random_bytes: ByteSize::kib(64),
             header_fields: ByteSize::kib(64),
         }

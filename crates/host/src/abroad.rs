@@ -16,15 +16,22 @@
 //! How calls travel, and which host is asked of all that serve a component (`wire`: its `Roster`). How deep components of several
 //! hosts call one another is not counted: their time ends it.
 
+mod asked;
 mod reached;
+mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{Bus, SubjectError, SubscribeError};
+use engine::Limits;
+use http_capability::{Away, Counts};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Address, Again, Call, Function, InvokeError, Origin, Reason, Remote, Roster, Signature, Wire};
+use wire::{
+    Again, Call, Decode, Encode, Function, InvokeError, Origin, Peers, Reason, Remote, Roster, Signature, Wire,
+};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
@@ -42,8 +49,10 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 /// What is beyond this host: the other hosts of its lattice.
 #[derive(Debug, Clone)]
 pub(crate) struct Abroad {
-    wire: Wire,
-    lattice: Arc<str>,
+    bus: Bus,
+    peers: Peers,
+    /// A wire that stays in this host, where that of the peers does not.
+    here: Option<Wire>,
 }
 
 /// The way that a link leads to a component on other hosts.
@@ -55,6 +64,7 @@ pub(crate) struct Road {
 }
 
 /// One function of a component on other hosts.
+#[derive(Clone)]
 pub(crate) struct Distant {
     wire: Wire,
     remote: Remote,
@@ -67,14 +77,34 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// The hosts that this wire leads to, in this lattice.
-    pub(crate) fn new(wire: Wire, lattice: &str) -> Self {
-        Self { wire, lattice: lattice.into() }
+    /// What this bus leads to, in this lattice. This host itself is reached on `here` as well, where the bus goes beyond it.
+    pub(crate) async fn open(bus: Bus, lattice: &str, here: Option<&Bus>) -> Result<Self, SubscribeError> {
+        let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
+        let here = match here {
+            Some(here) => Some(Wire::open(here.clone(), wire::Limits::default()).await?),
+            None => None,
+        };
+        Ok(Self { bus, peers: Peers::new(wire, lattice), here })
     }
 
-    /// Where a component is called, whichever hosts it runs on.
-    fn address(&self, name: &ComponentName) -> Address {
-        Address { lattice: self.lattice.to_string(), id: name.to_string() }
+    /// The bus that leads there.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// All that can be called there.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// A component that requests of HTTP are for, wherever it runs, as `source` asks it.
+    pub(crate) fn away(
+        &self,
+        (source, name): (&str, &ComponentName),
+        bounds: (Arc<Limits>, Arc<[Counts]>),
+    ) -> Result<Away, SubjectError> {
+        let address = self.peers.address(name.as_str());
+        Away::new((self.peers.wire().clone(), &address), (source, name.clone()), bounds)
     }
 
     /// The way from a component by one of its links to another.
@@ -93,12 +123,12 @@ impl Road {
         signature: Signature,
         terms: &Terms,
     ) -> Result<Distant, String> {
-        let address = self.abroad.address(&self.target);
+        let address = self.abroad.peers.address(self.target.as_str());
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
-        let roster = self.abroad.wire.roster(&address);
+        let roster = self.abroad.peers.wire().roster(&address);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
-            wire: self.abroad.wire.clone(),
+            wire: self.abroad.peers.wire().clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
@@ -113,6 +143,26 @@ impl Road {
 impl Distant {
     /// Calls it with dynamic values.
     pub(crate) async fn call(&self, caller: &Caller, values: Values<'_>) -> wasmtime::Result<()> {
+        let params = values.params;
+        let results = self.in_time(caller, |call| self.wire.invoke(&self.remote, params, call)).await?;
+        values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
+        Ok(())
+    }
+
+    /// Calls it with values of types that are known here.
+    pub(crate) async fn call_typed<P, R>(&self, caller: &Caller, params: P) -> wasmtime::Result<R>
+    where
+        P: Encode + Send + Sync,
+        R: Decode + Send,
+    {
+        self.in_time(caller, |call| self.wire.ask(self.remote.subject(), &params, call)).await
+    }
+
+    /// What it answers within the caller's time, however often it has to be asked for that.
+    async fn in_time<T, F>(&self, caller: &Caller, ask: impl Fn(Call) -> F) -> wasmtime::Result<T>
+    where
+        F: Future<Output = Result<T, InvokeError>>,
+    {
         if caller.depth >= DEPTH_MAX {
             return Err(CallError::TooDeep(self.target.clone()).into());
         }
@@ -122,12 +172,8 @@ impl Distant {
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let call = Call::new(self.origin.clone(), left).among(&self.roster, again);
-            let error = match self.wire.invoke(&self.remote, values.params, call).await {
-                Ok(results) => {
-                    values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
-                    return Ok(());
-                }
+            let error = match ask(Call::new(self.origin.clone(), left).among(&self.roster, again)).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let pause = PAUSE * 2_u32.pow(tries.min(8));

@@ -69,7 +69,7 @@ pub(crate) struct CalleeParts {
     pub(crate) functions: Functions,
 }
 
-/// The exported functions of a component, by interface and name.
+/// The exported functions of a component, by interface and name. Those of the outermost level have an interface without a name.
 pub(crate) type Functions = Arc<HashMap<FunctionName, ComponentExportIndex>>;
 
 /// An interface as a component exports it, and one of its functions.
@@ -234,7 +234,8 @@ impl Callee {
         Self { parts, idle: ArrayQueue::new(IDLE_MAX), working: Mutex::default() }
     }
 
-    async fn call(&self, call: &Call<'_>, values: Values<'_>) -> Result<(), Ended> {
+    /// Calls a function with dynamic values, in an instance of its own.
+    pub(crate) async fn call(&self, call: &Call<'_>, values: Values<'_>) -> Result<(), Ended> {
         let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
         called.call(self, call.function, values).await?;
         self.put_back(called);
@@ -391,6 +392,10 @@ pub(crate) fn functions(component: &Component) -> Functions {
     let shape = component.component_type();
     let mut functions = HashMap::new();
     for (interface, item) in shape.exports(engine) {
+        if let (ComponentItem::ComponentFunc(_), Some(index)) = (&item.ty, component.get_export_index(None, interface))
+        {
+            functions.insert(FunctionName { interface: String::new(), function: interface.into() }, index);
+        }
         let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
         let Some(parent) = component.get_export_index(None, interface) else { continue };
         for (function, item) in instance.exports(engine) {

@@ -11,6 +11,7 @@ use http_capability::outgoing::{AllowList, Outgoing};
 use model::{ComponentName, Contract, LinkName, Terms};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
+use wire::Peers;
 
 use crate::labels;
 use crate::linking::Offer;
@@ -35,6 +36,8 @@ pub struct Capabilities {
     all: Vec<Arc<dyn Capability>>,
     targets: Targets,
     logging: Arc<logging::Logging>,
+    keyvalue: Arc<keyvalue::KeyValue>,
+    messaging: Arc<messaging::Messaging>,
     allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
 }
@@ -47,24 +50,34 @@ pub(crate) type OpenLinks = BTreeMap<&'static str, Vec<OpenLink>>;
 impl Capabilities {
     /// Sets up what costs nothing; backends are opened when the first component needs them. Messages stay in this process.
     pub fn new(config: CapabilityConfig) -> Self {
-        Self::on(Bus::in_process(Broker::new(bus::Limits::default())), config)
+        Self::on(Bus::in_process(Broker::new(bus::Limits::default())), None, config)
     }
 
-    /// The same, where components say their messages on this bus.
-    pub(crate) fn on(bus: Bus, config: CapabilityConfig) -> Self {
+    /// The same, where components say their messages on this bus, and call these who are outside of the host.
+    pub(crate) fn on(bus: Bus, peers: Option<Peers>, config: CapabilityConfig) -> Self {
         let logging = Arc::new(logging::Logging::new(config.sink));
         let place = |name| Place { folder: config.data.join(name) };
+        let keyvalue = Arc::new(keyvalue::KeyValue::new(place("keyvalue")).with_peers(peers.clone()));
+        let messaging = Arc::new(messaging::Messaging::new(bus).with_peers(peers));
         let all: Vec<Arc<dyn Capability>> = vec![
-            Arc::new(keyvalue::KeyValue::new(place("keyvalue"))),
+            keyvalue.clone(),
             Arc::new(blobstore::Blobstore::new(place("blobstore"))),
-            Arc::new(messaging::Messaging::new(bus)),
+            messaging.clone(),
             Arc::new(secrets::Secrets::new(place("secrets"))),
             Arc::new(sql::Sql::new(place("sql"))),
             logging.clone(),
             Arc::new(config::Config::new(config.settings)),
         ];
         let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
-        Self { all, targets: Targets::default(), logging, allowed, environment }
+        Self { all, targets: Targets::default(), logging, keyvalue, messaging, allowed, environment }
+    }
+
+    /// From now on components say their messages on this bus, and call these who are outside of the host, as soon as they are linked
+    /// anew: what leads beyond the host is opened anew for that.
+    pub(crate) fn face(&self, bus: &Bus, peers: &Peers) {
+        self.keyvalue.face(Some(peers.clone()));
+        self.messaging.face(bus.clone(), Some(peers.clone()));
+        self.targets.forget_beyond();
     }
 
     /// All of them.

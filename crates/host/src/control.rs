@@ -44,7 +44,7 @@ pub(crate) struct Control {
 struct Unreadable(#[source] serde_json::Error);
 
 /// Why a question is answered with a refusal.
-type Failed = Box<dyn Explain + Send + Sync>;
+pub(crate) type Failed = Box<dyn Explain + Send + Sync>;
 
 // === impl Control ===
 
@@ -124,16 +124,18 @@ fn setting(setting: &capability::Setting) -> SettingView {
     }
 }
 
-fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failed> {
+/// A question, from what was sent.
+pub(crate) fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failed> {
     serde_json::from_slice(payload).map_err(|error| boxed(Unreadable(error)))
 }
 
-fn boxed(error: impl Explain + Send + Sync + 'static) -> Failed {
+/// As a reason to refuse.
+pub(crate) fn boxed(error: impl Explain + Send + Sync + 'static) -> Failed {
     Box::new(error)
 }
 
 /// The answer as bytes.
-fn said<T: Serialize>(outcome: Result<T, Failed>) -> Bytes {
+pub(crate) fn said<T: Serialize>(outcome: Result<T, Failed>) -> Bytes {
     let answer = match outcome {
         Ok(value) => Answer::Ok(value),
         Err(error) => Answer::Refused(Refusal { code: error.code().to_string(), text: Chain(&*error).to_string() }),

@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lattice::{Deed, Hands, RoleConfig, Runs};
+use lattice::{Deed, Hands, ProviderView, RoleConfig, Runs};
 use model::lattice::Labels;
 use model::{ComponentName, LinkDel, LinkPut, Target, Terms};
 use stdx::BoxError;
 
 use crate::links::LinkError;
 use crate::load::Source;
+use crate::providers::Providers;
 use crate::world::World;
 
 /// A host's place in a lattice.
@@ -25,17 +26,24 @@ pub struct LatticeConfig {
     pub role: RoleConfig,
     /// The NATS servers that carry it; without, it is this host's own bus, and the host may be alone in it.
     pub nats: Option<(String, bus::ConnectOptions)>,
-    /// Whether whoever reaches the bus may have files of this machine run.
+    /// Whether a lattice was named: it counts before what the host remembers, or contradicts it.
+    pub is_named: bool,
+    /// Whether the host forgets which lattice it joined.
+    pub forgets: bool,
+    /// Whether whoever reaches the bus may have files of this machine run. It is so where the bus is on this machine.
     pub allows_files: bool,
+    /// What providers find in their environment.
+    pub provider_variables: Vec<(String, String)>,
 }
 
-/// Hands that work on the components of a host.
+/// Hands that work on the components and providers of a host.
 pub(crate) struct WorldHands {
     pub(crate) world: Arc<World>,
+    pub(crate) providers: Arc<Providers>,
     pub(crate) allows_files: bool,
 }
 
-/// A component cannot be fetched from where somebody on the bus said.
+/// What is to run cannot be fetched from where somebody on the bus said.
 #[derive(Debug, thiserror::Error)]
 enum NotFetched {
     #[error("{0:?} is not fetched by this host: it takes file:///PATH")]
@@ -79,20 +87,45 @@ impl Hands for WorldHands {
                 Ok(())
             }
             Deed::Tell { id, settings } => Ok(tell(world, id, settings).await?),
+            Deed::StartProvider { id, image_ref, briefing } => {
+                self.providers.start(id, self.path(image_ref)?, briefing).await
+            }
+            Deed::Brief { id, briefing } => {
+                self.providers.brief(&id, briefing);
+                Ok(())
+            }
+            Deed::StopProvider { id } => {
+                self.providers.stop(&id).await;
+                Ok(())
+            }
             Deed::Check(put) => Ok(world.check(put).await?),
             Deed::Put(put) => Ok(world.put(put).await.map(drop)?),
             Deed::Delete(delete) => Ok(unless_missing(world.delete(delete).await)?),
+            Deed::CheckRoute(put) => Ok(world.check_route(&put).await?),
+            Deed::Route(put) => Ok(world.route(put).await?),
+            Deed::Unroute(id) => {
+                world.unroute(&id).await;
+                Ok(())
+            }
         }
+    }
+
+    fn look(&self, provider: &ComponentName) -> Option<ProviderView> {
+        self.providers.look(provider)
     }
 }
 
 impl WorldHands {
-    /// The file of a reference.
     fn source(&self, name: ComponentName, image_ref: String) -> Result<Source, NotFetched> {
+        Ok(Source { name, path: self.path(image_ref)?, route: None })
+    }
+
+    /// The file of a reference.
+    fn path(&self, image_ref: String) -> Result<PathBuf, NotFetched> {
         match image_ref.strip_prefix("file://") {
             None => Err(NotFetched::Unknown(image_ref)),
             Some(_) if !self.allows_files => Err(NotFetched::Files),
-            Some(path) => Ok(Source { name, path: PathBuf::from(path), route: None }),
+            Some(path) => Ok(PathBuf::from(path)),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! Command lines and what is printed (`wattle`). How a request is answered (`http-capability`).
 
 mod abroad;
+mod applications;
 mod callee;
 mod capabilities;
 mod control;
@@ -23,6 +24,9 @@ mod labels;
 pub mod linking;
 mod links;
 mod load;
+mod membership;
+mod providers;
+mod routing;
 mod running;
 mod serving;
 mod session;
@@ -35,4 +39,5 @@ pub use foreign::Foreign;
 pub use hands::LatticeConfig;
 pub use links::LinkError;
 pub use load::{LoadError, LoadedComponent, Source};
+pub use membership::connect_options;
 pub use running::{BusConfig, HostConfig, HostError, ListenerConfig, Listening, Report, Running, ServedReport};

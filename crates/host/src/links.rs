@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use capability::provider;
 use capability::settings::{self, Problems};
 use capability::{BackendInfo, OpenError, Settings};
 use model::{ComponentName, Contract, Contracts, Link, LinkDel, LinkId, LinkPut, NotAName, Reach, Target};
@@ -181,6 +182,8 @@ pub enum LinkError {
 /// What a wanted link becomes.
 pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) -> Result<Resolved, LinkError> {
     let source = component(&wanted.source, facts)?;
+    let wanted = to_provider(&wanted, &source.imports, facts).unwrap_or(wanted);
+    let given;
     let (offered, settings) = match &wanted.target {
         Target::Capability { capability, backend } => {
             let (offered, settings) = backend_of(capability, backend, &wanted.config, facts)?;
@@ -191,7 +194,10 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
         Target::Component(name) if wanted.unchecked && facts.component(name).is_none() => {
             (source.imports.as_slice(), None)
         }
-        Target::Component(name) => (component(name, facts)?.exports.as_slice(), None),
+        Target::Component(name) => {
+            given = component(name, facts)?.given();
+            (given.as_slice(), None)
+        }
     };
     check_terms(&wanted)?;
     let contract = contracts(&wanted, &source.imports, offered)?;
@@ -201,6 +207,28 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
     }
     let link = Link { id, target: wanted.target, config: wanted.config, terms: wanted.terms };
     Ok(Resolved { link, settings })
+}
+
+/// The same link to the backend by which a provider is called, where it leads to somebody who does not run on this host and some
+/// capability knows how such are called for these contracts. What any other contract names there is called by its own names,
+/// whoever that is: a provider or a component on another host.
+fn to_provider(wanted: &LinkPut, imports: &[Contract], facts: &impl Facts) -> Option<LinkPut> {
+    let (Target::Component(id), Some(named)) = (&wanted.target, &wanted.contract) else { return None };
+    let stays_here = matches!(wanted.terms.reach, Reach::Fused | Reach::Local);
+    if !wanted.unchecked || stays_here || facts.component(id).is_some() {
+        return None;
+    }
+    let is_wanted = |offer: &Contract| imports.iter().any(|import| named.covers(import) && import.is_met_by(offer));
+    let calls_providers = |(offered, backends): (&[Contract], &[BackendInfo])| {
+        offered.iter().any(is_wanted) && backends.iter().any(|backend| backend.name == provider::NAME)
+    };
+    let capabilities = facts.capabilities();
+    let capability = capabilities.iter().find(|name| facts.capability(name).is_some_and(calls_providers))?;
+    Some(LinkPut {
+        target: Target::Capability { capability: (*capability).to_owned(), backend: provider::NAME.to_owned() },
+        config: provider::tell(id.as_str(), wanted.name.as_str()),
+        ..wanted.clone()
+    })
 }
 
 /// What is fused is called without the host: nobody could keep its time or try again.
@@ -286,6 +314,31 @@ fn list(known: &[impl Display]) -> String {
     }
 }
 
+/// Whether that is what components send HTTP requests by. A link leads requests to whoever answers them.
+pub(crate) fn is_for_requests(contract: &Contract) -> bool {
+    let Contract { namespace, package, interface, .. } = contract;
+    (namespace.as_str(), package.as_str()) == ("wasi", "http")
+        && matches!(interface.as_str(), "outgoing-handler" | "client")
+}
+
+/// Whether a component that exports that answers HTTP requests.
+fn is_for_answers(contract: &Contract) -> bool {
+    let Contract { namespace, package, interface, .. } = contract;
+    (namespace.as_str(), package.as_str()) == ("wasi", "http")
+        && matches!(interface.as_str(), "incoming-handler" | "handler")
+}
+
+// === impl Shape ===
+
+impl Shape {
+    /// What a component gives others: what it exports and, where it answers requests, what those are sent by.
+    fn given(&self) -> Vec<Contract> {
+        let requests = || engine::wasi_contracts().into_iter().filter(is_for_requests);
+        let answers = self.exports.iter().any(is_for_answers);
+        self.exports.iter().cloned().chain(answers.then(requests).into_iter().flatten()).collect()
+    }
+}
+
 // === impl LinkTable ===
 
 impl LinkTable {
@@ -324,7 +377,14 @@ impl LinkTable {
             }
         };
         let id = LinkId { source, name, contract };
-        if self.links.contains_key(&id) { Ok(id) } else { Err(LinkError::Missing(Box::new(id))) }
+        // A capability keeps its contracts together: the link for one of them is that for all.
+        let package = LinkId { contract: Contracts { interface: None, ..id.contract.clone() }, ..id.clone() };
+        let is_of_capability = |link: &Link| matches!(link.target, Target::Capability { .. });
+        match self.links.contains_key(&id) {
+            true => Ok(id),
+            false if self.links.get(&package).is_some_and(is_of_capability) => Ok(package),
+            false => Err(LinkError::Missing(Box::new(id))),
+        }
     }
 }
 

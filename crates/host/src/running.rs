@@ -4,25 +4,25 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, NameError, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
-use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
-use model::LinkPut;
+use lattice::{EntranceError, Identity, IdentityError};
+use model::{DeclaredApplication, LinkPut, MembershipView};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
-use wire::Wire;
 
-use crate::abroad::Abroad;
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
-use crate::hands::{LatticeConfig, WorldHands, running};
+use crate::hands::LatticeConfig;
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
+use crate::membership::{Membership, MembershipSetup, Place, beginning};
+use crate::providers::address_with_login;
 use crate::serving::{Busy, CallCounts};
-use crate::world::{World, WorldConfig};
+use crate::world::{Front, World, WorldConfig};
 
 /// Everything that a host does.
 pub struct HostConfig {
@@ -46,6 +46,8 @@ pub struct HostConfig {
     pub capabilities: CapabilityConfig,
     /// What shall be linked otherwise than by default.
     pub links: Vec<LinkPut>,
+    /// The application that these components are, where they are one.
+    pub application: Option<DeclaredApplication>,
     /// The largest file that is read.
     pub size_max: ByteSize,
 }
@@ -90,9 +92,7 @@ pub struct Running {
     listeners: Vec<ListenerConfig>,
     world: Arc<World>,
     _control: Control,
-    role: Role,
-    // Held, so that no other host has its key.
-    _identity: Identity,
+    membership: Membership,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
     _upkeep: Task,
@@ -175,9 +175,26 @@ pub enum HostError {
     /// It has no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// It does not know which lattice it is in.
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
+    /// It remembers what is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It was told of one lattice, and joined another.
+    #[error("the host was told of lattice {told}, and remembers that it joined {joined}")]
+    Elsewhere {
+        /// By the flag.
+        told: String,
+        /// By what it remembers.
+        joined: String,
+    },
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
+    /// There is no randomness for a key.
+    #[error("the key that providers know the host by cannot be made")]
+    NoKey(#[source] std::io::Error),
 }
 
 impl Explain for HostError {
@@ -192,7 +209,11 @@ impl Explain for HostError {
             Self::Bus(error) => error.code(),
             Self::Connect(error) => error.code(),
             Self::Identity(error) => error.code(),
+            Self::Entrance(error) => error.code(),
+            Self::Name(error) => error.code(),
+            Self::Elsewhere { .. } => Code::E1004,
             Self::Threads(_) => Code::E0209,
+            Self::NoKey(_) => Code::E1001,
         }
     }
 }
@@ -209,68 +230,58 @@ impl Running {
         let kept = identity.kept().to_owned();
         let broker = Broker::in_folder(bus::Limits::default(), &kept.join("bus"));
         let own_bus = Bus::in_process(broker.clone());
-        let lattice_bus = match &config.lattice.nats {
-            Some((url, options)) => Bus::connect(url, options.clone()).await?,
-            None => own_bus.clone(),
+        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
+        let own_login = own_token.map_or(Login::Anyone, Login::Token);
+        let loopback = open_bus(broker, config.bus)?;
+        let own_address = loopback.as_ref().map(|own| format!("nats://{}", own.address()));
+        let (home, elsewhere) = beginning(&config.lattice, &kept, &own_bus).await?;
+        let home = Place {
+            providers_at: own_address.as_ref().map(|address| address_with_login(address, &own_login)),
+            address: own_address.unwrap_or_else(|| own_bus.describe()),
+            is_new,
+            ..home
         };
-        let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
-        let may_come = config.lattice.nats.is_some();
+        let place = elsewhere.clone().unwrap_or_else(|| home.clone());
+        let may_come = place.may_come;
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::on(lattice_bus.clone(), config.capabilities),
+            capabilities: Capabilities::on(place.bus.clone(), Some(place.abroad.peers().clone()), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(wire, &config.lattice.role.name),
-            may_come,
+            beyond: place.beyond(),
         }));
         check_names(&config.sources)?;
         check_listeners(&config.sources, &config.listeners)?;
         let loading = Loading { engines: &engines, size_max: config.size_max, may_come };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
-        let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
-        world.publish_to(plane.publisher());
+        let plane = Plane::start(&config.plane, doors, world.directory().await?).map_err(HostError::Threads)?;
+        let names = config.listeners.iter().map(|listener| listener.name.clone());
+        let listeners = names.zip(plane.addresses().iter().copied()).collect();
+        world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
-        let loopback = open_bus(broker, config.bus)?;
-        let address = match (&config.lattice.nats, &loopback) {
-            (None, Some(loopback)) => format!("nats://{}", loopback.address()),
-            _ => lattice_bus.describe(),
-        };
-        let keeps = match config.lattice.nats {
-            Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
-            None => Keeps::Here { is_new },
-        };
-        let hands = WorldHands { world: world.clone(), allows_files: config.lattice.allows_files };
-        let role = Role::start(RoleSetup {
-            config: config.lattice.role,
-            id: identity.id(),
-            bus: lattice_bus,
-            address,
-            keeps,
-            running: running(&world).await,
-            hands: Arc::new(hands),
-            stamps: Stamps::of_this_machine(),
+        let membership = Membership::start(MembershipSetup {
+            world: world.clone(),
+            identity,
+            config: config.lattice,
+            application: config.application,
+            home,
+            elsewhere,
         });
-        let role = role.await.map_err(HostError::Bus)?;
+        let membership = membership.await?;
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
-        let upkeep = Task::spawn({
-            let world = world.clone();
-            async move {
-                tokio::join!(world.keep_opening(), world.keep_fresh());
-            }
-        });
+        let upkeep = keep_up(world.clone());
         Ok(Self {
             plane,
             listeners: config.listeners,
             world,
             _control: control,
-            role,
-            _identity: identity,
+            membership,
             loopback,
             _upkeep: upkeep,
             _ticker: ticker,
@@ -293,13 +304,13 @@ impl Running {
     }
 
     /// Its key, what people call it, and its lattice.
-    pub fn identity(&self) -> (&str, &str, &str) {
-        (self.role.id(), self.role.friendly_name(), self.role.lattice())
+    pub fn membership(&self) -> MembershipView {
+        self.membership.view()
     }
 
     /// Waits until somebody in the lattice tells it to stop.
     pub async fn stop_asked(&self) {
-        self.role.stop_asked().await;
+        self.membership.stop_asked().await;
     }
 
     /// Its components, as they are linked now.
@@ -315,11 +326,22 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
-        self.role.end().await;
+        let providers = self.membership.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
+        // Whoever called them has ended.
+        if let Some(providers) = providers {
+            providers.end().await;
+        }
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
+}
+
+/// Opens what could not be opened when the host started, and what has changed since.
+fn keep_up(world: Arc<World>) -> Task {
+    Task::spawn(async move {
+        tokio::join!(world.keep_opening(), world.keep_fresh());
+    })
 }
 
 async fn report(world: &World) -> Vec<ServedReport> {

@@ -29,6 +29,7 @@ use far::Destination;
 use values::Resources;
 use ways::{Chosen, Way, Ways};
 
+pub(crate) use typed::{Given, Known, known};
 pub(crate) use values::{pass_handles, replace};
 
 /// Where the functions of one import lead.
@@ -248,8 +249,8 @@ fn define_function(
             })
         });
     }
-    if typed::define_if_known(instance, wanted, &ways)? {
-        return Ok(());
+    if let Some(known) = typed::known(wanted) {
+        return known.define(instance, ways.to());
     }
     instance.func_new_async(
         &name,

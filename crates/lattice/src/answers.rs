@@ -8,8 +8,8 @@ use bytes::Bytes;
 use model::ComponentName;
 use model::fact::Fact;
 use model::lattice::{
-    ComponentAuctionAck, ComponentAuctionRequest, CtlResponse, DeleteLink, Labels, LatticeLink, PutLabel,
-    ScaleComponent, StartProvider, StopHost, StopProvider, UpdateComponent,
+    ComponentAuctionAck, ComponentAuctionRequest, CtlResponse, DeleteLink, Labels, LatticeLink, ProviderAuctionAck,
+    ProviderAuctionRequest, PutLabel, ScaleComponent, StartProvider, StopHost, StopProvider, UpdateComponent,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,8 +36,9 @@ pub(crate) async fn answer(
         Question::Auction => return (auction(shared, payload), None),
         Question::Scale => return begun(scale(shared, payload)),
         Question::Update => return begun(update(shared, payload)),
-        Question::StartProvider => said(start_provider(payload)),
-        Question::StopProvider => said(stop_provider(payload)),
+        Question::ProviderAuction => return (provider_auction(shared, payload), None),
+        Question::StartProvider => return begun(start_provider(shared, payload)),
+        Question::StopProvider => return begun(stop_provider(shared, payload)),
         Question::PutLabel => said(label(shared, payload, true).await),
         Question::DeleteLabel => said(label(shared, payload, false).await),
         Question::PutRegistries => said::<()>(Err("this host fetches components from files only".into())),
@@ -101,6 +102,20 @@ fn auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
     said(Ok(CtlResponse::with(ack)))
 }
 
+/// Who does not bid says nothing.
+fn provider_auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
+    let request: ProviderAuctionRequest = match parse(payload, "provider auction") {
+        Ok(request) => request,
+        Err(why) => return said::<()>(Err(why)),
+    };
+    if !rules::bids_for_provider(&shared.state(), &request) {
+        return None;
+    }
+    let ProviderAuctionRequest { provider_ref, provider_id, constraints } = request;
+    let ack = ProviderAuctionAck { provider_ref, provider_id, host_id: shared.id.clone(), constraints };
+    said(Ok(CtlResponse::with(ack)))
+}
+
 fn scale(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Errand>), String> {
     let command: ScaleComponent = parse(payload, "component scale")?;
     let id = name(&command.component_id)?;
@@ -120,14 +135,18 @@ fn name(id: &str) -> Result<ComponentName, String> {
     id.parse().map_err(|error: model::NotAName| error.to_string())
 }
 
-fn start_provider(payload: &[u8]) -> Said<()> {
-    let StartProvider { provider_id, .. } = parse(payload, "provider start")?;
-    Err(format!("provider {provider_id} cannot be started: this host runs no providers"))
+fn start_provider(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Errand>), String> {
+    let command: StartProvider = parse(payload, "provider start")?;
+    let id = name(&command.provider_id)?;
+    let words = rules::start_words(&shared.state(), &id, &command)?;
+    Ok((words.into(), Some(shared.queue(Command::Start(id, command))?)))
 }
 
-fn stop_provider(payload: &[u8]) -> Said<()> {
-    let StopProvider { .. } = parse(payload, "provider stop")?;
-    Err("provider with that ID is not running".into())
+fn stop_provider(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Errand>), String> {
+    let StopProvider { provider_id, .. } = parse(payload, "provider stop")?;
+    let id = name(&provider_id)?;
+    let words = rules::stop_words(&shared.state(), &id)?;
+    Ok((words.into(), Some(shared.queue(Command::Stop(id))?)))
 }
 
 async fn label(shared: &Shared, payload: &[u8], is_put: bool) -> Said<()> {

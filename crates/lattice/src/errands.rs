@@ -103,6 +103,13 @@ impl Shared {
             Step::Do(deed) => self.do_it(deed).await?,
             Step::Fail(why) => return Err(why),
             Step::Run(id, runs) => self.state().run(id, runs),
+            Step::Provide(id, runs) => self.state().provide(id, runs),
+            Step::Brief(id) => {
+                let briefing = rules::briefing(&self.state(), &id);
+                if let Some(briefing) = briefing {
+                    self.do_it(Deed::Brief { id, briefing }).await?;
+                }
+            }
             Step::Tell(id) => {
                 let settings = rules::told(&self.state(), &id);
                 self.do_it(Deed::Tell { id, settings }).await?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use model::lattice::Labels;
-use model::{ComponentName, LinkDel, LinkPut};
+use model::{Briefing, ComponentName, LinkDel, LinkPut, RouteId, RoutePut};
 use stdx::BoxError;
 
 /// Does what a role has decided, to whatever runs on the host.
@@ -12,6 +12,22 @@ use stdx::BoxError;
 pub trait Hands: Send + Sync + 'static {
     /// Does it, or changes nothing and says why not. Of one component nothing is done before the last thing is; of several at once.
     async fn carry_out(&self, deed: Deed) -> Result<(), BoxError>;
+
+    /// What is to be seen of a provider that runs here.
+    fn look(&self, _provider: &ComponentName) -> Option<ProviderView> {
+        None
+    }
+}
+
+/// What is to be seen of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderView {
+    /// What its claims call it.
+    pub name: Option<String>,
+    /// Of its claims; zero without.
+    pub revision: i32,
+    /// What has become of its process.
+    pub condition: String,
 }
 
 /// One thing that is done on a host.
@@ -52,12 +68,39 @@ pub enum Deed {
         /// All of them; those that the host has for it, where nothing is said.
         settings: Option<Labels>,
     },
+    /// A provider begins that does not run, and is told this.
+    StartProvider {
+        /// Which.
+        id: ComponentName,
+        /// Where it comes from, as somebody on the bus said it.
+        image_ref: String,
+        /// What it is to know.
+        briefing: Briefing,
+    },
+    /// From now on a provider is to know this.
+    Brief {
+        /// Which.
+        id: ComponentName,
+        /// All of it.
+        briefing: Briefing,
+    },
+    /// A provider ends. It is done where there is none.
+    StopProvider {
+        /// Which.
+        id: ComponentName,
+    },
     /// It is found out whether a link could be put, as far as that is known before it is.
     Check(LinkPut),
     /// A link is put, in the place of one for the same imports.
     Put(LinkPut),
     /// A link is gone. It is done where there is none.
     Delete(LinkDel),
+    /// It is found out whether requests could be led to a component, as far as that is known before they are.
+    CheckRoute(RoutePut),
+    /// Requests are led to a component, in the place of those that the same link led there.
+    Route(RoutePut),
+    /// A link leads no requests any more. It is done where there are none.
+    Unroute(RouteId),
 }
 
 impl fmt::Display for Deed {
@@ -73,11 +116,24 @@ impl fmt::Display for Deed {
                 write!(f, "tell {id} [{}]", names.join(", "))
             }
             Self::Tell { id, settings: None } => write!(f, "tell {id} what the host has for it"),
+            Self::StartProvider { id, image_ref, .. } => write!(f, "start provider {id} from {image_ref}"),
+            Self::Brief { id, briefing } => {
+                let links: Vec<_> =
+                    briefing.links.iter().map(|link| format!("{} -> {}", link.source_id, link.target)).collect();
+                let names: Vec<_> = briefing.config.keys().map(String::as_str).collect();
+                write!(f, "brief {id} of [{}] with [{}]", links.join(", "), names.join(", "))
+            }
+            Self::StopProvider { id } => write!(f, "stop provider {id}"),
             Self::Check(LinkPut { source, target, .. }) => {
                 write!(f, "check whether {source} can be linked to {target}")
             }
             Self::Put(LinkPut { source, target, .. }) => write!(f, "link {source} to {target}"),
             Self::Delete(LinkDel { source, name, .. }) => write!(f, "unlink {source} ({name})"),
+            Self::CheckRoute(RoutePut { id, .. }) => {
+                write!(f, "check whether requests can be led from {} to {}", id.source, id.target)
+            }
+            Self::Route(RoutePut { id, .. }) => write!(f, "lead requests from {} to {}", id.source, id.target),
+            Self::Unroute(id) => write!(f, "lead no requests from {} to {}", id.source, id.target),
         }
     }
 }

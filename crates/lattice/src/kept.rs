@@ -162,7 +162,7 @@ impl Kept {
 }
 
 /// Opens a copy. The disk is waited for, on a thread that may wait.
-async fn open(folder: &Path) -> Result<Mirror, MirrorError> {
+pub(crate) async fn open(folder: &Path) -> Result<Mirror, MirrorError> {
     let folder = folder.to_owned();
     let opened = tokio::task::spawn_blocking(move || Mirror::open(&folder)).await;
     opened.expect("opening returns its errors")

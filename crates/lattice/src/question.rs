@@ -7,6 +7,7 @@ pub(crate) enum Question {
     Inventory,
     Stop(String),
     Auction,
+    ProviderAuction,
     Scale,
     Update,
     StartProvider,
@@ -25,7 +26,8 @@ pub(crate) enum Question {
 
 /// What the subjects are that a host subscribes to, and those of them that it shares with all other hosts by a group.
 pub(crate) fn patterns(prefix: &str, id: &str) -> Vec<(String, Option<String>)> {
-    let own = ["host.ping", "registry.put", "component.auction"].map(|end| (format!("{prefix}.{end}"), None));
+    let own = ["host.ping", "registry.put", "component.auction", "provider.auction"]
+        .map(|end| (format!("{prefix}.{end}"), None));
     let named = ["host", "component", "provider", "label"].map(|what| (format!("{prefix}.{what}.*.{id}"), None));
     let shared = [("link", "*"), ("claims", "*"), ("config", ">")]
         .map(|(what, rest)| (format!("{prefix}.{what}.{rest}"), Some(format!("{prefix}.{what}"))));
@@ -41,6 +43,7 @@ pub(crate) fn read<'a>(end: impl Iterator<Item = &'a str>) -> Option<Question> {
         ["host", "get", _] => Question::Inventory,
         ["host", "stop", id] => Question::Stop((*id).to_owned()),
         ["component", "auction"] => Question::Auction,
+        ["provider", "auction"] => Question::ProviderAuction,
         ["component", "scale", _] => Question::Scale,
         ["component", "update", _] => Question::Update,
         ["provider", "start", _] => Question::StartProvider,

@@ -14,6 +14,8 @@ mod course;
 mod labels;
 mod learned;
 mod links;
+mod providers;
+mod routes;
 mod settings;
 
 pub(crate) use components::{Command, bids, course, scale_words, update_words};
@@ -21,6 +23,7 @@ pub(crate) use course::{Aim, Course, Step};
 pub(crate) use labels::change_label;
 pub(crate) use learned::{COMPONENT, Kind, learned, read};
 pub(crate) use links::{as_known, check_settings, checks, link_deleted, links_of, links_with, put_link, take_link};
+pub(crate) use providers::{bids_for_provider, briefing, start_words, stop_words};
 pub(crate) use settings::{told, unknown};
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use model::ComponentName;
 use model::fact::Scaled;
-use model::lattice::{ComponentDescription, Labels, LatticeLink, ScaleComponent};
+use model::lattice::{ComponentDescription, ComponentSpec, Labels, LatticeLink, ProviderDescription, ScaleComponent};
+
+use crate::hands::ProviderView;
+use crate::merge::Holdings;
 
 /// All of it, beside what is linked on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub(crate) struct State {
     pub(crate) labels: Labels,
     /// What runs here.
     pub(crate) components: BTreeMap<ComponentName, Runs>,
+    /// The providers that run here.
+    pub(crate) providers: BTreeMap<ComponentName, Provides>,
     /// Settings by name.
     pub(crate) config: BTreeMap<String, Labels>,
     /// By source, in the order in which they were put.
@@ -31,15 +36,68 @@ pub struct Runs {
     pub config: Vec<String>,
 }
 
+/// How a provider runs on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Provides {
+    /// Where it comes from, exactly as it was asked for.
+    pub(crate) image_ref: String,
+    pub(crate) annotations: Labels,
+    /// The names of its settings.
+    pub(crate) config: Vec<String>,
+}
+
 // === impl State ===
 
 impl State {
+    /// What is known of what the lattice keeps, and where what runs here comes from.
+    pub(crate) fn holdings(&self) -> Holdings {
+        let mut components: BTreeMap<String, ComponentSpec> = BTreeMap::new();
+        for (id, runs) in &self.components {
+            components.insert(id.to_string(), ComponentSpec { url: runs.image_ref.clone(), links: Vec::new() });
+        }
+        for (source, links) in &self.links {
+            components.entry(source.clone()).or_default().links.clone_from(links);
+        }
+        Holdings { settings: self.config.clone(), components }
+    }
+
     /// From now on a component runs like that, or does not.
     pub(crate) fn run(&mut self, id: ComponentName, runs: Option<Runs>) {
         match runs {
             Some(runs) => self.components.insert(id, runs),
             None => self.components.remove(&id),
         };
+    }
+
+    /// From now on a provider runs like that, or does not.
+    pub(crate) fn provide(&mut self, id: ComponentName, runs: Option<Provides>) {
+        match runs {
+            Some(runs) => self.providers.insert(id, runs),
+            None => self.providers.remove(&id),
+        };
+    }
+}
+
+// === impl Provides ===
+
+impl Provides {
+    /// Where it comes from, as it is shown: without a scheme.
+    pub(crate) fn place(&self) -> String {
+        let place = self.image_ref.split_once("://").map_or(self.image_ref.as_str(), |(_, place)| place);
+        place.to_owned()
+    }
+
+    pub(crate) fn describe(&self, id: &ComponentName, view: Option<ProviderView>) -> ProviderDescription {
+        let (name, revision, condition) =
+            view.map_or((None, 0, None), |view| (view.name, view.revision, Some(view.condition)));
+        ProviderDescription {
+            id: id.to_string(),
+            image_ref: self.place(),
+            name,
+            revision,
+            annotations: self.annotations.clone(),
+            condition,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use model::{ComponentName, Contracts, LinkName, LinkPut, Target, Terms};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::document::{Config, Document, Kind, Link, Part, Route, Target as Aim, Trait};
+use crate::document::{Config, Document, Kind, Link, Metadata, Part, Route, Target as Aim, Trait};
 use crate::providers::{self, Provider};
 use crate::{Application, Component, Listener, Place, Problem, Problems};
 
@@ -62,7 +62,9 @@ pub(crate) fn application(document: Value) -> Result<Application, Problems> {
             declaring.add_trait((role, part), (index, written), &roles);
         }
     }
-    declaring.finish(document.metadata.name)
+    let Metadata { name, annotations } = document.metadata;
+    let version = annotations.get("version").map(|version| version.as_str().map_or(version.to_string(), str::to_owned));
+    declaring.finish(name, version)
 }
 
 fn place(part: &Part) -> String {
@@ -347,7 +349,7 @@ impl Declaring {
     }
 
     /// Servers that listen at one address are one listener, which needs no name. Of several each has its own.
-    fn finish(mut self, name: String) -> Result<Application, Problems> {
+    fn finish(mut self, name: String, version: Option<String>) -> Result<Application, Problems> {
         let addresses: BTreeSet<_> = self.answers.iter().map(|answer| answer.address).collect();
         let names: BTreeMap<_, _> = addresses
             .iter()
@@ -366,7 +368,7 @@ impl Declaring {
             names.into_iter().filter_map(|(address, name)| address.map(|address| Listener { name, address })).collect();
         if self.problems.is_empty() {
             let Self { components, links, notes, .. } = self;
-            Ok(Application { name, components, links, listeners, notes: notes.into_iter().collect() })
+            Ok(Application { name, version, components, links, listeners, notes: notes.into_iter().collect() })
         } else {
             Err(Problems(self.problems))
         }

@@ -19,6 +19,8 @@ pub(crate) struct Document {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]

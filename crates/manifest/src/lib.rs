@@ -30,6 +30,8 @@ use stdx::{Code, Explain};
 pub struct Application {
     /// What it is called.
     pub name: String,
+    /// Which version of it this is, where an annotation says so.
+    pub version: Option<String>,
     /// What runs.
     pub components: Vec<Component>,
     /// What its imports lead to.

@@ -74,6 +74,59 @@ pub enum Fact {
         /// Why not.
         error: String,
     },
+    /// A provider runs.
+    #[serde(rename = "com.wasmcloud.lattice.provider_started")]
+    ProviderStarted {
+        /// The host.
+        host_id: String,
+        /// The provider.
+        provider_id: String,
+        /// Where it comes from, without a scheme.
+        image_ref: String,
+        /// What was noted.
+        annotations: Labels,
+    },
+    /// A provider does not run as was asked.
+    #[serde(rename = "com.wasmcloud.lattice.provider_start_failed")]
+    ProviderStartFailed {
+        /// The host.
+        host_id: String,
+        /// The provider.
+        provider_id: String,
+        /// Where it comes from, exactly as it was asked for.
+        provider_ref: String,
+        /// `default`.
+        link_name: String,
+        /// Why not.
+        error: String,
+    },
+    /// A provider was stopped.
+    #[serde(rename = "com.wasmcloud.lattice.provider_stopped")]
+    ProviderStopped {
+        /// The host.
+        host_id: String,
+        /// The provider.
+        provider_id: String,
+        /// The same, as hosts of early versions said it.
+        instance_id: String,
+        /// The same.
+        public_key: String,
+        /// `default`.
+        link_name: String,
+        /// What was noted.
+        annotations: Labels,
+        /// `stop`.
+        reason: String,
+    },
+    /// A provider is well, and was not or was not known to be.
+    #[serde(rename = "com.wasmcloud.lattice.health_check_passed")]
+    HealthCheckPassed(Checked),
+    /// A provider was well, and is not.
+    #[serde(rename = "com.wasmcloud.lattice.health_check_failed")]
+    HealthCheckFailed(Checked),
+    /// A provider is as it was.
+    #[serde(rename = "com.wasmcloud.lattice.health_check_status")]
+    HealthCheckStatus(Checked),
     /// A link was put.
     #[serde(rename = "com.wasmcloud.lattice.linkdef_set")]
     LinkdefSet(LatticeLink),
@@ -118,6 +171,15 @@ pub enum Fact {
     },
 }
 
+/// A provider that was asked how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The host.
+    pub host_id: String,
+    /// The provider.
+    pub provider_id: String,
+}
+
 /// A component on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scaled {
@@ -145,6 +207,12 @@ impl Fact {
             Self::LabelsChanged { .. } => "labels_changed",
             Self::ComponentScaled(_) => "component_scaled",
             Self::ComponentScaleFailed { .. } => "component_scale_failed",
+            Self::ProviderStarted { .. } => "provider_started",
+            Self::ProviderStartFailed { .. } => "provider_start_failed",
+            Self::ProviderStopped { .. } => "provider_stopped",
+            Self::HealthCheckPassed(_) => "health_check_passed",
+            Self::HealthCheckFailed(_) => "health_check_failed",
+            Self::HealthCheckStatus(_) => "health_check_status",
             Self::LinkdefSet(_) => "linkdef_set",
             Self::LinkdefSetFailed { .. } => "linkdef_set_failed",
             Self::LinkdefDeleted { .. } => "linkdef_deleted",

@@ -130,6 +130,9 @@ pub struct ProviderDescription {
     /// What who started it noted.
     #[serde(default, deserialize_with = "or_empty")]
     pub annotations: Labels,
+    /// What has become of its process. Our own: hosts of others do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// Who would run a component?
@@ -151,6 +154,32 @@ pub struct ComponentAuctionAck {
     pub component_ref: String,
     /// What it will be called.
     pub component_id: String,
+    /// The host that bids.
+    pub host_id: String,
+    /// What it was asked to carry.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub constraints: Labels,
+}
+
+/// Who would run a provider?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderAuctionRequest {
+    /// Where it comes from.
+    pub provider_ref: String,
+    /// What it will be called.
+    pub provider_id: String,
+    /// Labels that the host has to carry.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub constraints: Labels,
+}
+
+/// A host would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderAuctionAck {
+    /// Where it comes from.
+    pub provider_ref: String,
+    /// What it will be called.
+    pub provider_id: String,
     /// The host that bids.
     pub host_id: String,
     /// What it was asked to carry.
@@ -209,6 +238,15 @@ pub struct StartProvider {
     /// Where it comes from.
     #[serde(default)]
     pub provider_ref: String,
+    /// The host that is asked.
+    #[serde(default)]
+    pub host_id: String,
+    /// The names of its settings.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub config: Vec<String>,
+    /// What is to be noted.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub annotations: Labels,
 }
 
 /// A provider shall stop.
@@ -217,6 +255,9 @@ pub struct StopProvider {
     /// What it is called.
     #[serde(alias = "provider_ref")]
     pub provider_id: String,
+    /// The host that is asked.
+    #[serde(default)]
+    pub host_id: String,
 }
 
 /// A link of a lattice, between whatever has these names.

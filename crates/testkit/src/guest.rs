@@ -1,4 +1,4 @@
-//! Finds the components that `cargo xtask guests` built.
+//! Finds the components and providers that `cargo xtask guests` built.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,19 @@ use std::path::{Path, PathBuf};
 /// Where it was not built.
 pub fn guest(name: &str) -> PathBuf {
     find_guest(name).unwrap_or_else(|| panic!("there is no component {name}: run `cargo xtask guests`"))
+}
+
+/// A provider of this name: the executable, and the archive that has it.
+///
+/// # Panics
+///
+/// Where it was not built.
+pub fn provider(name: &str) -> (PathBuf, PathBuf) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the repository");
+    let files = [name.to_owned(), format!("{name}.par")].map(|file| root.join("target/guests").join(file));
+    assert!(files.iter().all(|file| file.is_file()), "there is no provider {name}: run `cargo xtask guests {name}`");
+    let [executable, archive] = files;
+    (executable, archive)
 }
 
 /// The component of this name, or a line that says that it is not there: those in C, JavaScript and Python need tools that not

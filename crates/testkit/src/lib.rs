@@ -25,16 +25,20 @@ mod guest;
 mod http;
 mod net;
 mod process;
+#[cfg(feature = "providers")]
+mod provider;
 mod s3;
 mod server;
 mod wait;
 
 pub use clock::clock_off_by;
 pub use gcs::Gcs;
-pub use guest::{find_guest, guest};
+pub use guest::{find_guest, guest, provider};
 pub use http::{Answer, Connection, chunked, request};
 pub use net::{Cut, Net, Site};
 pub use process::{Ended, Up, Wattle};
+#[cfg(feature = "providers")]
+pub use provider::{BrokerMessage, Provider};
 pub use s3::S3;
 pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Server};
 pub use wait::{PATIENCE, eventually};

@@ -1,4 +1,4 @@
-//! Reads the claims that a wasmCloud component carries: a token that its issuer signed.
+//! Reads the claims that a component or provider of wasmCloud carries: a token that its issuer signed.
 //!
 //! A token is `header.body.signature`, each base64url; header and body are JSON, and the signature is Ed25519 over the first two
 //! with the dot between. This reads them to be shown. Nothing is decided on it.
@@ -8,6 +8,7 @@
 //! 1. Every field of [`ClaimsView`] is what the token says, true or not; only [`Signature`] and [`Period`] are findings.
 //! 2. That the claims are about the file they were found in is not checked here: the token names a digest of it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE64URL_NOPAD;
@@ -23,9 +24,9 @@ const TOKEN_MAX: usize = 64 << 10;
 pub struct ClaimsView {
     /// Who says it: the public key of an account.
     pub issuer: String,
-    /// Of whom: the public key of a component.
+    /// Of whom: the public key of a component or provider.
     pub subject: String,
-    /// What the component is called.
+    /// What it is called.
     pub name: Option<String>,
     /// Its version in words.
     pub version: Option<String>,
@@ -37,6 +38,9 @@ pub struct ClaimsView {
     pub tags: Vec<String>,
     /// The digest that the file is said to have: SHA-256 without the claims.
     pub digest: Option<String>,
+    /// The digests that the executables of a provider are said to have, by the kind of machine: SHA-256 in hexadecimal.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub executables: BTreeMap<String, String>,
     /// When it was issued, in seconds since 1970.
     pub issued_at: Option<u64>,
     /// From when on it holds, in seconds since 1970.
@@ -118,6 +122,7 @@ struct Wascap {
     caps: Option<Vec<String>>,
     tags: Option<Vec<String>>,
     hash: Option<String>,
+    target_hashes: Option<BTreeMap<String, String>>,
 }
 
 /// What `token` says, checked as of `now`.
@@ -149,6 +154,7 @@ pub fn read_claims(token: &str, now: SystemTime) -> Result<ClaimsView, ClaimsErr
         capabilities: wascap.caps.unwrap_or_default(),
         tags: wascap.tags.unwrap_or_default(),
         digest: wascap.hash,
+        executables: wascap.target_hashes.unwrap_or_default(),
         issued_at: body.iat,
         not_before: body.nbf,
         expires: body.exp,

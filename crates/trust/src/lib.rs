@@ -1,4 +1,4 @@
-//! Keys and claims: who says what of a component, and whether they signed it.
+//! Keys, claims and credentials: who says what of a component, whether they signed it, and what a user shows to be let in.
 //!
 //! Nothing here reads a file, a clock or randomness: a token and a time go in, a value comes out.
 //!
@@ -12,9 +12,11 @@
 //! Where in a file the token lies (`engine`).
 
 mod claims;
+mod credentials;
 mod key;
 mod seed;
 
 pub use claims::{ClaimsError, ClaimsView, Period, Signature, read_claims};
+pub use credentials::{Credentials, CredentialsError};
 pub use key::{KeyKind, NotAKey, PublicKey};
 pub use seed::{NotASeed, Seed};

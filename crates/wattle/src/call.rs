@@ -2,17 +2,21 @@
 //!
 //! All calls of a command line go to one instance, one after the other, so that a reactor keeps its state from call to call;
 //! with `--fresh` each gets an instance of its own. Results are printed as they come, one a line.
+//!
+//! What is no file is the name of a component that runs in a lattice, and is called there: see [`Meant`].
 
-use std::path::PathBuf;
+mod lattice;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use engine::call::{self, Call, CallError, Instance, Request};
 use engine::core_module::{self, CoreState};
 use engine::{Bound, Engines, Failure as Ended, Form, ImportName, Layout, Limits, Loaded, Program, State};
 use host::{Capabilities, Foreign, linking};
+use model::{ComponentName, NotAName};
 use stdx::{ByteSize, Code, printable};
 use wasmtime_wasi::WasiCtxBuilder;
 
@@ -22,13 +26,17 @@ use crate::failure::Failure;
 use crate::imports::ImportFlags;
 use crate::output::{Output, say};
 use crate::progress;
+use crate::reach::LatticeReach;
 
-/// Calls exported functions of a component or core module
+/// Calls exported functions of a component or core module: of a file, or of what runs in a lattice
 ///
-/// Functions are named as in 'add(1, 2)' or 'demo:calc/ops.divide(1.0, 2.0)', with arguments in WAVE.
+/// A file is called in an instance of its own, here. What is no file is the name of a component, and a host of the lattice that
+/// runs it is asked, as it is with --nats, --lattice or --ctx. Functions are named as in 'add(1, 2)' or 'demo:calc/ops.divide(1.0, 2.0)', with arguments in WAVE.
 #[derive(Debug, Args)]
+#[command(mut_arg("timeout", |timeout| timeout.help("Time for one call, in seconds").default_value("30")))]
 pub(crate) struct CallCommand {
-    /// The program
+    /// The program, or the name of a component that runs in the lattice
+    #[arg(value_name = "FILE|COMPONENT")]
     file: PathBuf,
     /// Calls, one after the other in one instance; only names where the arguments are given with --json
     #[arg(required = true, value_name = "FUNCTION(ARGUMENTS)")]
@@ -50,9 +58,19 @@ pub(crate) struct CallCommand {
     /// Memory of one instance
     #[arg(long, value_name = "SIZE", default_value_t = Limits::default().memory)]
     memory: ByteSize,
-    /// Time for one call, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = crate::imports::seconds)]
-    timeout: f64,
+    #[command(flatten)]
+    reach: LatticeReach,
+}
+
+/// What is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Meant {
+    /// A program, here.
+    File,
+    /// What a host runs.
+    Component(ComponentName),
+    /// A component by what can be no name.
+    Nothing(NotAName),
 }
 
 /// What instances are made from.
@@ -64,6 +82,29 @@ enum Origin {
 /// Carries out `wattle call`.
 pub(crate) fn run(command: CallCommand, common: &Common, output: Output) -> Result<ExitCode, Failure> {
     let requests = command.requests()?;
+    match meant(&command.file, command.file.exists(), command.reach.is_said()) {
+        Meant::File => run_file(&command, &requests, common, output),
+        Meant::Component(name) => {
+            command.check_flags(&name)?;
+            alone::new_runtime()?.block_on(lattice::call(&command, &name, output))
+        }
+        Meant::Nothing(error) => Err(Failure::new(Code::E1002, format!("no component can be meant: {error}"))),
+    }
+}
+
+/// What is meant by this word, where there is such a file or not, and where a lattice was named or not.
+fn meant(word: &Path, is_there: bool, is_lattice_said: bool) -> Meant {
+    let name = word.to_string_lossy().parse::<ComponentName>();
+    // What is written as a file is meant as one, and missed as one.
+    let is_like_a_file = word.extension().is_some_and(|extension| extension == "wasm" || extension == "wat");
+    match name {
+        Ok(name) if is_lattice_said || !is_there && !is_like_a_file => Meant::Component(name),
+        Err(error) if is_lattice_said => Meant::Nothing(error),
+        _ => Meant::File,
+    }
+}
+
+fn run_file(command: &CallCommand, requests: &[Request], common: &Common, output: Output) -> Result<ExitCode, Failure> {
     let engines = Engines::open(common.engines(Layout::OnDemand))?;
     let bytes = artifact::fetch(&command.file, common.size_max())?;
     let program = alone::read(&engines, &bytes, &command.file)?;
@@ -108,6 +149,25 @@ impl CallCommand {
             }
         };
         Ok(requests?)
+    }
+
+    /// Sees to it that nothing was said of an instance that this command would make: the host has made it by its own flags.
+    fn check_flags(&self, name: &ComponentName) -> Result<(), Failure> {
+        let is_said = [
+            ("--fresh", self.fresh),
+            ("--dir", !self.dir.is_empty()),
+            ("--memory", self.memory != Limits::default().memory),
+            (self.imports.said().unwrap_or_default(), self.imports.said().is_some()),
+        ];
+        match is_said.into_iter().find(|(_, is_said)| *is_said) {
+            None => Ok(()),
+            Some((flag, _)) => {
+                let text = format!(
+                    "{flag} is for the call of a file, and {name} is called as its host runs it: leave {flag} out"
+                );
+                Err(Failure::new(Code::E0501, text))
+            }
+        }
     }
 
     /// Links the program.
@@ -163,11 +223,7 @@ impl CallCommand {
     }
 
     async fn instance(&self, origin: &Origin) -> Result<Result<Instance, Ended>, Failure> {
-        let limits = Arc::new(Limits {
-            memory: self.memory,
-            timeout: Duration::from_secs_f64(self.timeout),
-            ..Limits::default()
-        });
+        let limits = Arc::new(Limits { memory: self.memory, timeout: self.reach.timeout(), ..Limits::default() });
         let mut wasi = self.wasi()?;
         Ok(match origin {
             Origin::Component { pre, bound } => {
@@ -189,7 +245,25 @@ impl CallCommand {
     }
 
     fn conclude(&self, ended: Ended, what: &str) -> Result<ExitCode, Failure> {
-        let allowed = Allowed { memory: self.memory, seconds: self.timeout };
+        let allowed = Allowed { memory: self.memory, seconds: self.reach.timeout().as_secs_f64() };
         alone::conclude(ended, &format!("{} in {}", printable(what), self.file.display()), allowed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_a_component_and_what_is_written_as_a_file_is_none() {
+        let meant = |word: &str, is_there, is_lattice_said| meant(Path::new(word), is_there, is_lattice_said);
+        let component = |name: &str| Meant::Component(name.parse().expect("a name"));
+        assert_eq!(meant("price", false, false), component("price"));
+        assert_eq!(meant("price", true, false), Meant::File);
+        assert_eq!(meant("price", true, true), component("price"));
+        assert_eq!(meant("price.wasm", false, false), Meant::File);
+        assert_eq!(meant("price.wasm", false, true), component("price.wasm"));
+        assert_eq!(meant("a/price", false, false), Meant::File);
+        assert!(matches!(meant("a/price", true, true), Meant::Nothing(_)));
     }
 }

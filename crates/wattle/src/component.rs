@@ -19,9 +19,10 @@ use stdx::Code;
 use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::provider;
 use crate::reach::{LatticeReach, Reached, pair};
 
-/// Starts components on hosts of a lattice
+/// Starts components and providers on hosts of a lattice
 #[derive(Debug, Args)]
 pub(crate) struct StartCommand {
     #[command(subcommand)]
@@ -51,9 +52,11 @@ enum Start {
         #[arg(long, value_name = "NAME")]
         config: Vec<String>,
     },
+    /// Starts a provider on a host that bids for it, which keeps its process running
+    Provider(provider::StartFlags),
 }
 
-/// Stops components, and hosts
+/// Stops components, providers and hosts
 #[derive(Debug, Args)]
 pub(crate) struct StopCommand {
     #[command(subcommand)]
@@ -72,6 +75,8 @@ enum Stop {
         #[arg(long, value_name = "HOST")]
         host: Option<String>,
     },
+    /// Stops a provider: it is asked to end, and ended
+    Provider(provider::StopFlags),
     /// Stops a host: requests that run are let end
     Host {
         /// Its key, the beginning of it, or its name
@@ -128,10 +133,16 @@ enum Update {
     },
 }
 
+/// What hosts say of what they run.
+pub(crate) struct Facts(Subscription);
+
 /// Carries out `wattle start`.
 pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, Failure> {
-    let Start::Component { from, id, count, host, label, config } = command.what;
     alone::new_runtime()?.block_on(async {
+        let (from, id, count, host, label, config) = match command.what {
+            Start::Component { from, id, count, host, label, config } => (from, id, count, host, label, config),
+            Start::Provider(flags) => return provider::start(&command.reach.connect().await?, flags, output).await,
+        };
         let component_ref = reference(&from)?;
         let id = id.unwrap_or_else(|| ComponentName::from_stem(&stem(&from)));
         let reached = command.reach.connect().await?;
@@ -158,6 +169,7 @@ pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Fai
                 let wanted = ScaleComponent { component_ref: runs.image_ref, count: 0, ..ScaleComponent::default() };
                 scaled(&reached, (&host.id, &id), wanted, output).await
             }
+            Stop::Provider(flags) => provider::stop(&reached, flags, output).await,
             Stop::Host { host } => {
                 let host = reached.host(Some(&host)).await?;
                 let question = StopHost { host_id: Some(host.id.clone()), timeout: None };
@@ -194,7 +206,7 @@ pub(crate) fn update(command: UpdateCommand, output: Output) -> Result<ExitCode,
             output.print(&text, &json!({ "component": id, "from": new_component_ref, "changed": false }));
             return Ok(ExitCode::SUCCESS);
         }
-        let mut facts = facts(&reached).await?;
+        let mut facts = Facts::hear(&reached).await?;
         let question = UpdateComponent {
             component_id: id.to_string(),
             new_component_ref: new_component_ref.clone(),
@@ -215,7 +227,7 @@ async fn scaled(
     wanted: ScaleComponent,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let mut facts = facts(reached).await?;
+    let mut facts = Facts::hear(reached).await?;
     let wanted = ScaleComponent { component_id: id.to_string(), host_id: host.to_owned(), ..wanted };
     let count = wanted.count;
     let (warning, _) = reached.ask::<()>(&format!("component.scale.{host}"), &wanted).await?;
@@ -236,43 +248,58 @@ fn show(Scaled { component_id, host_id, image_ref, max_instances, .. }: &Scaled,
     output.print(&text, &value);
 }
 
-/// What hosts say of their components from now on.
-async fn facts(reached: &Reached) -> Result<Subscription, Failure> {
-    let pattern = format!("wasmbus.evt.{}.*", reached.lattice).parse()?;
-    let facts = reached.bus.subscribe(pattern, None).await?;
-    reached.bus.flush().await?;
-    Ok(facts)
-}
-
 /// What a command came to, as its host says.
 async fn outcome(
-    facts: &mut Subscription,
+    facts: &mut Facts,
     (host, id): (&str, &ComponentName),
     patience: Duration,
     is_it: impl Fn(&Scaled) -> bool,
 ) -> Result<Scaled, Failure> {
-    let heard = async {
-        while let Some(message) = facts.next().await {
-            let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { continue };
-            match event.fact {
-                _ if event.source != host => {}
-                Fact::ComponentScaled(scaled) if scaled.component_id == id.as_str() && is_it(&scaled) => {
-                    return Ok(scaled);
-                }
-                Fact::ComponentScaleFailed { scaled, error } if scaled.component_id == id.as_str() => {
-                    return Err(Failure::new(
-                        Code::E1003,
-                        format!("{id} does not run on {host} as was asked: {error}"),
-                    ));
-                }
-                _ => {}
+    facts
+        .until(host, patience, |fact| match fact {
+            Fact::ComponentScaled(scaled) if scaled.component_id == id.as_str() && is_it(&scaled) => Some(Ok(scaled)),
+            Fact::ComponentScaleFailed { scaled, error } if scaled.component_id == id.as_str() => {
+                let text = format!("{id} does not run on {host} as was asked: {error}");
+                Some(Err(Failure::new(Code::E1003, text)))
             }
-        }
-        Err(Failure::new(Code::E0702, "the bus went away"))
-    };
-    let late =
-        |late| Failure::new(Code::E0702, format!("{host} took the command, and has not said what it came to: {late}"));
-    rt::within(Some(patience), heard).await.map_err(late)?
+            _ => None,
+        })
+        .await
+}
+
+// === impl Facts ===
+
+impl Facts {
+    /// From now on.
+    pub(crate) async fn hear(reached: &Reached) -> Result<Self, Failure> {
+        let pattern = format!("wasmbus.evt.{}.*", reached.lattice).parse()?;
+        let facts = reached.bus.subscribe(pattern, None).await?;
+        reached.bus.flush().await?;
+        Ok(Self(facts))
+    }
+
+    /// Waits for a fact of a host that says what a command came to.
+    pub(crate) async fn until<T>(
+        &mut self,
+        host: &str,
+        patience: Duration,
+        read: impl Fn(Fact) -> Option<Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let heard = async {
+            while let Some(message) = self.0.next().await {
+                let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { continue };
+                let said = (event.source == host).then_some(event.fact).and_then(&read);
+                if let Some(outcome) = said {
+                    return outcome;
+                }
+            }
+            Err(Failure::new(Code::E0702, "the bus went away"))
+        };
+        let late = |late| {
+            Failure::new(Code::E0702, format!("{host} took the command, and has not said what it came to: {late}"))
+        };
+        rt::within(Some(patience), heard).await.map_err(late)?
+    }
 }
 
 /// A host that would run a component.
@@ -323,7 +350,7 @@ async fn locate(
 }
 
 /// A reference that the host understands: a file by its whole path.
-fn reference(from: &str) -> Result<String, Failure> {
+pub(crate) fn reference(from: &str) -> Result<String, Failure> {
     if from.contains("://") {
         return Ok(from.to_owned());
     }
@@ -332,6 +359,7 @@ fn reference(from: &str) -> Result<String, Failure> {
     Ok(format!("file://{}", path.display()))
 }
 
-fn stem(from: &str) -> String {
+/// The name of a file, without its last ending.
+pub(crate) fn stem(from: &str) -> String {
     Path::new(from).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

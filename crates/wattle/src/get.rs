@@ -1,10 +1,12 @@
 //! `wattle get`: what there is in a lattice.
 
+mod applications;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use model::lattice::{Host, HostInventory, Labels, LatticeLink};
+use model::lattice::{Host, HostInventory, Labels, LatticeLink, ProviderDescription};
 use serde_json::json;
 use stdx::printable;
 
@@ -13,7 +15,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::reach::{LatticeReach, Reached};
 
-/// Shows what there is in a lattice: hosts, what they run, links
+/// Shows what there is in a lattice: hosts, what they run, links, applications
 #[derive(Debug, Args)]
 pub(crate) struct GetCommand {
     #[command(subcommand)]
@@ -33,6 +35,8 @@ enum What {
     },
     /// The links of the lattice
     Links,
+    /// The applications that hosts were told to run by a manifest, and where their components run
+    Applications,
     /// What signed components and providers say of themselves
     Claims,
 }
@@ -45,6 +49,7 @@ pub(crate) fn run(command: GetCommand, output: Output) -> Result<ExitCode, Failu
             What::Hosts => hosts(&reached.hosts().await?, output),
             What::Inventory { host } => inventory(&reached, host.as_deref(), output).await?,
             What::Links => links(&list(&reached, "link.get").await?, output),
+            What::Applications => applications::show(&reached, output).await?,
             What::Claims => claims(&list(&reached, "claims.get").await?, output),
         }
         Ok(ExitCode::SUCCESS)
@@ -92,10 +97,20 @@ fn described(inventory: &HostInventory) -> String {
     });
     let name = printable(&inventory.friendly_name);
     let head = format!("{name} ({}), up for {}", printable(&inventory.host_id), printable(&inventory.uptime_human));
-    match inventory.components.is_empty() {
-        true => format!("{head}\nno component runs here; `wattle start component FILE` starts one"),
-        false => format!("{head}\n{}", table(["component", "count", "from", "annotations"], rows)),
-    }
+    let components = match inventory.components.is_empty() {
+        true => "no component runs here; `wattle start component FILE` starts one".to_owned(),
+        false => table(["component", "count", "from", "annotations"], rows),
+    };
+    let providers = (!inventory.providers.is_empty()).then(|| providers(&inventory.providers));
+    [Some(head), Some(components), providers].into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+fn providers(providers: &[ProviderDescription]) -> String {
+    let rows = providers.iter().map(|provider| {
+        let condition = provider.condition.clone().unwrap_or_default();
+        [provider.id.clone(), condition, provider.image_ref.clone(), joined(&provider.annotations)]
+    });
+    table(["provider", "condition", "from", "annotations"], rows)
 }
 
 fn links(links: &[LatticeLink], output: Output) {

@@ -39,6 +39,18 @@ impl ImportFlags {
         ComponentName::from_stem(&file.file_stem().unwrap_or_default().to_string_lossy())
     }
 
+    /// One of these flags that was given, if any was.
+    pub(crate) fn said(&self) -> Option<&'static str> {
+        let is_said = [
+            ("--data", self.data.is_some()),
+            ("--config", !self.config.is_empty()),
+            ("--config-file", self.config_file.is_some()),
+            ("--env", !self.env.is_empty()),
+            ("--allow-http", !self.allow_http.is_empty()),
+        ];
+        is_said.into_iter().find_map(|(flag, is_said)| is_said.then_some(flag))
+    }
+
     /// What the host's capabilities are set up from.
     pub(crate) fn capabilities(&self) -> Result<CapabilityConfig, Failure> {
         let no_thread = |error| Failure::new(Code::E0209, format!("the log cannot be started: {error}"));

@@ -6,21 +6,20 @@ mod lattice;
 
 use std::process::ExitCode;
 
-use bus::Subject;
 use clap::{Args, Subcommand};
 use model::{
-    Answer, BackendView, ComponentName, Contracts, LinkChange, LinkDel, LinkName, LinkPut, LinkQuery, LinkView,
-    Refusal, SettingView, Target, Terms,
+    BackendView, ComponentName, Contracts, LinkChange, LinkDel, LinkName, LinkPut, LinkQuery, LinkView, SettingView,
+    Target, Terms,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use stdx::{Code, Explain, printable};
+use stdx::{Code, printable};
 
 use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::reach::{LatticeReach, Reached, no_host};
+use crate::reach::{LatticeReach, Reached};
 
 /// Links components to what implements their contracts, while they run
 #[derive(Debug, Args)]
@@ -87,14 +86,6 @@ struct Query {
     source: Option<ComponentName>,
 }
 
-/// A host's refusal, as if it had been found out here.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-struct Refused {
-    code: Code,
-    text: String,
-}
-
 /// Carries out `wattle link`.
 pub(crate) fn run(command: LinkCommand, output: Output) -> Result<ExitCode, Failure> {
     let runtime = alone::new_runtime()?;
@@ -135,16 +126,7 @@ impl Reached {
 
     async fn ask_host<Q: Serialize, A: DeserializeOwned>(&self, what: &str, question: &Q) -> Result<A, Failure> {
         let subject = format!("{}.link.{what}", model::control_prefix(model::LATTICE));
-        let subject: Subject = subject.parse().expect("the name of a lattice is a word");
-        let payload = serde_json::to_vec(question).expect("a question is a value");
-        let answer = self.bus.request(subject, payload.into(), self.timeout).await.map_err(no_host)?;
-        let unreadable = |error| {
-            Failure::new(Code::E0203, format!("the host's answer cannot be read; is it of another version? {error}"))
-        };
-        match serde_json::from_slice(&answer.payload).map_err(unreadable)? {
-            Answer::Ok(answer) => Ok(answer),
-            Answer::Refused(refusal) => Err(Refused::from(refusal).into()),
-        }
+        self.question(&subject, question, self.timeout).await
     }
 }
 
@@ -168,21 +150,6 @@ impl Put {
 fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
-}
-
-// === impl Refused ===
-
-impl From<Refusal> for Refused {
-    fn from(Refusal { code, text }: Refusal) -> Self {
-        let known = Code::ALL.iter().copied().find(|known| known.to_string() == code);
-        Self { code: known.unwrap_or(Code::E0203), text }
-    }
-}
-
-impl Explain for Refused {
-    fn code(&self) -> Code {
-        self.code
-    }
 }
 
 // === what is shown ===

@@ -12,7 +12,7 @@ use clap::Args;
 use engine::{Layout, Limits};
 use host::{BusConfig, HostConfig, HostError, Listening, Running, Source};
 use http_capability::{PlaneConfig, Reuse, TlsFiles};
-use model::{ComponentName, LinkPut};
+use model::{ComponentName, LinkPut, Standing};
 use route::Route;
 use serde_json::json;
 use stdx::{ByteSize, Code};
@@ -135,7 +135,7 @@ fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failur
     up.link.splice(..0, declared.links);
     let patience = Duration::from_secs(up.drain);
     let is_to_be_found = up.bus_token.is_none();
-    let config = host_config(up, common, sources)?;
+    let config = HostConfig { application: declared.application, ..host_config(up, common, sources)? };
     let token = config.bus.as_ref().and_then(|bus| bus.token.clone()).filter(|_| is_to_be_found);
     let cannot_start =
         |error: std::io::Error| Failure::new(Code::E0209, format!("the host cannot start its threads: {error}"));
@@ -187,6 +187,7 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         lattice: up.lattice.config()?,
         capabilities: up.imports.capabilities()?,
         links: up.link,
+        application: None,
         size_max: common.size_max(),
     })
 }
@@ -290,9 +291,13 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         });
         output.print(&text, &json!({ "serving": value }));
     }
-    let (id, name, lattice) = running.identity();
+    let model::MembershipView { host: id, host_name: name, lattice, bus, standing, .. } = running.membership();
     let value = json!({ "host": { "id": id, "friendly_name": name, "lattice": lattice } });
-    output.print(&format!("host {name} ({id}) in lattice {lattice}"), &value);
+    let joined = match standing {
+        Standing::Joined => format!(" on {bus}, which it joined (`wattle lattice leave` ends that)"),
+        Standing::Alone | Standing::Started => String::new(),
+    };
+    output.print(&format!("host {name} ({id}) in lattice {lattice}{joined}"), &value);
     if let Some(address) = running.bus_address() {
         let url = format!("nats://{address}");
         let file = token.map(Published::path);

@@ -130,9 +130,13 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
                 heartbeat: std::time::Duration::from_secs(30),
             },
             nats: None,
+            is_named: false,
+            forgets: true,
             allows_files: false,
+            provider_variables: Vec::new(),
         },
         links: Vec::new(),
+        application: None,
         size_max: ByteSize::mib(128),
     };
     runtime.block_on(Running::start(config)).expect("the host starts")

@@ -47,7 +47,7 @@ pub(crate) struct Name(Box<str>);
 
 impl Address {
     /// The subject that invocations of a function go to.
-    pub(crate) fn subject(&self, function: &Function) -> Result<Subject, SubjectError> {
+    pub fn subject(&self, function: &Function) -> Result<Subject, SubjectError> {
         let name = function.name_on_the_wire();
         match &function.instance {
             Some(instance) => format!("{self}.{PROTOCOL}.{instance}.{name}").parse(),

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use bus::{Message, PublishError, Subject, SubjectError};
+use bus::{Headers, Message, PublishError, Subject, SubjectError};
 use bytes::Bytes;
 use rt::Late;
 use stdx::{ByteSize, Code, Explain};
@@ -22,7 +22,8 @@ use crate::origin::Origin;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
 use crate::roster::Roster;
-use crate::shapes::{DecodeError, EncodeError, Signature};
+use crate::shapes::{DecodeError, EncodeError, Reader, Signature};
+use crate::typed::{self, Decode, Encode};
 
 /// A function at an address: all that is the same for each call of it.
 #[derive(Debug, Clone)]
@@ -54,9 +55,9 @@ pub enum Again {
 }
 
 /// What a call begins with.
-pub(crate) struct Opening<'a> {
+pub(crate) struct Opening {
     pub(crate) params: Bytes,
-    pub(crate) origin: &'a Origin,
+    pub(crate) headers: Headers,
 }
 
 /// A call ended without an answer.
@@ -195,41 +196,55 @@ impl Remote {
 
 impl Wire {
     /// Calls a function and waits for its answer. To be called where there is a runtime that has timers.
-    pub async fn invoke(
+    pub async fn invoke(&self, remote: &Remote, values: &[Val], call: Call) -> Result<Vec<Val>, InvokeError> {
+        let Remote { subject, signature } = remote;
+        let answer = self.answer(subject, signature.params.encode(values), call).await?;
+        self.read(subject, &answer, |reader| signature.results.read(reader))
+    }
+
+    /// The same with values of types that are known here.
+    pub async fn ask<R: Decode>(&self, remote: &Subject, values: &impl Encode, call: Call) -> Result<R, InvokeError> {
+        let answer = self.answer(remote, typed::encode(values), call).await?;
+        self.read(remote, &answer, R::read)
+    }
+
+    /// The bytes that a call with these is answered with.
+    async fn answer(
         &self,
-        remote: &Remote,
-        values: &[Val],
+        remote: &Subject,
+        params: Result<Bytes, EncodeError>,
         Call { origin, timeout, roster, again }: Call,
-    ) -> Result<Vec<Val>, InvokeError> {
-        let params = self.laid_out(remote, values)?;
-        let subject = &remote.subject;
+    ) -> Result<Bytes, InvokeError> {
+        let params = params.map_err(|source| InvokeError::Values { remote: remote.clone(), source })?;
+        let (size, limit) = (ByteSize::bytes(params.len() as u64), self.limits().size_max);
+        if size > limit {
+            return Err(InvokeError::TooLarge { remote: remote.clone(), size, limit });
+        }
         let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
         let origin = Origin { remaining: Some(timeout), ..origin };
-        let asked = Asked::one_of(roster.as_ref(), subject, again);
-        let exchange = self.exchange(&asked, Opening { params, origin: &origin }, &mailbox);
+        let asked = Asked::one_of(roster.as_ref(), remote, again);
+        let exchange = self.exchange(&asked, Opening { params, headers: origin.headers() }, &mailbox);
         let answer = rt::within(Some(timeout), exchange).await;
-        let answer = answer.map_err(|late| InvokeError::Late { remote: subject.clone(), late })?;
-        let answer = answer.map_err(|error| asked.failed(error))?;
+        let answer = answer.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?;
+        answer.map_err(|error| asked.failed(error))
+    }
+
+    /// What an answer says.
+    fn read<T>(
+        &self,
+        remote: &Subject,
+        answer: &[u8],
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, InvokeError> {
         let memory_max = self.limits().memory_max;
-        let values = remote.signature.results.decode(&answer, memory_max);
-        values.map_err(|error| match error {
-            DecodeError::Incomplete if answer.is_empty() => InvokeError::silent(subject),
-            DecodeError::TooLarge => InvokeError::AnswerTooLarge { remote: subject.clone(), limit: memory_max },
-            error => InvokeError::Garbled { remote: subject.clone(), source: Some(error) },
+        Reader::all(answer, memory_max, read).map_err(|error| match error {
+            DecodeError::Incomplete if answer.is_empty() => InvokeError::silent(remote),
+            DecodeError::TooLarge => InvokeError::AnswerTooLarge { remote: remote.clone(), limit: memory_max },
+            error => InvokeError::Garbled { remote: remote.clone(), source: Some(error) },
         })
     }
 
-    fn laid_out(&self, remote: &Remote, values: &[Val]) -> Result<Bytes, InvokeError> {
-        let params = remote.signature.params.encode(values);
-        let params = params.map_err(|source| InvokeError::Values { remote: remote.subject.clone(), source })?;
-        let (size, limit) = (ByteSize::bytes(params.len() as u64), self.limits().size_max);
-        if size > limit {
-            return Err(InvokeError::TooLarge { remote: remote.subject.clone(), size, limit });
-        }
-        Ok(params)
-    }
-
-    async fn exchange(&self, asked: &Asked, opening: Opening<'_>, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {
+    async fn exchange(&self, asked: &Asked, opening: Opening, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {
         self.open_call(asked, opening, mailbox).await?;
         match asked.values(mailbox).await {
             Waited::Answered(answer) => answer.map_err(|fault| self.fault(&asked.remote, fault)),
@@ -237,15 +252,14 @@ impl Wire {
         }
     }
 
-    /// Calls, and hands over what the first message had no room for. Gives where more may be sent, unless there is an answer already.
+    /// Calls, and hands over what the first message had no room for. Gives who has taken it, unless there is an answer already.
     pub(crate) async fn open_call(
         &self,
         asked: &Asked,
-        Opening { mut params, origin }: Opening<'_>,
+        Opening { mut params, headers }: Opening,
         mailbox: &Mailbox,
     ) -> Result<Option<Subject>, InvokeError> {
         let remote = &asked.remote;
-        let headers = origin.headers();
         let payload = outbound::first_piece(self.bus(), &headers, &mut params);
         let reply = Some(mailbox.subject.clone());
         let call = Message { subject: asked.subject.clone(), reply, headers, payload };
@@ -255,15 +269,16 @@ impl Wire {
         let heard = heard.map_err(|late| InvokeError::Unheard { remote: remote.clone(), late })?;
         let Some(peer) = heard.map_err(|fault| self.fault(remote, fault))? else { return Ok(None) };
         let subject = outbound::below(&peer, "params").map_err(|_too_long| self.fault(remote, Fault::Nonsense))?;
-        let said = outbound::say_whole(self.bus(), subject.clone(), params).await;
+        let said = outbound::say_whole(self.bus(), subject, params).await;
         said.map_err(|source| InvokeError::CutOff { remote: remote.clone(), source })?;
-        Ok(Some(subject))
+        Ok(Some(peer))
     }
 
     pub(crate) fn fault(&self, remote: &Subject, fault: Fault) -> InvokeError {
         let remote = remote.clone();
         match fault {
             Fault::NobodyThere => InvokeError::NobodyThere { remote },
+            Fault::Gone => InvokeError::Lost { remote },
             Fault::Refused(refusal) => InvokeError::Refused { remote, refusal },
             Fault::TooLarge => InvokeError::AnswerTooLarge { remote, limit: self.limits().size_max },
             Fault::Nonsense => InvokeError::Garbled { remote, source: None },

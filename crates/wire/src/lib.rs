@@ -30,7 +30,9 @@ mod limits;
 mod origin;
 mod refusal;
 mod shapes;
+mod typed;
 
+mod allowance;
 mod inbound;
 mod inbox;
 mod outbound;
@@ -42,6 +44,7 @@ mod caller;
 mod desk;
 
 mod invoke;
+mod peers;
 mod served;
 
 pub mod http;
@@ -61,10 +64,12 @@ pub use desk::ServeError;
 pub use invoke::{Again, Call, InvokeError, Remote};
 pub use limits::Limits;
 pub use origin::Origin;
+pub use peers::{Peer, Peers};
 pub use refusal::{Reason, Refusal};
 pub use roster::Roster;
 pub use served::{AnswerError, Invocation, Reply, Served};
-pub use shapes::{DecodeError, EncodeError, Shape, Shapes, Signature, Unsupported};
+pub use shapes::{DecodeError, EncodeError, Reader, Shape, Shapes, Signature, Unsupported};
+pub use typed::{Decode, Encode, decode, encode};
 
 /// What invocations travel on: a bus, and one inbox for all that comes back. Cheap to clone, and used from any thread.
 #[derive(Clone)]

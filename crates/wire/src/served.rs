@@ -8,7 +8,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bus::{Message, PublishError};
+use bus::{Headers, Message, PublishError};
+use bytes::Bytes;
 use stdx::{Code, Explain};
 use wasmtime::component::Val;
 
@@ -20,21 +21,28 @@ use crate::inbox;
 use crate::origin::Origin;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
-use crate::shapes::{DecodeError, EncodeError, Signature};
+use crate::shapes::{DecodeError, EncodeError, Reader, Signature};
 
-/// Functions that are served. Dropping it ends that, and leaves callers that were not handed out without an answer.
-pub struct Served {
-    desk: Desk<Invocation>,
-    functions: Arc<[(Function, Signature)]>,
+/// Functions that are served, whose parameters are read as a `T`. Dropping it ends that, and leaves callers that were not handed
+/// out without an answer.
+pub struct Served<T = Vec<Val>> {
+    desk: Desk<Invocation<T>>,
+    functions: Vec<Function>,
+    read: Arc<dyn ReadParams<T>>,
 }
+
+/// Reads the parameters of the function of that number.
+trait ReadParams<T>: Fn(usize, &mut Reader<'_>) -> Result<T, DecodeError> + Send + Sync {}
+
+impl<T, F: Fn(usize, &mut Reader<'_>) -> Result<T, DecodeError> + Send + Sync> ReadParams<T> for F {}
 
 /// One call of a function.
 #[derive(Debug)]
-pub struct Invocation {
+pub struct Invocation<T = Vec<Val>> {
     /// The number of the function, in the order in which they were given.
     pub function: usize,
     /// What it is called with.
-    pub params: Vec<Val>,
+    pub params: T,
     /// Who calls, as he says.
     pub origin: Origin,
     /// How it is answered.
@@ -45,7 +53,6 @@ pub struct Invocation {
 #[derive(Debug)]
 pub struct Reply {
     caller: Caller,
-    signature: Signature,
 }
 
 /// An answer could not be given.
@@ -64,18 +71,29 @@ pub enum AnswerError {
 impl Wire {
     /// Serves functions at an address, together with all others who serve it. Calls reach it when this returns.
     pub async fn serve(&self, address: &Address, functions: Vec<(Function, Signature)>) -> Result<Served, ServeError> {
-        let desk = Desk::open(self.clone(), address, functions.iter().map(|(function, _)| function)).await?;
-        Ok(Served { desk, functions: functions.into() })
+        let (functions, signatures): (Vec<_>, Vec<_>) = functions.into_iter().unzip();
+        self.serve_with(address, functions, move |number, reader| signatures[number].params.read(reader)).await
+    }
+
+    /// The same, where `read` makes of the parameters of the function of a number whatever is wanted.
+    pub async fn serve_with<T: Send + 'static>(
+        &self,
+        address: &Address,
+        functions: Vec<Function>,
+        read: impl Fn(usize, &mut Reader<'_>) -> Result<T, DecodeError> + Send + Sync + 'static,
+    ) -> Result<Served<T>, ServeError> {
+        let desk = Desk::open(self.clone(), address, functions.iter()).await?;
+        Ok(Served { desk, functions, read: Arc::new(read) })
     }
 }
 
 // === impl Served ===
 
-impl Served {
+impl<T: Send + 'static> Served<T> {
     /// The next invocation; none after [`end`](Self::end), when all that came before was handed out. Whoever serves has to go on
     /// asking while invocations run: that is when callers are told that there are too many.
-    pub async fn next(&mut self) -> Option<Invocation> {
-        let begin = begin(&self.functions);
+    pub async fn next(&mut self) -> Option<Invocation<T>> {
+        let begin = begin(&self.read);
         std::future::poll_fn(|cx| self.desk.poll_next(cx, &begin)).await
     }
 
@@ -97,26 +115,31 @@ impl Served {
     }
 }
 
-impl fmt::Debug for Served {
+impl<T> fmt::Debug for Served<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let functions = self.functions.iter().map(|(function, _)| function.to_string());
+        let functions = self.functions.iter().map(Function::to_string);
         f.debug_struct("Served").field("functions", &functions.collect::<Vec<_>>()).finish_non_exhaustive()
     }
 }
 
 /// How a call of one of these functions is taken.
-fn begin(functions: &Arc<[(Function, Signature)]>) -> impl Fn(usize, Message, Caller) -> Begun<Invocation> + use<> {
-    let functions = functions.clone();
-    move |function, call, caller| {
-        let signature = functions[function].1.clone();
-        Box::pin(take(function, signature, call, caller))
-    }
+fn begin<T: Send + 'static>(
+    read: &Arc<dyn ReadParams<T>>,
+) -> impl Fn(usize, Message, Caller) -> Begun<Invocation<T>> + use<T> {
+    let read = read.clone();
+    move |function, call, caller| Box::pin(take(function, read.clone(), call, caller))
 }
 
-async fn take(function: usize, signature: Signature, call: Message, mut caller: Caller) -> Option<Invocation> {
+async fn take<T>(
+    function: usize,
+    read: Arc<dyn ReadParams<T>>,
+    call: Message,
+    mut caller: Caller,
+) -> Option<Invocation<T>> {
     let origin = Origin::read(&call.headers);
-    match params(&signature, &call, &origin, &mut caller).await {
-        Ok(params) => Some(Invocation { function, params, origin, reply: Reply { caller, signature } }),
+    let read = |reader: &mut Reader<'_>| read(function, reader);
+    match params(read, &call, &origin, &mut caller).await {
+        Ok(params) => Some(Invocation { function, params, origin, reply: Reply { caller } }),
         Err(why) => {
             caller.give_up(&why).await;
             None
@@ -125,22 +148,22 @@ async fn take(function: usize, signature: Signature, call: Message, mut caller: 
 }
 
 /// The parameters of a call: in its first message as a rule, and then nothing is waited for.
-async fn params(
-    signature: &Signature,
+async fn params<T>(
+    read: impl Fn(&mut Reader<'_>) -> Result<T, DecodeError>,
     call: &Message,
     origin: &Origin,
     caller: &mut Caller,
-) -> Result<Vec<Val>, NotTaken> {
+) -> Result<T, NotTaken> {
     let wire = caller.wire().clone();
     let memory_max = wire.limits().memory_max;
-    match signature.params.decode(&call.payload, memory_max) {
-        Ok(params) => caller.accept(wire.inbox().nowhere()).await.map(|()| params),
+    match Reader::all(&call.payload, memory_max, &read) {
+        Ok(params) => caller.accept(wire.inbox().nowhere(), Headers::default()).await.map(|()| params),
         Err(DecodeError::Incomplete) => {
             let mailbox = wire.inbox().expect(inbox::PARAMS, &[]);
-            caller.accept(mailbox.subject.clone()).await?;
+            caller.accept(mailbox.subject.clone(), Headers::default()).await?;
             let patience = origin.remaining.unwrap_or(wire.limits().params_max).min(wire.limits().params_max);
             let bytes = caller.rest(&call.payload, &mailbox, patience).await?;
-            signature.params.decode(&bytes, memory_max).map_err(|error| NotTaken::Garbled(error.into()))
+            Reader::all(&bytes, memory_max, &read).map_err(|error| NotTaken::Garbled(error.into()))
         }
         Err(error) => Err(NotTaken::Garbled(error.into())),
     }
@@ -149,9 +172,10 @@ async fn params(
 // === impl Reply ===
 
 impl Reply {
-    /// Answers with the values that the function gives.
-    pub async fn answer(mut self, values: &[Val]) -> Result<(), AnswerError> {
-        let bytes = match self.signature.results.encode(values) {
+    /// Answers with what the function gives, laid out by [`Shapes::encode`](crate::Shapes::encode) or by
+    /// [`encode`](crate::encode).
+    pub async fn answer(mut self, results: Result<Bytes, EncodeError>) -> Result<(), AnswerError> {
+        let bytes = match results {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.caller.refuse(&Refusal::new(Reason::Failed, "its answer is not of its type")).await;

@@ -22,11 +22,10 @@ use bytes::Bytes;
 use stdx::{ByteSize, Code, Explain};
 use wasmtime::component::{Type, Val, types::ComponentFunc};
 
-pub use read::DecodeError;
+pub use read::{DecodeError, Reader};
 pub use write::EncodeError;
 
-pub(crate) use read::Reader;
-pub(crate) use write::{write_bytes, write_leb};
+pub(crate) use write::{write_bytes, write_count, write_leb};
 
 /// How deep types may lie in one another.
 const DEPTH_MAX: usize = 64;
@@ -116,11 +115,12 @@ impl Shapes {
 
     /// Reads what was laid out: all of it, and not more of it than takes `memory_max` when it is read.
     pub fn decode(&self, bytes: &[u8], memory_max: ByteSize) -> Result<Vec<Val>, DecodeError> {
-        let mut reader = Reader::new(bytes, memory_max);
-        let values: Result<Vec<Val>, _> = self.iter().map(|shape| reader.value(shape)).collect();
-        let values = values?;
-        reader.end()?;
-        Ok(values)
+        Reader::all(bytes, memory_max, |reader| self.read(reader))
+    }
+
+    /// Reads as many values as there are shapes.
+    pub fn read(&self, reader: &mut Reader<'_>) -> Result<Vec<Val>, DecodeError> {
+        self.iter().map(|shape| reader.value(shape)).collect()
     }
 }
 

@@ -31,8 +31,9 @@ pub(super) fn build(places: &Places, guests: &[Guest]) -> anyhow::Result<()> {
     let of = |recipe| guests.iter().filter(move |guest| guest.recipe == recipe).map(|guest| guest.name.as_str());
     let examples: Vec<&str> = of(Recipe::Example).flat_map(|name| ["--example", name]).collect();
     let (command, command_p1) = (of(Recipe::Command).count() > 0, of(Recipe::CommandP1).count() > 0);
-    let is_rust =
-        |guest: &Guest| !matches!(guest.recipe, Recipe::Text | Recipe::C | Recipe::JavaScript | Recipe::Python);
+    let is_rust = |guest: &Guest| {
+        !matches!(guest.recipe, Recipe::Text | Recipe::Provider | Recipe::C | Recipe::JavaScript | Recipe::Python)
+    };
     if !guests.iter().any(is_rust) {
         return Ok(());
     }

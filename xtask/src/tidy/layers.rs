@@ -55,7 +55,7 @@ pub(crate) fn layer(owner: &Crate) -> Option<Layer> {
         "plan" | "route" | "fuse" => Layer::Level(3),
         "rt" | "ledger" => Layer::Level(4),
         "bus" | "line" | "engine" | "artifact" => Layer::Level(5),
-        "capability" | "lattice" | "wire" => Layer::Level(6),
+        "capability" | "lattice" | "provider" | "wire" => Layer::Level(6),
         "host" | "manager" | "dashboard" | "operator" => Layer::Level(8),
         "wattle" => Layer::Level(BINARY),
         "testkit" | "sim" | "xtask" | "bench" => Layer::Outside,

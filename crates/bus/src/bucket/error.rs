@@ -43,6 +43,15 @@ pub enum BucketError {
         #[source]
         source: BoxError,
     },
+    /// Its server answers and stores nothing. What was to be changed may be changed or not.
+    #[error("the bucket {bucket} stores nothing more, though its server answers; the server's disk may be full")]
+    Stuck {
+        /// Which.
+        bucket: BucketName,
+        /// What happened instead.
+        #[source]
+        source: BoxError,
+    },
     /// What carries the bus keeps nothing.
     #[error("{bus} keeps no buckets")]
     NoBuckets {
@@ -70,7 +79,7 @@ impl Explain for BucketError {
         match self {
             Self::Conflict { .. } => Code::E0706,
             Self::NoBuckets { .. } => Code::E0707,
-            Self::Full { .. } | Self::Refused { .. } => Code::E0708,
+            Self::Full { .. } | Self::Refused { .. } | Self::Stuck { .. } => Code::E0708,
             Self::TooLarge { .. } => Code::E0703,
             Self::Unavailable { .. } => Code::E0604,
             Self::Disk(_) => Code::E0401,

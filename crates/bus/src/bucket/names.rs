@@ -18,6 +18,10 @@ pub struct BucketName(Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BucketKey(Arc<str>);
 
+/// Which JetStream is meant where servers are leaf nodes of others: letters, digits, `-` and `_`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Domain(Arc<str>);
+
 /// The text names no bucket, or nothing in one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no {kind}: {rule} make one, {LENGTH_MAX} of them at most")]
@@ -67,7 +71,27 @@ impl FromStr for BucketKey {
     }
 }
 
-as_text! { BucketName BucketKey }
+// === impl Domain ===
+
+impl Domain {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Domain {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        check(text, is_legal)
+            .then(|| Self(text.into()))
+            .ok_or_else(|| NameError::new("name of a domain", "letters, digits, '-' and '_'", text))
+    }
+}
+
+as_text! { BucketName BucketKey Domain }
 
 // === impl NameError ===
 
@@ -95,9 +119,11 @@ mod tests {
     fn names_are_those_that_nats_takes() {
         for good in ["LATTICEDATA_default", "a", "A-b_9"] {
             assert_eq!(good.parse::<BucketName>().expect("a name").as_str(), good);
+            assert_eq!(good.parse::<Domain>().expect("a name").as_str(), good);
         }
         for bad in ["", "a.b", "a b", "a/b", "é", "*", &"a".repeat(513)] {
             assert_eq!(bad.parse::<BucketName>().expect_err("no name").code(), Code::E0709);
+            bad.parse::<Domain>().expect_err("no name");
         }
         for good in ["COMPONENT_a-1", "a.b.c", "a/b=c"] {
             assert_eq!(good.parse::<BucketKey>().expect("a key").as_str(), good);

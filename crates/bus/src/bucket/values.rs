@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use stdx::ByteSize;
@@ -40,6 +41,11 @@ pub enum Durability {
     /// A power cut, if the disk honours a flush.
     Disk,
 }
+
+/// The text is no class of acknowledgements.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an acknowledgement survives `memory`, `process` or `disk`")]
+pub struct NoDurability;
 
 /// What a watch tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +94,27 @@ pub struct Known {
     pub revisions: BTreeMap<BucketKey, Revision>,
 }
 
+// === impl Durability ===
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Process => "process",
+            Self::Disk => "disk",
+        })
+    }
+}
+
+impl FromStr for Durability {
+    type Err = NoDurability;
+
+    fn from_str(text: &str) -> Result<Self, NoDurability> {
+        let all = [Self::Memory, Self::Process, Self::Disk];
+        all.into_iter().find(|class| class.to_string() == text).ok_or(NoDurability)
+    }
+}
+
 // === impl Keep ===
 
 impl Default for Keep {
@@ -126,17 +153,5 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-// === impl Durability ===
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Memory => "memory",
-            Self::Process => "process",
-            Self::Disk => "disk",
-        })
     }
 }

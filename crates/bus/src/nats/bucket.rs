@@ -29,8 +29,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::NotConnected;
 use super::following::{self, Followed, Following};
 use super::keeper::Kept;
+use super::seen::Seen;
 use crate::bucket::{
-    Backing, BucketError, BucketKey, BucketName, Change, Condition, Durability, Entry, Feed, Keep, Mark, Revision,
+    Backing, BucketError, BucketKey, BucketName, Change, Condition, Domain, Durability, Entry, Feed, Keep, Mark,
+    Revision,
 };
 
 /// What a message says that leaves nothing under its key.
@@ -50,6 +52,8 @@ pub(super) struct Line {
     /// What it is called in an error.
     pub(super) bus: String,
     pub(super) patience: Duration,
+    /// Whose JetStream is meant, if not that of the server itself.
+    pub(super) domain: Option<Domain>,
     /// Where what belongs to the connection runs.
     pub(super) runtime: Handle,
 }
@@ -61,6 +65,9 @@ pub(super) struct NatsBucket {
     name: BucketName,
     keep: Keep,
     durability: Durability,
+    /// Whether several servers keep it, of which one leads at a time.
+    is_replicated: bool,
+    pub(super) seen: Arc<Seen>,
 }
 
 /// Why a call came to nothing.
@@ -97,7 +104,10 @@ impl Line {
     /// What streams are asked with. What that needs to run runs where the connection does.
     pub(super) fn context(&self, client: &Client) -> Context {
         let _entered = self.runtime.enter();
-        let mut context = jetstream::new(client.clone());
+        let mut context = match &self.domain {
+            Some(domain) => jetstream::with_domain(client.clone(), domain.as_str()),
+            None => jetstream::new(client.clone()),
+        };
         context.set_timeout(self.patience);
         context
     }
@@ -121,16 +131,32 @@ impl NatsBucket {
         keep: Keep,
         promised: Durability,
     ) -> Result<Arc<dyn Backing>, BucketError> {
-        let mut bucket = Self { line, name, keep, durability: Durability::Memory };
-        let found = bucket.call(|context| bucket.storage(context)).await?;
-        if found == StorageType::File {
+        let (durability, seen) = (Durability::Memory, Arc::default());
+        let mut bucket = Self { line, name, keep, durability, is_replicated: false, seen };
+        let patience = bucket.line.patience;
+        let found = bucket.call(patience, |context| bucket.settled(context)).await?;
+        bucket.is_replicated = found.config.num_replicas > 1;
+        if found.config.storage == StorageType::File {
             bucket.durability = promised;
         }
+        tracing::info!(bucket = %bucket.name, survives = %bucket.durability, "what its server acknowledges");
         Ok(Arc::new(bucket))
     }
 
-    async fn storage(&self, context: Context) -> Result<StorageType, Failure> {
-        Ok(self.settle(&context).await?.cached_info().config.storage)
+    /// What its leader says of it, if that can be believed.
+    async fn settled(&self, context: Context) -> Result<Info, Failure> {
+        let info = self.settle(&context).await?.cached_info().clone();
+        self.compare(&info)?;
+        Ok(info)
+    }
+
+    /// How far it has come, where that is not less than was seen before.
+    pub(super) fn compare(&self, info: &Info) -> Result<Mark, Failure> {
+        // A time before 1970 or after 2554 is none that a server has.
+        let made = u64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default();
+        let found = Mark { made, last: Revision::new(info.state.last_sequence) };
+        self.seen.compare(found).map_err(|behind| Failure::Unknown(behind.into()))?;
+        Ok(found)
     }
 
     pub(super) fn stream(&self) -> String {
@@ -142,8 +168,17 @@ impl NatsBucket {
         format!("$KV.{}.", self.name)
     }
 
+    /// The subject of what is under a key.
     fn subject(&self, key: &BucketKey) -> String {
         format!("{}{key}", self.prefix())
+    }
+
+    /// Where that is said. Servers of other domains do not pass on a bucket's own subjects, only questions to its JetStream.
+    fn door(&self, key: &BucketKey) -> String {
+        match &self.line.domain {
+            Some(domain) => format!("$JS.{domain}.API.{}", self.subject(key)),
+            None => self.subject(key),
+        }
     }
 
     /// The stream of a new bucket. A stock client that makes one says `allow_direct` and is otherwise the same.
@@ -169,6 +204,7 @@ impl NatsBucket {
     /// Makes one call, of however many questions, within its time. A bucket that the server has not any more is made again.
     async fn call<T, F: Future<Output = Result<T, Failure>>>(
         &self,
+        patience: Duration,
         call: impl Fn(Context) -> F,
     ) -> Result<T, BucketError> {
         let client = self.line.client();
@@ -185,7 +221,7 @@ impl NatsBucket {
                 outcome => outcome,
             }
         };
-        let whole = rt::within(Some(self.line.patience), whole);
+        let whole = rt::within(Some(patience), whole);
         let outcome = tokio::select! {
             outcome = whole => outcome.unwrap_or_else(|late| Err(Failure::Unknown(late.into()))),
             // Its answer will not come.
@@ -196,6 +232,17 @@ impl NatsBucket {
             Failure::Unknown(source) => self.line.unavailable(source),
             Failure::NoBucket => self.line.unavailable(failure),
         })
+    }
+
+    /// Whether one server alone keeps the stream, and answers. One that could not write to its disk does, and never writes again
+    /// before it is restarted, without a word to who waits for an acknowledgement. Where there are more, another may lead by now.
+    async fn answers_alone(&self, patience: Duration) -> bool {
+        let found = self.call(patience, move |context| async move {
+            let stream = self.find(&context).await?;
+            self.check(stream.cached_info())?;
+            Ok(stream.cached_info().config.num_replicas)
+        });
+        found.await.is_ok_and(|replicas| replicas == 1)
     }
 
     /// The stream, which is made where there is none.
@@ -234,7 +281,7 @@ impl NatsBucket {
     }
 
     fn check(&self, info: &Info) -> Result<(), Failure> {
-        if info.cluster.as_ref().is_some_and(|cluster| cluster.leader.as_ref().is_none_or(String::is_empty)) {
+        if !has_leader(info) {
             return Err(Failure::Unknown(NoLeader.into()));
         }
         let config = &info.config;
@@ -283,6 +330,9 @@ impl NatsBucket {
     }
 
     async fn read(&self, context: Context, key: &BucketKey) -> Result<Option<Entry>, Failure> {
+        if self.is_replicated {
+            self.settled(context.clone()).await?;
+        }
         let last = self.last(&context, key).await?;
         let entry = last.filter(|message| !is_deletion(&message.headers)).map(|message| {
             let value = message.payload;
@@ -322,7 +372,7 @@ impl NatsBucket {
         if let Some(last) = last {
             message = message.expected_last_subject_sequence(last);
         }
-        let sent = async { context.send_publish(self.subject(&change.key), message).await?.await };
+        let sent = async { context.send_publish(self.door(&change.key), message).await?.await };
         match sent.await {
             Ok(acknowledged) => Ok(Some(Revision::new(acknowledged.sequence))),
             Err(error) => self.unwritten(change, context, error).map(|()| None),
@@ -364,11 +414,26 @@ impl Backing for NatsBucket {
     }
 
     fn get<'a>(&'a self, key: &'a BucketKey) -> BoxFuture<'a, Result<Option<Entry>, BucketError>> {
-        Box::pin(self.call(move |context| self.read(context, key)))
+        Box::pin(self.call(self.line.patience, move |context| self.read(context, key)))
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Revision, BucketError>> {
-        Box::pin(async move { self.call(|context| self.make(context, &change)).await })
+        Box::pin(async move {
+            // What is left is for the question why there is no answer.
+            let patience = self.line.patience * 3 / 4;
+            match self.call(patience, |context| self.make(context, &change)).await {
+                Ok(revision) => {
+                    self.seen.raise(revision);
+                    Ok(revision)
+                }
+                Err(BucketError::Unavailable { source, .. })
+                    if self.answers_alone(self.line.patience - patience).await =>
+                {
+                    Err(BucketError::Stuck { bucket: self.name.clone(), source })
+                }
+                outcome => outcome,
+            }
+        })
     }
 
     fn feed(&self, before: Option<Mark>) -> Box<dyn Feed> {
@@ -383,6 +448,11 @@ impl Backing for NatsBucket {
         });
         Box::new(Followed { told, has_ended, patience: self.line.patience, task })
     }
+}
+
+/// Whether what is said of a stream is said by its leader: without one it has no messages, whatever was put.
+fn has_leader(info: &Info) -> bool {
+    info.cluster.as_ref().is_none_or(|cluster| cluster.leader.as_ref().is_some_and(|leader| !leader.is_empty()))
 }
 
 /// Whether a message leaves nothing under its key.
@@ -407,3 +477,6 @@ fn is_full(said: &Said) -> bool {
     ];
     is_storing || full.contains(&said.error_code())
 }
+
+#[cfg(test)]
+mod tests;

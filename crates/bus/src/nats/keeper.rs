@@ -12,11 +12,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, Event};
+use async_nats::{Client, ClientError, ConnectErrorKind, Event};
 use futures::StreamExt;
 use rt::Task;
 use tokio::sync::watch;
 
+use super::complaints::Complaints;
 use super::options::{self, ConnectError, ConnectOptions, FirstTry};
 use crate::drops::Drops;
 
@@ -93,14 +94,32 @@ impl Recipe {
     async fn connect(&self) -> Result<Client, ConnectError> {
         let name = options::describe(&self.url);
         let addresses = options::addresses(&self.url).map_err(|source| ConnectError::address(&name, source))?;
-        let drops = self.drops.clone();
+        self.check_files(&name).await?;
+        let (drops, complaints) = (self.drops.clone(), Arc::new(Complaints::new(&name)));
+        let said = complaints.clone();
         let settings =
             self.options.for_client(&addresses).client_capacity(SENDING_MAX).subscription_capacity(MOVING_MAX);
         let settings = settings.ping_interval(PING).event_callback(move |event| {
-            on_event(&event, &drops);
+            on_event(&event, &drops, &complaints);
             std::future::ready(())
         });
+        // It is told before each attempt what the last ones have failed of. Which server is tried is left to the client.
+        let settings = settings.reconnect_to_server_callback(move |servers, _| {
+            said.note(servers.into_iter().filter_map(|server| server.last_error));
+            std::future::ready(None)
+        });
         settings.connect(addresses).await.map_err(|error| ConnectError::failed(&name, error))
+    }
+
+    /// Whether all files are as they have to be. What is wrong later on is said in the log, and tried again.
+    async fn check_files(&self, name: &str) -> Result<(), ConnectError> {
+        let options = self.options.clone();
+        let look = move || {
+            options.warn_of_open_files();
+            options.problems()
+        };
+        let problems = tokio::task::spawn_blocking(look).await.expect("looking returns what it finds");
+        if problems.is_empty() { Ok(()) } else { Err(ConnectError::Files { bus: name.into(), problems }) }
     }
 
     /// Replaces each client that ends.
@@ -131,10 +150,15 @@ async fn ended(client: &Client) {
     }
 }
 
-fn on_event(event: &Event, drops: &Drops) {
+fn on_event(event: &Event, drops: &Drops, complaints: &Complaints) {
     match event {
         Event::SlowConsumer(_) => drops.add(&"the connection"),
         Event::ServerError(error) => tracing::warn!(%error, "the bus reports an error"),
+        Event::Connected => complaints.forget(),
+        // What else is wrong is known of each server, in more words.
+        Event::ClientError(ClientError::Other(text)) if *text == ConnectErrorKind::Dns.to_string() => {
+            complaints.note(["the name of the server is not known".to_owned()]);
+        }
         event => tracing::debug!(%event, "the connection to the bus"),
     }
 }

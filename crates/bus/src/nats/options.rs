@@ -1,14 +1,17 @@
 //! This is how a connection to a NATS server is asked for, and why there is none.
 
-use std::fmt;
+use std::error::Error as StdError;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::Duration;
 
-use async_nats::{ConnectErrorKind, ServerAddr};
-use stdx::{BoxError, Code, Explain};
+use async_nats::{AuthError, ConnectErrorKind, ServerAddr, ServerError, rustls};
+use stdx::{BoxError, Chain, Code, Explain};
 
-use crate::bucket::Durability;
+use super::files::{self, BadFile};
+use super::login::Login;
+use super::tls::{self, Tls};
+use crate::bucket::{Domain, Durability};
 use crate::limits::Limits;
 
 /// The longest pause between two attempts to connect again.
@@ -21,6 +24,11 @@ pub struct ConnectOptions {
     pub name: String,
     /// Who connects.
     pub login: Login,
+    /// How the connection is encrypted.
+    pub tls: Tls,
+    /// Whose JetStream keeps the buckets: where servers are leaf nodes of others, each may have its own. It is that of the server
+    /// that is connected to where nothing is said.
+    pub domain: Option<Domain>,
     /// Whether there has to be a server yet.
     pub first_try: FirstTry,
     /// How long anything waits for the server before it is an error.
@@ -30,22 +38,6 @@ pub struct ConnectOptions {
     /// What an acknowledgement of the server survives when it keeps something on disk. A server as it is by default answers
     /// before it flushes; one with `sync_interval: always` after it.
     pub durability: Durability,
-}
-
-/// Who connects. A name and a password in the address do the same as [`Login::User`], a name alone as [`Login::Token`].
-#[derive(Clone, PartialEq, Eq)]
-pub enum Login {
-    /// Whoever the server lets in without asking.
-    Anyone,
-    /// Whoever has this token.
-    Token(String),
-    /// A user with a password.
-    User {
-        /// The name.
-        name: String,
-        /// The password.
-        password: String,
-    },
 }
 
 /// What becomes of a connection that cannot be made at first.
@@ -69,6 +61,14 @@ pub enum ConnectError {
         #[source]
         source: BoxError,
     },
+    /// Files that are needed to connect cannot be used.
+    #[error("{bus} cannot be logged in to: {}", in_one_line(problems))]
+    Files {
+        /// Which.
+        bus: String,
+        /// All that is wrong with them.
+        problems: Vec<BadFile>,
+    },
     /// Nobody answers there as a NATS server does.
     #[error("{bus} cannot be reached")]
     Unavailable {
@@ -87,11 +87,31 @@ pub enum ConnectError {
         #[source]
         source: BoxError,
     },
+    /// The encrypted connection was not made, since one of the two does not trust the other.
+    #[error("{bus} {}", tls::in_words(source))]
+    Untrusted {
+        /// Which.
+        bus: String,
+        /// What happened.
+        #[source]
+        source: rustls::Error,
+    },
 }
 
 // === impl ConnectOptions ===
 
 impl ConnectOptions {
+    /// What is wrong with the files that are needed to connect, at this moment.
+    pub(super) fn problems(&self) -> Vec<BadFile> {
+        self.login.prove().err().into_iter().chain(self.tls.problems()).collect()
+    }
+
+    /// Says in the log which of the files others can read.
+    pub(super) fn warn_of_open_files(&self) {
+        let key = self.tls.certificate.as_ref().map(|ours| ours.key.as_path());
+        self.login.file().into_iter().chain(key).for_each(files::warn_if_open);
+    }
+
     /// What the client is told, where it connects to these addresses.
     pub(super) fn for_client(&self, addresses: &[ServerAddr]) -> async_nats::ConnectOptions {
         // So that hosts that lost the same server do not all come back at the same moment.
@@ -101,13 +121,19 @@ impl ConnectOptions {
             Login::Anyone => addresses.iter().find_map(login_in).unwrap_or(Login::Anyone),
             login => login.clone(),
         };
-        let settings = match login {
-            Login::Anyone => async_nats::ConnectOptions::new(),
-            Login::Token(token) => async_nats::ConnectOptions::with_token(token),
-            Login::User { name, password } => async_nats::ConnectOptions::with_user_and_password(name, password),
-        };
+        // It is asked for each connection, so that what has changed on the disk counts.
+        let settings = async_nats::ConnectOptions::with_auth_callback(move |nonce| {
+            let login = login.clone();
+            async move {
+                let read = tokio::task::spawn_blocking(move || login.prove().map(|proof| proof.answer(&nonce))).await;
+                read.expect("reading returns its errors").map_err(|error| AuthError::new(Chain(&error)))
+            }
+        });
+        let settings = self.tls.tell(settings);
         let settings = settings
             .name(&self.name)
+            // Servers that are learned of later have no scheme that could say so.
+            .require_tls(self.tls.is_wanted() || addresses.iter().any(ServerAddr::tls_required))
             .connection_timeout(self.patience)
             .reconnect_delay_callback(move |attempt| pause_before(attempt, phase));
         match self.first_try {
@@ -122,23 +148,13 @@ impl Default for ConnectOptions {
         Self {
             name: "wattle".into(),
             login: Login::Anyone,
+            tls: Tls::default(),
+            domain: None,
             first_try: FirstTry::MustSucceed,
             patience: Duration::from_secs(5),
             limits: Limits::default(),
             durability: Durability::Process,
         }
-    }
-}
-
-// === impl Login ===
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Anyone => "Anyone",
-            Self::Token(_) => "Token(..)",
-            Self::User { .. } => "User(..)",
-        })
     }
 }
 
@@ -151,11 +167,15 @@ impl ConnectError {
 
     pub(super) fn failed(bus: &str, error: async_nats::ConnectError) -> Self {
         let bus = bus.into();
+        if let Some(failure) = tls::failure(&error) {
+            return Self::Untrusted { bus, source: failure.clone() };
+        }
         match error.kind() {
             ConnectErrorKind::ServerParse => Self::Address { bus, source: error.into() },
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
                 Self::Refused { bus, source: error.into() }
             }
+            _ if is_about_the_login(&error) => Self::Refused { bus, source: error.into() },
             _ => Self::Unavailable { bus, source: error.into() },
         }
     }
@@ -165,9 +185,21 @@ impl Explain for ConnectError {
     fn code(&self) -> Code {
         match self {
             Self::Unavailable { .. } => Code::E0604,
-            Self::Address { .. } | Self::Refused { .. } => Code::E0705,
+            Self::Address { .. } | Self::Files { .. } | Self::Refused { .. } => Code::E0705,
+            Self::Untrusted { .. } => Code::E0710,
         }
     }
+}
+
+/// Whether a server said that it is the login that it does not like, such as one that has expired.
+fn is_about_the_login(error: &(dyn StdError + 'static)) -> bool {
+    let said = std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref());
+    matches!(said, Some(ServerError::Other(text)) if text.to_ascii_lowercase().contains("authentication"))
+}
+
+/// All of the problems, one after the other.
+fn in_one_line(problems: &[BadFile]) -> String {
+    problems.iter().map(|problem| Chain(problem).to_string()).collect::<Vec<_>>().join("; ")
 }
 
 /// The addresses of one bus, with commas between.

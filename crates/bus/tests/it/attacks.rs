@@ -49,7 +49,7 @@ impl Attacked<'_> {
 }
 
 /// Bytes that this process has in memory.
-fn resident() -> usize {
+pub(crate) fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
     let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
     pages.expect("a number of pages") * 4_096

@@ -47,6 +47,55 @@ fn a_bucket_is_made_so_that_no_read_is_stale_and_nothing_is_thrown_away() {
     });
 }
 
+/// An older server takes the headers of a batch for those of any message, and stores each of them as if nothing held them together.
+async fn no_write_is_a_batch(bus: Bus) {
+    let bucket = bucket(&bus, Keep::default()).await;
+    bucket.put(&key("put"), "1".into()).await.expect("it is put");
+    let seen = bucket.create(&key("update"), "1".into()).await.expect("it is put");
+    bucket.update(&key("update"), "2".into(), seen).await.expect("it is as it was seen");
+    bucket.create(&key("create"), "1".into()).await.expect("it is put");
+    bucket.put(&key("delete"), "1".into()).await.expect("it is put");
+    bucket.delete(&key("delete")).await.expect("it is deleted");
+    let stream =
+        jetstream::new(bus.client().expect("a server carries it")).get_stream(STREAM).await.expect("it is there");
+    let mut all = Vec::new();
+    for name in ["put", "update", "create", "delete"] {
+        let message = stream.get_last_raw_message_by_subject(&format!("$KV.LATTICEDATA_test.{name}")).await;
+        let message = message.expect("it was written");
+        all.extend(message.headers.iter().map(|(header, _)| format!("{name} {header}")));
+    }
+    all.sort();
+    let expected = [
+        "create Nats-Expected-Last-Subject-Sequence",
+        "delete KV-Operation",
+        "update Nats-Expected-Last-Subject-Sequence",
+    ];
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn no_write_is_a_batch_nats_newest() {
+    run(async { no_write_is_a_batch(connect(&testkit::Nats::start()).await).await });
+}
+
+#[test]
+fn no_write_is_a_batch_nats_of_the_system() {
+    let Some(carrier) = Carrier::nats_of_system() else { return };
+    run(async { no_write_is_a_batch(carrier.bus().await).await });
+}
+
+#[test]
+fn it_counts_on_what_the_settings_say_of_the_server() {
+    run(async {
+        let server = testkit::Nats::start();
+        for durability in [Durability::Process, Durability::Disk] {
+            let options = ConnectOptions { durability, ..ConnectOptions::default() };
+            let bus = Bus::connect(&server.url(), options).await.expect("it lets us in");
+            assert_eq!(bucket(&bus, Keep::default()).await.durability(), durability);
+        }
+    });
+}
+
 #[test]
 fn a_stock_client_sees_what_we_put_and_we_see_what_it_puts() {
     run(async {

@@ -1,10 +1,12 @@
 //! A real NATS server, started and ended by the test.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use tempfile::TempDir;
 use testkit::eventually;
 
 /// A NATS server. It is gone when the value is, however the test ends.
@@ -13,6 +15,7 @@ pub(crate) struct Server {
     arguments: Vec<String>,
     address: SocketAddr,
     child: Child,
+    folder: TempDir,
 }
 
 /// The server that `tools/setup test` fetches.
@@ -20,14 +23,15 @@ pub(crate) fn newest() -> PathBuf {
     tools().join("nats-server")
 }
 
-/// The server of the system, where there is one: an older one, as a rule.
+/// The server of the system's packages, where there is one: an older one, as a rule. `tools/setup test` unpacks it where it can.
 pub(crate) fn of_system() -> Option<PathBuf> {
-    let program = PathBuf::from("nats-server");
-    let is_there = Command::new(&program).arg("--version").output().is_ok();
-    if !is_there {
+    let unpacked = tools().join("../../nats-server/usr/sbin/nats-server");
+    let programs = [unpacked, PathBuf::from("nats-server"), PathBuf::from("/usr/sbin/nats-server")];
+    let found = programs.into_iter().find(|program| Command::new(program).arg("--version").output().is_ok());
+    if found.is_none() {
         println!("skipped: no nats-server is installed");
     }
-    is_there.then_some(program)
+    found
 }
 
 /// Where `tools/setup test` puts what the tests of the bus need.
@@ -35,17 +39,45 @@ pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/nats/bin")
 }
 
+/// A port that no connection is given by chance, and that nobody listens on at this moment: for what has to know it beforehand.
+pub(crate) fn quiet_port() -> u16 {
+    let any = || RandomState::new().hash_one("port");
+    let mut ports = std::iter::repeat_with(|| 12_000 + (any() % 20_000) as u16);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("there are many ports")
+}
+
 // === impl Server ===
 
 impl Server {
     /// Starts it on a free port.
     pub(crate) fn start(program: PathBuf, arguments: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder for the test"), program, arguments)
+    }
+
+    /// Starts the newest one with these lines as its configuration, in which `FOLDER` is a folder of its own.
+    pub(crate) fn configured(lines: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = configure(folder.path(), lines);
+        Self::start_in(folder, newest(), &["-c", path.to_str().expect("a path in text")])
+    }
+
+    /// Writes another configuration, which counts when it is started again.
+    pub(crate) fn configure(&self, lines: &str) {
+        configure(self.folder.path(), lines);
+    }
+
+    /// Where clients reach it.
+    pub(crate) fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    fn start_in(folder: TempDir, program: PathBuf, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         // A port that is free now may be taken a moment later; then the next one is tried.
         for _ in 0..20 {
             let address = free_address().expect("a free port");
             if let Some(child) = try_start(&program, &arguments, address) {
-                return Self { program, arguments, address, child };
+                return Self { program, arguments, address, child, folder };
             }
         }
         panic!("{} does not start; `tools/setup test` installs it", program.display());
@@ -78,6 +110,13 @@ impl Drop for Server {
             eprintln!("the server {} may still run", self.child.id());
         }
     }
+}
+
+fn configure(folder: &Path, lines: &str) -> PathBuf {
+    let path = folder.join("nats.conf");
+    let lines = lines.replace("FOLDER", folder.to_str().expect("a path in text"));
+    std::fs::write(&path, lines).expect("the folder is ours");
+    path
 }
 
 fn free_address() -> io::Result<SocketAddr> {

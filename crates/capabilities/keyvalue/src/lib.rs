@@ -4,8 +4,8 @@
 //! bytes under keys, and the conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:keyvalue ── guest ── link ──┬─ dyn Store ── memory | disk | redis | nats
-//! component ◀─ watcher ──────── serve ──────────┘
+//! component ── wasi:keyvalue ── guest ── link ──┬─ dyn Store ── memory | disk | redis | nats | provider
+//! component ◀─ watcher ──────── serve ──────────┘ (and from a provider, over the wire)
 //! ```
 //!
 //! # Invariants
@@ -22,6 +22,7 @@ mod backends;
 mod guest;
 mod limits;
 mod number;
+mod provider;
 mod scope;
 mod serve;
 mod store;
@@ -32,13 +33,14 @@ pub mod memory;
 pub mod nats;
 pub mod redis;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use capability::{
     BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Place, Service, Settings,
 };
 use model::{ComponentName, Contract};
+use wire::Peers;
 
 pub use backends::BACKENDS;
 pub use guest::CONTRACTS;
@@ -46,12 +48,14 @@ pub use limits::Limits;
 pub use number::{Addend, Sum};
 pub use scope::{Key, Scope};
 pub(crate) use serve::Watched;
-pub use store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
+pub use store::{Change, Changes, Page, Refusal, Stamp, Store, StoreError, Swap};
 
 /// The capability `keyvalue`.
 pub struct KeyValue {
     place: Place,
     limits: Limits,
+    /// They change when the host joins a lattice or leaves it.
+    peers: Mutex<Option<Peers>>,
 }
 
 /// What a link leads to.
@@ -66,7 +70,13 @@ pub(crate) struct Linked {
 impl KeyValue {
     /// What is kept on this machine is kept at `place`.
     pub fn new(place: Place) -> Self {
-        Self { place, limits: Limits::default() }
+        Self { place, limits: Limits::default(), peers: Mutex::default() }
+    }
+
+    /// The same, where providers are among these.
+    pub fn with_peers(self, peers: Option<Peers>) -> Self {
+        self.face(peers);
+        self
     }
 
     /// The same with other limits.
@@ -86,7 +96,7 @@ impl Capability for KeyValue {
     }
 
     fn backends(&self) -> Vec<BackendInfo> {
-        BACKENDS.infos()
+        BACKENDS.infos().into_iter().chain([provider::INFO]).collect()
     }
 
     fn by_default(&self) -> String {
@@ -95,7 +105,10 @@ impl Capability for KeyValue {
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
         let watched = Watched::from_settings(settings).map_err(|error| OpenError::refused(backend, error))?;
-        let store = BACKENDS.open_typed(backend, settings, &self.place).await?;
+        let store = match backend == provider::INFO.name {
+            true => provider::open(settings, self.peers().as_ref())?,
+            false => BACKENDS.open_typed(backend, settings, &self.place).await?,
+        };
         if watched.is_some() {
             // Who cannot tell of changes is better known now.
             let anybody: ComponentName = "anybody".parse().expect("it is a name");
@@ -119,6 +132,10 @@ impl Capability for KeyValue {
 
     fn serve(&self, component: &dyn Callable, link: &OpenLink, duty: Duty) -> Option<Service> {
         serve::serve(component, link, self.limits, duty)
+    }
+
+    fn reach(&self, component: &dyn Callable, duty: Duty) -> Option<Service> {
+        serve::reach(component, &self.peers()?, duty)
     }
 }
 

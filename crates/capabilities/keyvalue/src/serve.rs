@@ -12,9 +12,10 @@
 //!
 //! # Not here
 //!
-//! What changes while the store is away is told by nobody; what was told and not handled yet is kept.
+//! What a provider tells a component of ([`told`]). What changes while the store is away is told by nobody; what was told and not handled yet is kept.
 
 mod due;
+mod told;
 mod watched;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::scope::Scope;
 use crate::store::{Changes, Store};
 use due::Due;
 
+pub(crate) use told::reach;
 pub(crate) use watched::Watched;
 
 /// After a watch that ended or a value that could not be read, so long until the next attempt.
@@ -73,12 +75,7 @@ type Told = (String, bool);
 pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, limits: Limits, duty: Duty) -> Option<Service> {
     let linked = link.target.as_ref()?.target::<Linked>()?.clone();
     let watched = linked.watched.as_ref()?;
-    let exported = |contract: &str, function: &str| {
-        component.function(&contract.parse().expect("it is written in full"), function)
-    };
-    let functions =
-        WATCHERS.iter().find_map(|contract| exported(contract, "on-set").zip(exported(contract, "on-delete")));
-    let Some((on_set, on_delete)) = functions else {
+    let Some((on_set, on_delete)) = functions_of(component) else {
         let [one, other] = WATCHERS;
         warn!(component = %component.name(), "the link says what is watched, and the component exports neither {one} nor {other}");
         return None;
@@ -94,6 +91,14 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, limits: Limits, d
         timeout: link.terms.timeout,
     };
     Some(Box::pin(Arc::new(watcher).run(duty)))
+}
+
+/// What a component exports that is told of changes: `on-set` and `on-delete`.
+fn functions_of(component: &dyn Callable) -> Option<(Arc<dyn Calls>, Arc<dyn Calls>)> {
+    let exported = |contract: &str, function: &str| {
+        component.function(&contract.parse().expect("it is written in full"), function)
+    };
+    WATCHERS.iter().find_map(|contract| exported(contract, "on-set").zip(exported(contract, "on-delete")))
 }
 
 // === impl Watcher ===

@@ -109,6 +109,39 @@ pub enum StoreError {
         /// How much it may hold.
         limit: ByteSize,
     },
+
+    /// Whoever keeps it does not do that, and says why.
+    #[error("the key-value store ({store}) refuses")]
+    Refused {
+        /// Which store.
+        store: String,
+        /// What it said.
+        #[source]
+        source: Refusal,
+    },
+
+    /// It has no way to do that. Nothing was changed.
+    #[error("the key-value store ({store}) cannot {what}")]
+    Unable {
+        /// Which store.
+        store: String,
+        /// What it cannot.
+        what: &'static str,
+    },
+}
+
+/// Why a store that somebody else keeps does not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It has no bucket of that name.
+    #[error("it has no such bucket")]
+    NoSuchStore,
+    /// The component may not do that.
+    #[error("the component has no access to it")]
+    AccessDenied,
+    /// In words of a stranger, safe to print.
+    #[error("it says {0:?}")]
+    Other(String),
 }
 
 // === impl Change ===
@@ -145,7 +178,11 @@ impl Stamp {
 impl Explain for StoreError {
     fn code(&self) -> Code {
         match self {
-            Self::Unavailable { .. } | Self::Damaged { .. } | Self::Full { .. } => Code::E0401,
+            Self::Unavailable { .. }
+            | Self::Damaged { .. }
+            | Self::Full { .. }
+            | Self::Refused { .. }
+            | Self::Unable { .. } => Code::E0401,
         }
     }
 }

@@ -14,12 +14,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::ComponentName;
 use tokio::runtime::Runtime;
+use wire::{Peers, Wire};
 
 use crate::disk::Disk;
 use crate::memory::Memory;
 use crate::nats::Nats;
 use crate::redis::Redis;
-use crate::{Page, Scope, Store};
+use crate::{Page, Scope, Store, provider};
 
 /// Where connections live while the threads of the tests come and go: what the control plane is to a host.
 pub(crate) static HOME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -56,6 +57,12 @@ impl Fresh {
         Self { store: Arc::new(connected.expect("the server is up")), _place: Box::new(server) }
     }
 
+    pub(crate) fn provider() -> Self {
+        let kept = Kept::start([]);
+        let store = kept.store("kv", Duration::from_secs(10));
+        Self { store, _place: Box::new(kept) }
+    }
+
     pub(crate) async fn value(&self, scope: &Scope, name: &str) -> Option<Bytes> {
         self.store.get(&scope.key(name)).await.expect("the store answers")
     }
@@ -66,6 +73,33 @@ impl Fresh {
 
     pub(crate) async fn page(&self, scope: &Scope, after: Option<&str>, count_max: usize) -> Vec<String> {
         self.store.list(scope, Page { after, count_max }).await.expect("the store answers")
+    }
+}
+
+/// A provider on a server of its own, and a way there.
+pub(crate) struct Kept {
+    pub(crate) provider: testkit::Provider,
+    pub(crate) peers: Peers,
+    pub(crate) server: testkit::Nats,
+}
+
+impl Kept {
+    /// One that keeps `kv` in the lattice `default`; the server is told these lines.
+    pub(crate) fn start<const N: usize>(lines: [&str; N]) -> Self {
+        let server = testkit::Nats::start_with(lines);
+        let peers = HOME.block_on(async {
+            let bus = bus::Bus::connect(&server.url(), bus::ConnectOptions::default()).await.expect("it lets us in");
+            Peers::new(Wire::open(bus, wire::Limits::default()).await.expect("it listens"), "default")
+        });
+        Self { provider: testkit::Provider::start(&server.url(), "default", "kv"), peers, server }
+    }
+
+    /// What the provider of that id keeps for the link `cache`.
+    pub(crate) fn store(&self, id: &str, timeout: Duration) -> Arc<dyn Store> {
+        let mut told = capability::provider::tell(id, "cache");
+        told.insert("timeout".into(), format!("{}ms", timeout.as_millis()));
+        let told = capability::settings::check("keyvalue/provider", provider::INFO.settings, &told);
+        provider::open(&told.expect("they are its settings"), Some(&self.peers)).expect("it opens")
     }
 }
 
@@ -105,6 +139,7 @@ capability::conformance! {
         keys_that_stay_are_paged_once_while_others_come_and_go,
         all_characters_are_good_for_names,
         large_values_go_both_ways_at_once,
+        large_values_are_swapped,
         changes_are_made_in_their_order,
         many_changes_are_made_at_once,
         many_increments_at_once_all_count,
@@ -122,5 +157,28 @@ capability::conformance! {
         disk => Fresh::disk(),
         redis => Fresh::redis(),
         nats => Fresh::nats(),
+    }
+}
+
+// What `wrpc:keyvalue` has words for.
+capability::conformance! {
+    promises over Fresh [
+        an_absent_key_has_no_value,
+        a_value_is_read_as_it_was_written,
+        the_last_write_counts,
+        deleting_twice_is_deleting_once,
+        odd_names_are_names_like_any_other,
+        no_scope_sees_another,
+        the_bucket_without_a_name_is_the_default_one,
+        pages_give_each_key_once_and_in_order,
+        keys_that_stay_are_paged_once_while_others_come_and_go,
+        all_characters_are_good_for_names,
+        large_values_go_both_ways_at_once,
+        changes_are_made_in_their_order,
+        many_changes_are_made_at_once,
+        many_increments_at_once_all_count,
+        what_is_acknowledged_is_seen_by_all_threads,
+    ] {
+        kept_by_a_provider => Fresh::provider(),
     }
 }

@@ -1,11 +1,13 @@
-//! What carries messages: a bus, a stream of a NATS server, or an MQTT broker.
+//! What carries messages: a bus, a stream of a NATS server, an MQTT broker, or a provider of the lattice.
 
 use std::time::Duration;
 
 use bus::{Bus, Gather, Message, PublishError, RequestError, Subject};
+use model::ComponentName;
 use stdx::{BoxError, ByteSize};
 
 use crate::mqtt::Mqtt;
+use crate::provider::Provider;
 use crate::stream::Stream;
 use crate::subjects;
 
@@ -17,6 +19,8 @@ pub(crate) enum Carrier {
     Stream(Stream),
     /// At least once, as the broker promises it.
     Mqtt(Mqtt),
+    /// As the provider promises it.
+    Provider(Provider),
 }
 
 /// A message was not sent, or nobody knows whether it was.
@@ -24,8 +28,10 @@ pub(crate) enum Carrier {
 pub(crate) enum SendError {
     #[error("a message that a stream keeps has nobody who waits for its answer: leave reply-to out")]
     NoReply,
-    #[error("a question over MQTT has one answer: leave the number of expected replies out")]
+    #[error("a question over MQTT or to a provider has one answer: leave the number of expected replies out")]
     OneAnswer,
+    #[error("a message by a provider has no headers: leave them out")]
+    NoHeaders,
     #[error("no stream of the server keeps {0}")]
     NoStream(Subject),
     #[error("{0:?} is no topic of MQTT: a word with / in it is not allowed there, nor are + and #")]
@@ -51,7 +57,8 @@ pub(crate) enum AskError {
 // === impl Carrier ===
 
 impl Carrier {
-    pub(crate) async fn publish(&self, message: Message) -> Result<(), SendError> {
+    /// Publishes what a component says.
+    pub(crate) async fn publish(&self, source: &ComponentName, message: Message) -> Result<(), SendError> {
         let (size, limit) = (ByteSize::bytes(message.size() as u64), self.payload_max());
         if size > limit {
             return Err(SendError::Bus(PublishError::TooLarge { size, limit }));
@@ -63,13 +70,21 @@ impl Carrier {
             },
             Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.publish(message).await?),
             Self::Mqtt(broker) => broker.publish(message).await,
+            Self::Provider(provider) => provider.publish(source, message).await,
         }
     }
 
-    pub(crate) async fn request(&self, question: Message, timeout: Duration) -> Result<Message, AskError> {
+    /// Asks what a component asks, and waits for one answer.
+    pub(crate) async fn request(
+        &self,
+        source: &ComponentName,
+        question: Message,
+        timeout: Duration,
+    ) -> Result<Message, AskError> {
         match self {
             Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.request_with(question, timeout).await?),
             Self::Mqtt(broker) => broker.request(question, timeout).await,
+            Self::Provider(provider) => provider.request(source, question, timeout).await,
         }
     }
 
@@ -78,7 +93,7 @@ impl Carrier {
         let (subject, time_max) = (question.subject.clone(), gather.time_max);
         let answers = match self {
             Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => bus.request_many(question, gather).await?,
-            Self::Mqtt(_) => return Err(AskError::NotAsked(SendError::OneAnswer)),
+            Self::Mqtt(_) | Self::Provider(_) => return Err(AskError::NotAsked(SendError::OneAnswer)),
         };
         let late = rt::Late(time_max);
         if answers.is_empty() { Err(RequestError::Timeout { subject, late }.into()) } else { Ok(answers) }
@@ -89,6 +104,8 @@ impl Carrier {
         match self {
             Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => bus.payload_max(),
             Self::Mqtt(broker) => broker.payload_max(),
+            // The wire says so itself, of all that goes there.
+            Self::Provider(_) => ByteSize::bytes(u64::MAX),
         }
     }
 }

@@ -68,9 +68,10 @@ impl Exchange {
         Answering { exchange: self.clone(), inbox }
     }
 
-    /// Whether a component handles a message that is to be answered there.
+    /// Whether a component handles a message that is to be answered there. What a provider has brought is not known here: it
+    /// decides itself.
     pub(crate) fn may_answer(&self, component: &ComponentName, inbox: &Subject) -> bool {
-        self.inboxes().contains_key(&(component.clone(), inbox.clone()))
+        matches!(self.carrier, Carrier::Provider(_)) || self.inboxes().contains_key(&(component.clone(), inbox.clone()))
     }
 
     /// A panic cannot leave the map half changed.

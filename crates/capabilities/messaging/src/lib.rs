@@ -5,14 +5,15 @@
 //!
 //! ```text
 //! component ── consumer, producer ── guest ── Way ──┐
-//!                                                   ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT
+//!                                                   ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT | provider
 //! component ◀─ handler ───────────── serve ─────────┘
 //! ```
 //!
 //! # Invariants
 //!
 //! 1. A component neither says nor hears anything on the subjects of the platform or of a server: see [`subjects`].
-//! 2. It may answer to the reply subject of a message for as long as it handles that message, and to no other inbox.
+//! 2. It may answer to the reply subject of a message for as long as it handles that message, and to no other inbox. Where a
+//!    provider is its broker, to which inboxes is that provider's to decide.
 //! 3. What it cannot keep up with waits in a bounded queue; what that has no room for is dropped, counted and said.
 //!
 //! # Not here
@@ -25,21 +26,26 @@ mod exchange;
 mod guest;
 mod held;
 mod mqtt;
+mod provider;
 mod serve;
 mod stream;
 pub mod subjects;
 mod way;
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use bus::Bus;
 use capability::{BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Service, Settings};
 use model::{ComponentName, Contract};
+use wire::Peers;
 
 pub use exchange::Exchange;
 
 /// The capability `messaging`.
 pub struct Messaging {
-    bus: Bus,
+    /// These change when the host joins a lattice or leaves it.
+    beyond: Mutex<(Bus, Option<Peers>)>,
 }
 
 // === impl Messaging ===
@@ -47,7 +53,23 @@ pub struct Messaging {
 impl Messaging {
     /// The backend `bus` carries messages on `bus`.
     pub fn new(bus: Bus) -> Self {
-        Self { bus }
+        Self { beyond: Mutex::new((bus, None)) }
+    }
+
+    /// The same, where providers are among these.
+    pub fn with_peers(self, peers: Option<Peers>) -> Self {
+        let (bus, _) = self.beyond();
+        self.face(bus, peers);
+        self
+    }
+
+    /// What is opened from now on carries messages on `bus`, and finds providers among these.
+    pub fn face(&self, bus: Bus, peers: Option<Peers>) {
+        *self.beyond.lock().unwrap_or_else(PoisonError::into_inner) = (bus, peers);
+    }
+
+    fn beyond(&self) -> (Bus, Option<Peers>) {
+        self.beyond.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -62,7 +84,7 @@ impl Capability for Messaging {
     }
 
     fn backends(&self) -> Vec<BackendInfo> {
-        backends::ALL.to_vec()
+        backends::ALL.iter().copied().chain([provider::INFO]).collect()
     }
 
     fn by_default(&self) -> String {
@@ -70,7 +92,11 @@ impl Capability for Messaging {
     }
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
-        backends::open(backend, settings, &self.bus).await.map(Opened::new)
+        let (bus, peers) = self.beyond();
+        match backend == provider::INFO.name {
+            true => provider::open(settings, peers.as_ref()).map(Opened::new),
+            false => backends::open(backend, settings, &bus).await.map(Opened::new),
+        }
     }
 
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {

@@ -82,7 +82,7 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Op
             let stream = stream.clone();
             Box::pin(server.run_stream(stream, duty))
         }
-        Carrier::Bus(_) | Carrier::Mqtt(_) => Box::pin(server.run(duty)),
+        Carrier::Bus(_) | Carrier::Mqtt(_) | Carrier::Provider(_) => Box::pin(server.run(duty)),
     })
 }
 

@@ -22,7 +22,7 @@ use crate::serve::heard::Heard;
 use crate::way::{Binding, Said, Way};
 
 /// Where connections live while the threads of the tests come and go.
-static HOME: LazyLock<Runtime> = LazyLock::new(|| {
+pub(crate) static HOME: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("the system gives a runtime")
 });
@@ -147,7 +147,7 @@ mod promises {
             let question = heard.next().await;
             for answer in ["one", "two"] {
                 let answer = question.answer(answer.into()).expect("somebody waits");
-                fresh.exchange.carrier.publish(answer).await.expect("it is sent");
+                fresh.exchange.carrier.publish(&component(), answer).await.expect("it is sent");
             }
         };
         let way = fresh.way();
@@ -169,7 +169,7 @@ mod promises {
         let answering = async {
             let question = heard.next().await;
             let answer = question.answer("yes".into()).expect("somebody waits");
-            fresh.exchange.carrier.publish(answer).await.expect("it is sent");
+            fresh.exchange.carrier.publish(&component(), answer).await.expect("it is sent");
         };
         let way = fresh.way();
         let (answer, ()) = tokio::join!(way.request(message("ask", "?"), TIME), answering);

@@ -106,7 +106,7 @@ impl Way<'_> {
     pub(crate) async fn publish(&self, said: Said) -> Result<(), Failure> {
         let (link, exchange) = self.exchange()?;
         let message = self.message(exchange, said)?;
-        match rt::within(link.terms.timeout, exchange.carrier.publish(message)).await {
+        match rt::within(link.terms.timeout, exchange.carrier.publish(self.component, message)).await {
             Ok(Ok(())) => {
                 link.is_well();
                 Ok(())
@@ -121,7 +121,7 @@ impl Way<'_> {
         let (link, exchange) = self.exchange()?;
         let question = self.message(exchange, said)?;
         let timeout = link.terms.timeout.map_or(timeout, |limit| timeout.min(limit));
-        self.answered(link, exchange.carrier.request(question, timeout).await)
+        self.answered(link, exchange.carrier.request(self.component, question, timeout).await)
     }
 
     /// Asks, and waits for so many answers, or for as many as come in time.

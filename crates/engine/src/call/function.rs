@@ -134,6 +134,14 @@ impl Function {
         }
     }
 
+    /// How many values it gives.
+    pub fn results(&self) -> usize {
+        match &self.signature {
+            Signature::Component(function) => function.results().len(),
+            Signature::CoreModule(function) => function.results().len(),
+        }
+    }
+
     /// Whether it is one of a core module, whose numbers have no sign.
     pub(super) fn is_core(&self) -> bool {
         matches!(self.signature, Signature::CoreModule(_))

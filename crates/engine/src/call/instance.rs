@@ -49,6 +49,16 @@ impl Call<'_> {
     pub fn path(&self) -> String {
         self.function.path()
     }
+
+    /// The function that it calls.
+    pub fn function(&self) -> &Function {
+        self.function
+    }
+
+    /// What the function is given.
+    pub fn arguments(&self) -> &[Val] {
+        &self.arguments
+    }
 }
 
 // === impl Instance ===
@@ -159,6 +169,11 @@ fn lifted(value: &CoreVal) -> Option<Val> {
 // === impl Results ===
 
 impl Results {
+    /// What a call gave that was made elsewhere.
+    pub fn new(values: Vec<Val>) -> Self {
+        Self(values)
+    }
+
     /// As WAVE: one value as it is, several or none in brackets.
     pub fn to_wave(&self) -> String {
         match &self.0[..] {

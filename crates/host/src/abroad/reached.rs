@@ -1,4 +1,5 @@
-//! What other hosts call here: the functions that a component exports, for as long as it runs.
+//! What other hosts and providers call here: the functions that a component exports, for as long as it runs. What they call in a
+//! form of their own the capabilities answer ([`Capability::reach`](capability::Capability::reach)).
 //!
 //! # Invariants
 //!
@@ -9,54 +10,88 @@
 use std::sync::Arc;
 
 use bus::patiently;
+use bytes::Bytes;
+use capability::Watch;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, join_all};
 use rt::{Task, Tick, within};
 use stdx::Chain;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Val};
-use wire::{Address, Function, Invocation, Reason, Refusal, Signature, Wire};
+use wire::{Address, DecodeError, EncodeError, Function, Invocation, Reader, Reason, Refusal, Shapes, Signature, Wire};
 
-use super::Abroad;
-use crate::callee::{Call, CallError, Caller, FunctionName, Values};
-use crate::serving::{GRACE, Target};
+use super::{Abroad, asked};
+use crate::callee::{Call, CallError, Caller, FunctionName, Slot, Values};
+use crate::serving::{Begun, GRACE, Target};
+use crate::shim::{self, Given, Known};
 
 /// A component that is reached from other hosts, until it is told to end.
 pub(crate) struct Reached {
     end: oneshot::Sender<()>,
+    watches: Vec<Watch>,
     ended: oneshot::Receiver<()>,
     _task: Task,
 }
 
+/// Is ready when nothing more is to be taken.
+pub(super) type Told = Shared<BoxFuture<'static, ()>>;
+
 /// A function as it is called from elsewhere.
 struct Reachable {
     name: Arc<FunctionName>,
-    results: usize,
+    form: Form,
 }
+
+/// How the values of a function are known.
+enum Form {
+    /// As types of this program.
+    Typed(&'static dyn Known),
+    /// By their shapes.
+    Shaped(Signature),
+}
+
+/// What a function is called with; for values that are known by their shapes, with those of what comes back.
+enum Params {
+    Typed(Box<dyn Given>),
+    Values(Vec<Val>, Shapes),
+}
+
+/// What a call came to: its answer as bytes.
+type Outcome = wasmtime::Result<Result<Bytes, EncodeError>>;
 
 // === impl Abroad ===
 
 impl Abroad {
-    /// Lets other hosts call what a component exports, where anything of that can travel. Called within the control plane's runtime.
-    pub(crate) fn reach(&self, target: Target, component: &Component) -> Option<Reached> {
-        let (served, reachable): (Vec<_>, Vec<_>) = exported(component).into_iter().unzip();
-        if served.is_empty() {
+    /// Lets others on the bus call what a component exports, where anything of that can travel. Called within the control plane's
+    /// runtime. The services are what capabilities answer.
+    pub(crate) fn reach(&self, target: Target, component: &Component, services: Vec<Begun>) -> Option<Reached> {
+        let (served, reachable): (Vec<Function>, Vec<Reachable>) = exported(component).into_iter().unzip();
+        let in_text = asked::callable(&target, component);
+        if served.is_empty() && services.is_empty() && in_text.is_none() {
             return None;
         }
-        let (end, told) = oneshot::channel();
-        let (tell, ended) = oneshot::channel();
-        let (wire, address) = (self.wire.clone(), self.address(target.slot.name()));
-        let task = Task::spawn(async move {
-            serve((wire, address, served), reachable.into(), target, told).await;
-            // Nobody may be waiting for it.
-            tell.send(()).ok();
+        let (services, watches): (Vec<_>, Vec<_>) =
+            services.into_iter().map(|begun| (begun.service, begun.watch)).unzip();
+        let (wire, address) = (self.peers.wire().clone(), self.peers.address(target.slot.name().as_str()));
+        let subject = model::call_subject(self.peers.lattice(), target.slot.name().as_str());
+        let in_text = in_text.map(|callable| (callable, self.bus.clone(), subject));
+        let reached = Reached::start(|told| async move {
+            let by_wire = serve((wire, address, served), reachable.into(), target, told.clone());
+            let by_text = async {
+                if let Some((callable, bus, subject)) = in_text {
+                    asked::serve((bus, subject), callable, told).await;
+                }
+            };
+            tokio::join!(by_wire, by_text, join_all(services));
         });
-        Some(Reached { end, ended, _task: task })
+        Some(Reached { watches, ..reached })
     }
 }
 
 /// The functions that can be called from elsewhere.
-fn exported(component: &Component) -> Vec<((Function, Signature), Reachable)> {
+fn exported(component: &Component) -> Vec<(Function, Reachable)> {
     let engine = component.engine();
     let shape = component.component_type();
     let mut functions = Vec::new();
@@ -74,42 +109,95 @@ fn exported(component: &Component) -> Vec<((Function, Signature), Reachable)> {
     functions
 }
 
-fn reachable(interface: &str, name: &str, function: &ComponentFunc) -> Option<((Function, Signature), Reachable)> {
+fn reachable(interface: &str, name: &str, function: &ComponentFunc) -> Option<(Function, Reachable)> {
     // What deals in handles, streams or futures is called on its own host only.
-    let signature = Signature::of(function).ok()?;
-    let name = FunctionName { interface: interface.into(), function: name.into() };
-    let served = (Function::of(interface, &name.function), signature);
-    Some((served, Reachable { name: Arc::new(name), results: function.results().count() }))
+    let form = match shim::known(function) {
+        Some(known) => Form::Typed(known),
+        None => Form::Shaped(Signature::of(function).ok()?),
+    };
+    let served = Function::of(interface, name);
+    let name = Arc::new(FunctionName { interface: interface.into(), function: name.into() });
+    Some((served, Reachable { name, form }))
+}
+
+// === impl Reachable ===
+
+impl Reachable {
+    fn read(&self, reader: &mut Reader<'_>) -> Result<Params, DecodeError> {
+        match &self.form {
+            Form::Typed(known) => known.read(reader).map(Params::Typed),
+            Form::Shaped(Signature { params, results }) => {
+                params.read(reader).map(|values| Params::Values(values, results.clone()))
+            }
+        }
+    }
+
+    async fn call(&self, slot: &Slot, caller: Caller, params: Params) -> Outcome {
+        let call = Call { function: &self.name, caller };
+        match params {
+            Params::Typed(given) => given.call(slot, call).await,
+            Params::Values(params, shapes) => {
+                let mut results = vec![Val::Bool(false); shapes.iter().len()];
+                slot.call(call, Values { params: &params, results: &mut results }).await?;
+                Ok(shapes.encode(&results))
+            }
+        }
+    }
 }
 
 // === impl Reached ===
 
 impl Reached {
+    /// Lets `serve` run until it is told to end and has. Called within the control plane's runtime.
+    pub(super) fn start<F>(serve: impl FnOnce(Told) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (end, told) = oneshot::channel::<()>();
+        let (tell, ended) = oneshot::channel();
+        // Who drops the other end wants no more, either.
+        let serving = serve(told.map(drop).boxed().shared());
+        let task = Task::spawn(async move {
+            serving.await;
+            // Nobody may be waiting for it.
+            tell.send(()).ok();
+        });
+        Self { end, watches: Vec::new(), ended, _task: task }
+    }
+
     /// Takes no further call, and waits until those that run are answered.
     pub(crate) async fn end(self) {
         // Where the task is gone, it has ended.
         self.end.send(()).ok();
+        self.watches.iter().for_each(Watch::end);
         self.ended.await.ok();
     }
 }
 
 async fn serve(
-    (wire, address, functions): (Wire, Address, Vec<(Function, Signature)>),
+    (wire, address, functions): (Wire, Address, Vec<Function>),
     reachable: Arc<[Reachable]>,
     target: Target,
-    mut told: oneshot::Receiver<()>,
+    mut told: Told,
 ) {
+    if functions.is_empty() {
+        return;
+    }
     let not_yet = format!("{address} is not reached from other hosts yet");
+    let serving = || {
+        let reachable = reachable.clone();
+        wire.serve_with(&address, functions.clone(), move |number, reader| reachable[number].read(reader))
+    };
     let begun = tokio::select! {
-        begun = patiently(&not_yet, || wire.serve(&address, functions.clone())) => Some(begun),
-        _ = &mut told => None,
+        begun = patiently(&not_yet, serving) => Some(begun),
+        () = &mut told => None,
     };
     let Some(mut served) = begun else { return };
     let mut running = JoinSet::new();
     let mut is_ending = false;
     loop {
         tokio::select! {
-            _ = &mut told, if !is_ending => {
+            () = &mut told, if !is_ending => {
                 is_ending = true;
                 served.end();
             }
@@ -123,27 +211,25 @@ async fn serve(
     while running.join_next().await.is_some() {}
 }
 
-async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocation) {
+async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocation<Params>) {
     let Invocation { function, params, origin, reply } = invocation;
-    let Reachable { name, results } = &reachable[function];
+    let function = &reachable[function];
     let _running = target.busy.enter();
     let own = target.account.limits().timeout;
     let time = origin.remaining.map_or(own, |left| left.min(own));
     let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None };
-    let mut results = vec![Val::Bool(false); *results];
-    let values = Values { params: &params, results: &mut results };
-    let called = within(Some(time + GRACE), target.slot.call(Call { function: name, caller }, values)).await;
+    let called = within(Some(time + GRACE), function.call(&target.slot, caller, params)).await;
     let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
     target.counts.count(outcome.is_ok());
     match outcome {
-        Ok(()) => {
-            if let Err(error) = reply.answer(&results).await {
+        Ok(results) => {
+            if let Err(error) = reply.answer(results).await {
                 tracing::warn!(component = %target.slot.name(), error = %Chain(&error), "an answer could not be sent");
             }
         }
         Err(error) => {
             let source = origin.source.unwrap_or_default();
-            tracing::warn!(component = %target.slot.name(), function = %name.interface, source, "a call failed: {error:#}");
+            tracing::warn!(component = %target.slot.name(), function = %function.name.interface, source, "a call failed: {error:#}");
             reply.refuse(&refusal(&error)).await;
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use capability::BackendInfo;
+use capability::provider;
 use capability::settings::{Default as Unsaid, Kind, Setting};
 use model::{ComponentName, Contract, LinkDel, LinkPut};
 use stdx::Explain;
@@ -12,8 +13,11 @@ use super::{Facts, LINKS_MAX, LinkError, LinkTable, Shape, resolve};
 const URL: &[Setting] =
     &[Setting { name: "url", about: "where it is", kind: Kind::Url(&["redis"]), default: Unsaid::Required }];
 
-const BACKENDS: &[BackendInfo] =
-    &[BackendInfo { name: "disk", about: "", settings: &[] }, BackendInfo { name: "redis", about: "", settings: URL }];
+const BACKENDS: &[BackendInfo] = &[
+    BackendInfo { name: "disk", about: "", settings: &[] },
+    BackendInfo { name: "redis", about: "", settings: URL },
+    BackendInfo { name: "provider", about: "", settings: &[provider::ID, provider::LINK, provider::TIMEOUT] },
+];
 
 /// A shop that keeps keys and asks a catalog, and two catalogs.
 struct Street {
@@ -65,6 +69,8 @@ fn wanted(line: &str) -> LinkPut {
         match name {
             "contract" => put.contract = Some(value.parse().expect("contracts")),
             "name" => put.name = value.parse().expect("a name"),
+            "terms" => put.terms = value.parse().expect("terms"),
+            "unchecked" => put.unchecked = value == "true",
             _ => drop(put.config.insert(name.into(), value.into())),
         }
     }
@@ -97,7 +103,7 @@ fn what_cannot_be_linked_says_what_there_is() {
         ("ship keyvalue/disk", "there is no component ship; there are both, catalog, shop"),
         ("shop katalog", "there is no component katalog; there are both, catalog, shop"),
         ("shop keyvalu/disk", "there is no capability keyvalu; there is keyvalue"),
-        ("shop keyvalue/rediss", "keyvalue has no backend rediss; there are disk, redis"),
+        ("shop keyvalue/rediss", "keyvalue has no backend rediss; there are disk, redis, provider"),
         ("shop keyvalue/redis", "the link cannot be put:\n  url is missing: where it is (--set url=…)"),
         ("shop keyvalue/disk path=/a", "the link cannot be put:\n  path is no setting of keyvalue/disk; it takes none"),
         ("catalog keyvalue/disk", "keyvalue/disk gives catalog nothing that it imports; it imports nothing"),
@@ -143,6 +149,51 @@ fn a_link_is_replaced_by_one_of_its_identity_and_deleted_by_it() {
     assert_eq!(error, "shop a:b has no link of that name that somebody put");
     let error = found(del("other", None)).expect_err("there is none");
     assert_eq!(error, "shop has no link that somebody put; say which with --contract");
+}
+
+/// A link of the lattice is unchecked: whom it leads to is known to the lattice, if to anybody.
+#[test]
+fn somebody_outside_of_the_host_is_called_as_a_provider_where_a_capability_knows_how() {
+    let leads = |line: &str| {
+        let link =
+            resolve(wanted(line), &Street::new(), &LinkTable::default()).map_err(|error| error.to_string())?.link;
+        let told: Vec<_> = link.config.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Ok(format!("{} -> {} {}", link.id, link.target, told.join(" ")).trim_end().to_owned())
+    };
+    let cases = [
+        ("contract=wasi:keyvalue/store", "shop wasi:keyvalue -> keyvalue/provider id=kv link=default"),
+        ("contract=wasi:keyvalue/store name=cache", "shop wasi:keyvalue (cache) -> keyvalue/provider id=kv link=cache"),
+        ("contract=wasi:keyvalue", "shop wasi:keyvalue -> keyvalue/provider id=kv link=default"),
+        // Nobody here knows these, so that they are called as they are, whoever has that id.
+        ("contract=acme:shop/stock", "shop acme:shop/stock -> kv"),
+        // Who may not leave the host is not a provider's.
+        ("contract=wasi:keyvalue/store terms=local", "shop wasi:keyvalue/store -> kv"),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(leads(&format!("shop kv unchecked=true {line}")), Ok::<_, String>(expected.to_owned()), "{line}");
+    }
+    let here = leads("shop catalog unchecked=true contract=acme:shop/stock");
+    assert_eq!(here, Ok("shop acme:shop/stock -> catalog".to_owned()));
+    let typed = leads("shop kv contract=wasi:keyvalue/store").expect_err("the user said so, and it is not here");
+    assert!(typed.starts_with("there is no component kv"), "{typed}");
+}
+
+/// What was put for one interface of a capability was put for all of its package, and is deleted by either.
+#[test]
+fn a_link_to_a_backend_is_deleted_by_any_of_its_interfaces() {
+    let mut table = LinkTable::default();
+    let put = |line: &str| resolve(wanted(line), &Street::new(), &LinkTable::default()).expect("it can be put").link;
+    table.put(put("shop kv unchecked=true contract=wasi:keyvalue/store"));
+    table.put(put("shop catalog contract=acme:shop"));
+    let found = |contract: &str| {
+        let contract = Some(contract.parse().expect("contracts"));
+        let wanted = LinkDel { source: "shop".parse().expect("a name"), name: Default::default(), contract };
+        table.find(wanted).map(|id| id.to_string()).map_err(|error| error.to_string())
+    };
+    for contract in ["wasi:keyvalue", "wasi:keyvalue/store", "wasi:keyvalue/atomics"] {
+        assert_eq!(found(contract).as_deref(), Ok("shop wasi:keyvalue"));
+    }
+    assert!(found("acme:shop/stock").is_err(), "a component is linked by the interface");
 }
 
 #[test]

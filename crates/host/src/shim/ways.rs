@@ -9,7 +9,7 @@ use engine::{Part, State};
 use crate::callee::{Call, Caller, FunctionName};
 
 /// The ways of one function, which lead to a `D` each: to the place of a component of this host, where all of them do.
-pub(super) struct Ways<D> {
+pub(crate) struct Ways<D> {
     /// Who imports it.
     pub(super) part: Part,
     /// What is chosen for: `acme:shop/stock`.
@@ -21,7 +21,7 @@ pub(super) struct Ways<D> {
 }
 
 /// A way to one component.
-pub(super) struct Way<D> {
+pub(crate) struct Way<D> {
     pub(super) to: D,
     pub(super) function: Arc<FunctionName>,
     pub(super) timeout: Option<Duration>,
@@ -39,6 +39,20 @@ impl<D> Ways<D> {
     /// What the function is called.
     pub(super) fn name(&self) -> &str {
         &self.first.function.function
+    }
+
+    /// The same, as ways to whatever these are.
+    pub(super) fn to<E: From<D>>(&self) -> Ways<E>
+    where
+        D: Clone,
+    {
+        let to = |way: &Way<D>| Way { to: way.to.clone().into(), function: way.function.clone(), timeout: way.timeout };
+        Ways {
+            part: self.part,
+            interface: self.interface.clone(),
+            first: to(&self.first),
+            named: self.named.iter().map(|(name, way)| (name.clone(), to(way))).collect(),
+        }
     }
 
     /// The way that an instance has chosen, and who calls.

@@ -1,10 +1,11 @@
-//! Commands about components: what is answered at once, and what is done when their turn comes.
+//! Commands, and those about components: what is answered at once, and what is done when their turn comes.
 
 use model::ComponentName;
 use model::fact::Fact;
-use model::lattice::{ComponentAuctionRequest, ScaleComponent, UpdateComponent};
+use model::lattice::{ComponentAuctionRequest, ScaleComponent, StartProvider, UpdateComponent};
 
 use super::course::{Aim, Course, Step};
+use super::providers;
 use super::settings::check_names;
 use crate::hands::Deed;
 use crate::state::{Runs, State};
@@ -16,6 +17,10 @@ pub(crate) enum Command {
     Scale(ComponentName, ScaleComponent),
     /// A component that runs shall come from elsewhere.
     Update(ComponentName, UpdateComponent),
+    /// A provider shall run.
+    Start(ComponentName, StartProvider),
+    /// A provider shall not run.
+    Stop(ComponentName),
 }
 
 /// Whether a host bids for a component.
@@ -62,6 +67,8 @@ pub(crate) fn course(state: &State, host: &str, command: &Command) -> (Aim, Resu
             let steps = running.map(|_| exchange((host, id), &wanted, &command.new_component_ref));
             (Aim::Component(aim.scaled(host, id)), Ok(Course { steps: steps.unwrap_or_default(), undo: Vec::new() }))
         }
+        Command::Start(id, command) => providers::start(state, (host, id), command),
+        Command::Stop(id) => providers::stop(state, (host, id)),
     }
 }
 
@@ -156,6 +163,7 @@ impl Command {
     pub(crate) fn about(&self) -> String {
         match self {
             Self::Scale(id, _) | Self::Update(id, _) => format!("component {id}"),
+            Self::Start(id, _) | Self::Stop(id) => format!("provider {id}"),
         }
     }
 
@@ -163,7 +171,8 @@ impl Command {
     pub(crate) fn settings(&self) -> &[String] {
         match self {
             Self::Scale(_, command) if command.count > 0 => &command.config,
-            Self::Scale(..) | Self::Update(..) => &[],
+            Self::Start(_, command) => &command.config,
+            Self::Scale(..) | Self::Update(..) | Self::Stop(_) => &[],
         }
     }
 }

@@ -6,7 +6,7 @@ use model::ComponentName;
 use model::fact::{Fact, Scaled};
 
 use crate::hands::Deed;
-use crate::state::Runs;
+use crate::state::{Provides, Runs};
 
 /// What is done, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub(crate) enum Step {
     Fail(String),
     /// From now on a component runs like that, or does not.
     Run(ComponentName, Option<Runs>),
+    /// From now on a provider runs like that, or does not.
+    Provide(ComponentName, Option<Provides>),
+    /// A provider is told what it is to know, as that is known when it is this step's turn.
+    Brief(ComponentName),
     /// A component is told its settings, as they are known when it is this step's turn.
     Tell(ComponentName),
     /// All links that a component is part of are put, as they are known when it is this step's turn.
@@ -42,6 +46,8 @@ pub(crate) enum Step {
 pub(crate) enum Aim {
     /// That a component runs like that.
     Component(Scaled),
+    /// That a provider runs, from there.
+    Provider { host: String, id: ComponentName, image_ref: String },
 }
 
 // === impl Step ===
@@ -60,6 +66,9 @@ impl fmt::Display for Step {
             Self::Fail(why) => write!(f, "fail: {why}"),
             Self::Run(id, Some(runs)) => write!(f, "{id} runs from {}, {} at once", runs.image_ref, runs.count),
             Self::Run(id, None) => write!(f, "{id} does not run"),
+            Self::Provide(id, Some(runs)) => write!(f, "provider {id} runs from {}", runs.image_ref),
+            Self::Provide(id, None) => write!(f, "provider {id} does not run"),
+            Self::Brief(id) => write!(f, "brief {id}"),
             Self::Tell(id) => write!(f, "tell {id} its settings"),
             Self::Link(id) => write!(f, "link {id} as the lattice does"),
             Self::Keep { id, url } => write!(f, "keep that {id} comes from {url}"),
@@ -79,6 +88,13 @@ impl Aim {
     pub(crate) fn missed(self, error: String) -> Fact {
         match self {
             Self::Component(scaled) => Fact::ComponentScaleFailed { scaled, error },
+            Self::Provider { host, id, image_ref } => Fact::ProviderStartFailed {
+                host_id: host,
+                provider_id: id.to_string(),
+                provider_ref: image_ref,
+                link_name: "default".into(),
+                error,
+            },
         }
     }
 }
@@ -87,6 +103,7 @@ impl fmt::Display for Aim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Component(scaled) => write!(f, "component {}", scaled.component_id),
+            Self::Provider { id, .. } => write!(f, "provider {id}"),
         }
     }
 }

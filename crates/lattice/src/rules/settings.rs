@@ -1,14 +1,18 @@
 //! Settings by name, as components and links have them.
 
 use model::ComponentName;
-use model::lattice::Labels;
+use model::lattice::{Labels, LatticeLink};
 
 use super::course::Step;
-use super::links;
+use super::{links, providers};
 use crate::state::{Runs, State};
 
 /// Names with this beginning are references to secrets.
 const SECRET: &str = "SECRET";
+
+pub(super) fn is_secret(name: &str) -> bool {
+    name.starts_with(SECRET)
+}
 
 /// Those of these names that this host knows no settings by.
 pub(crate) fn unknown<'a>(state: &State, names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
@@ -22,7 +26,7 @@ pub(super) fn check_names(state: &State, names: &[String]) -> Result<(), String>
 }
 
 pub(super) fn problem(name: &String) -> String {
-    let what = if name.starts_with(SECRET) { "Secret reference" } else { "Configuration" };
+    let what = if is_secret(name) { "Secret reference" } else { "Configuration" };
     format!("{what} {name} not found in config store. ")
 }
 
@@ -34,7 +38,7 @@ pub(crate) fn told(state: &State, id: &ComponentName) -> Option<Labels> {
 
 /// Settings of several names: later ones win. References to secrets are no settings.
 pub(super) fn of_names(state: &State, names: &[String]) -> Labels {
-    let plain = names.iter().filter(|name| !name.starts_with(SECRET));
+    let plain = names.iter().filter(|name| !is_secret(name));
     let settings = plain.filter_map(|name| state.config.get(name)).flatten();
     settings.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
@@ -52,6 +56,8 @@ pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> 
     let has = |names: &[String]| names.iter().any(|known| known == name);
     let components = state.components.iter().filter(|(_, runs)| has(&runs.config));
     let told = components.map(|(id, _)| Step::Tell(id.clone()));
-    let links = state.links.values().flatten().filter(|link| has(&link.target_config));
-    told.chain(links.flat_map(|link| links::linked(state, link))).map(Step::at_leisure).collect()
+    let is_told = |link: &&LatticeLink| has(&link.target_config) || has(&link.source_config);
+    let links = state.links.values().flatten().filter(is_told);
+    let told = told.chain(links.flat_map(|link| links::linked(state, link))).map(Step::at_leisure);
+    told.chain(providers::briefed_of_settings(state, name)).collect()
 }

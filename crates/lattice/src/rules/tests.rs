@@ -3,13 +3,14 @@
 use expect_test::expect;
 use model::fact::Fact;
 use model::lattice::{
-    ComponentAuctionRequest, ComponentSpec, DeleteLink, Labels, LatticeLink, PutLabel, ScaleComponent, UpdateComponent,
+    ComponentAuctionRequest, ComponentSpec, DeleteLink, Labels, LatticeLink, PutLabel, ScaleComponent, StartProvider,
+    UpdateComponent,
 };
 use model::{ComponentName, LinkPut};
 
 use super::links::{leads_away, mapped};
 use super::*;
-use crate::state::{Runs, State};
+use crate::state::{Provides, Runs, State};
 
 fn runs(image_ref: &str, count: u32) -> Runs {
     Runs { image_ref: image_ref.into(), count, ..Runs::default() }
@@ -265,6 +266,31 @@ fn settings_are_learned_once_and_told_to_who_has_them() {
 }
 
 #[test]
+fn a_link_from_the_hosts_themselves_leads_requests() {
+    let mut state = state(&["a"]);
+    let from = |source: &str, target: &str| LatticeLink {
+        wit_package: "http".into(),
+        target_config: vec!["s".into()],
+        ..link(source, target, &["incoming-handler"])
+    };
+    let mut learn = |link: &LatticeLink| {
+        let spec = ComponentSpec { url: String::new(), links: vec![link.clone()] };
+        let value = serde_json::to_string(&spec).expect("JSON");
+        follows(&mut state, Kind::Components, &format!("COMPONENT_{}", link.source_id), Some(value))
+    };
+    assert_eq!(learn(&from("http", "a")), "lead requests from http to a\n");
+    assert_eq!(learn(&from("http", "b")), "try to lead no requests from http to a\nlead requests from http to b\n");
+    assert_eq!(learn(&from("provider", "a")), "", "others listen");
+    let told = follows(&mut state, Kind::Settings, "s", Some(r#"{"path":"/a"}"#.into()));
+    assert_eq!(told, "try to lead requests from http to b\n");
+    let shown = |steps: Vec<Step>| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
+    assert_eq!(shown(as_known(&state)), "try to lead requests from http to b\n");
+    assert_eq!(shown(checks(&state, &from("http", "c"))), "check whether requests can be led from http to c\n");
+    state.run(name("http"), Some(runs("file:///a", 1)));
+    assert_eq!(shown(checks(&state, &from("http", "c"))), "", "it is a component's own");
+}
+
+#[test]
 fn what_comes_is_linked_and_who_links_to_it_as_far_as_that_can_be() {
     let mut state = state(&["a", "b"]);
     let links = [link("a", "b", &["store"]), link("b", "a", &["batch"]), link("gone", "a", &["batch"])];
@@ -312,4 +338,92 @@ fn labels_of_the_system_stay() {
     assert_eq!(change_label(&mut state, label("zone"), false), Ok(("successfully deleted label", true)));
     let none = Ok(("successfully deleted label (no such label)", false));
     assert_eq!(change_label(&mut state, label("zone"), false), none);
+}
+
+fn provided(state: &mut State, id: &str) {
+    let config = vec!["own".to_owned()];
+    state.provide(name(id), Some(Provides { image_ref: "file:///p.par".into(), config, ..Provides::default() }));
+}
+
+fn start(config: &[&str]) -> Command {
+    let command = StartProvider {
+        provider_id: "files".into(),
+        provider_ref: "file:///p.par".into(),
+        host_id: "N".into(),
+        config: config.iter().map(|it| (*it).to_owned()).collect(),
+        annotations: Labels::new(),
+    };
+    Command::Start(name("files"), command)
+}
+
+#[test]
+fn a_provider_is_told_its_links_and_settings_when_it_starts() {
+    let mut state = State::default();
+    let settings = |text: &str| Labels::from([(text.to_owned(), "1".to_owned())]);
+    state.config.insert("own".into(), settings("colour"));
+    state.config.insert("root".into(), settings("path"));
+    let linked = LatticeLink { target_config: vec!["root".into()], ..link("shop", "files", &["store"]) };
+    state.links.insert("shop".into(), vec![linked, link("shop", "other", &["batch"])]);
+    expect![[r#"
+        start provider files from file:///p.par
+        provider files runs from file:///p.par
+        brief files
+        keep that files comes from file:///p.par
+        say provider_started
+    "#]]
+    .assert_eq(&shown(&course(&state, "N", &start(&["own"])).1));
+    provided(&mut state, "files");
+    let briefing = briefing(&state, &name("files")).expect("it runs");
+    assert_eq!((briefing.links.len(), &briefing.config), (1, &settings("colour")));
+    assert_eq!(briefing.links[0].target_config, settings("path"));
+    expect![[r#"
+        stop provider files
+        provider files does not run
+        say provider_stopped
+    "#]]
+    .assert_eq(&shown(&course(&state, "N", &Command::Stop(name("files"))).1));
+}
+
+#[test]
+fn what_a_provider_cannot_have_is_said_before_anything_is_started() {
+    let mut state = state(&["files"]);
+    let why = |state: &State, config: &[&str]| shown(&course(state, "N", &start(config)).1);
+    expect![[r#"
+        nothing: a component that is called files runs here: calls would reach either of them
+    "#]]
+    .assert_eq(&why(&state, &[]));
+    state.components.clear();
+    expect![[r#"
+        nothing: Configuration own not found in config store.
+    "#]]
+    .assert_eq(&why(&state, &["own"]));
+    expect![[r#"
+        nothing: SECRET_key is a secret, and this host has none to give to a provider
+    "#]]
+    .assert_eq(&why(&state, &["SECRET_key"]));
+    provided(&mut state, "files");
+    expect![[r#"
+        nothing: provider with that ID is already running
+    "#]]
+    .assert_eq(&why(&state, &[]));
+    assert_eq!(shown(&course(&State::default(), "N", &Command::Stop(name("files"))).1), "");
+}
+
+#[test]
+fn a_provider_is_told_of_what_is_learned_about_it_and_of_nothing_else() {
+    let mut state = State::default();
+    provided(&mut state, "files");
+    provided(&mut state, "mail");
+    let mut learn = |kind: Kind, key: &str, value: &str| {
+        let steps = learned(&mut state, kind, key, Some(value.as_bytes()));
+        steps.iter().map(|step| format!("{step}\n")).collect::<String>()
+    };
+    let linked = LatticeLink { target_config: vec!["root".into()], ..link("shop", "files", &["store"]) };
+    let spec = |links| serde_json::to_string(&ComponentSpec { url: String::new(), links }).expect("JSON");
+    assert_eq!(learn(Kind::Components, "COMPONENT_shop", &spec(vec![linked])), "try to brief files\n");
+    assert_eq!(learn(Kind::Settings, "root", r#"{"path":"/a"}"#), "try to brief files\n");
+    assert_eq!(learn(Kind::Settings, "root", r#"{"path":"/a"}"#), "");
+    assert_eq!(learn(Kind::Settings, "own", r#"{"colour":"red"}"#), "try to brief files\ntry to brief mail\n");
+    assert_eq!(learn(Kind::Settings, "other", "{}"), "");
+    assert_eq!(learn(Kind::Components, "COMPONENT_shop", &spec(Vec::new())), "try to brief files\n");
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use host::Source;
 use manifest::{Application, Listener, Place};
-use model::LinkPut;
+use model::{DeclaredApplication, DeclaredComponent, LinkPut};
 use route::Route;
 use stdx::{ByteSize, Code};
 
@@ -20,6 +20,8 @@ pub(super) struct Declared {
     pub(super) sources: Vec<Source>,
     pub(super) listeners: Vec<ListenerFlag>,
     pub(super) links: Vec<LinkPut>,
+    /// As the lattice is told of it.
+    pub(super) application: Option<DeclaredApplication>,
 }
 
 /// Whether a file is a manifest, by its name.
@@ -56,6 +58,7 @@ impl Declared {
     }
 
     fn from_application(application: Application, folder: &Path, has_listeners: bool) -> Result<Self, Failure> {
+        let told = told(&application, folder);
         let mut sources = Vec::new();
         let is_left_out =
             |name: &String| has_listeners && application.listeners.iter().any(|it| it.name.as_ref() == Some(name));
@@ -78,6 +81,26 @@ impl Declared {
             // Where it was said where to listen, nobody expects the usual address as well.
             listeners.push(ListenerFlag { name: None, address: ListenAddress::Off });
         }
-        Ok(Self { sources, listeners, links: application.links })
+        Ok(Self { sources, listeners, links: application.links, application: Some(told) })
+    }
+}
+
+/// An application as the lattice is told of it: what its links are told is left out.
+fn told(application: &Application, folder: &Path) -> DeclaredApplication {
+    let component = |component: &manifest::Component| {
+        let path = folder.join(&component.file);
+        let path = std::path::absolute(&path).unwrap_or(path);
+        DeclaredComponent { name: component.name.clone(), from: format!("file://{}", path.display()) }
+    };
+    let link = |link: &LinkPut| {
+        let contract =
+            link.contract.clone().map_or_else(String::new, |contract| format!(" {}", String::from(contract)));
+        format!("{}{contract} -> {}", link.source, link.target)
+    };
+    DeclaredApplication {
+        name: application.name.clone(),
+        version: application.version.clone(),
+        components: application.components.iter().map(component).collect(),
+        links: application.links.iter().map(link).collect(),
     }
 }

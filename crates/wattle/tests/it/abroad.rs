@@ -16,7 +16,7 @@ fn link(source: &str, target: &str, package: &str, interface: &str) -> Value {
 }
 
 /// Puts a link of the lattice as soon as there is a host that takes it.
-fn put(stranger: &Stranger, link: &Value) {
+pub(crate) fn put(stranger: &Stranger, link: &Value) {
     eventually("the link is put", || {
         let said = stranger.try_ask("link.put", &link.to_string());
         said.is_some_and(|said| said["message"] == "successfully set link")

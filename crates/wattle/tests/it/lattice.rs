@@ -16,7 +16,7 @@ pub(crate) fn host(wattle: &Wattle, arguments: &[&str]) -> Up {
     Up::start(&mut wattle.command(fixed.iter().chain(arguments)))
 }
 
-fn id(up: &Up) -> String {
+pub(crate) fn id(up: &Up) -> String {
     let said = up.values().iter().find_map(|value| Some(value["host"]["id"].as_str()?.to_owned()));
     said.expect("it says who it is")
 }
@@ -63,7 +63,7 @@ impl Stranger {
         Some(serde_json::from_slice(&answer.ok()?.payload).expect("JSON"))
     }
 
-    fn listen(&self) -> async_nats::Subscriber {
+    pub(crate) fn listen(&self) -> async_nats::Subscriber {
         self.runtime.block_on(async {
             let heard = self.client.subscribe("wasmbus.evt.default.*").await.expect("it listens");
             self.client.flush().await.expect("it is connected");
@@ -72,7 +72,7 @@ impl Stranger {
     }
 
     /// The next event of this kind.
-    fn hear(&self, heard: &mut async_nats::Subscriber, kind: &str) -> Value {
+    pub(crate) fn hear(&self, heard: &mut async_nats::Subscriber, kind: &str) -> Value {
         let next = async {
             loop {
                 let message = heard.next().await.expect("it listens");

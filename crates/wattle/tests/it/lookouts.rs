@@ -9,7 +9,7 @@ fn put(up: &Up, key: &str, value: &str) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-fn seen(up: &Up, key: &str) -> String {
+pub(crate) fn seen(up: &Up, key: &str) -> String {
     let answer = up.get(&format!("/{key}"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.text()

@@ -3,6 +3,8 @@
 //! What a test needs to see it asks for over HTTP or reads from what the binary prints; nothing here looks inside.
 
 mod abroad;
+mod applications;
+mod asked;
 mod blobs;
 mod bombs;
 mod cache;
@@ -12,20 +14,25 @@ mod engines;
 mod fused;
 mod heralds;
 mod inputs;
+mod joins;
 mod keyvalue;
 mod known;
 mod labels;
 mod lattice;
 mod limits;
 mod links;
+mod logins;
 mod lookouts;
 mod manifests;
 mod messages;
 mod mqtt;
 mod names;
 mod network;
+mod outside;
 mod p3;
 mod pipes;
+mod providers;
+mod requests;
 mod reuse;
 mod routes;
 mod run;

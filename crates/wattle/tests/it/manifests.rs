@@ -47,6 +47,12 @@ const STORE: &str = "
       properties: {image: 'ghcr.io/wasmcloud/keyvalue-redis:0.28.1'}
 ";
 
+/// The same with a store that needs no server.
+pub(crate) fn shop_in_memory(wattle: &Wattle) -> String {
+    let memory = STORE.replace("ghcr.io/wasmcloud/keyvalue-redis:0.28.1", "wattle+builtin://keyvalue/memory");
+    shop(wattle, "{name: store}", &(server("till", "127.0.0.1:1") + &memory))
+}
+
 /// A server at that address that asks the component.
 fn server(component: &str, address: &str) -> String {
     format!(

@@ -14,7 +14,7 @@ use super::Shape;
 const ROOM_MAX: usize = 1_024;
 
 /// Bytes, and what values of them may still cost.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
     memory: usize,
 }
@@ -56,6 +56,18 @@ impl<'a> Reader<'a> {
     /// A reader of `bytes`, whose values may take `memory_max`.
     pub(crate) fn new(bytes: &'a [u8], memory_max: ByteSize) -> Self {
         Self { rest: bytes, memory: memory_max.as_usize() }
+    }
+
+    /// What `read` makes of all of `bytes`, which may take `memory_max`.
+    pub(crate) fn all<T>(
+        bytes: &'a [u8],
+        memory_max: ByteSize,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let mut reader = Self::new(bytes, memory_max);
+        let value = read(&mut reader)?;
+        reader.end()?;
+        Ok(value)
     }
 
     /// All was read, or it is an error.
@@ -107,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// As many as the count before them says.
-    pub(crate) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let count = self.leb(32)? as usize;
         // Each takes a byte at least.
         if count > self.rest.len() {
@@ -121,7 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A bool, or whether there is something.
-    pub(crate) fn flag(&mut self) -> Result<bool> {
+    pub fn flag(&mut self) -> Result<bool> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -130,18 +142,18 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of one of `count` cases.
-    pub(crate) fn case(&mut self, count: usize) -> Result<usize> {
+    pub fn case(&mut self, count: usize) -> Result<usize> {
         let case = self.leb(32)? as u32;
         if (case as usize) < count { Ok(case as usize) } else { Err(DecodeError::NoSuchCase { case }) }
     }
 
     /// A text.
-    pub(crate) fn text(&mut self) -> Result<&'a str> {
+    pub fn text(&mut self) -> Result<&'a str> {
         std::str::from_utf8(self.bytes()?).map_err(|_invalid| DecodeError::Text)
     }
 
     /// As many bytes as the count before them says.
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8]> {
+    pub fn bytes(&mut self) -> Result<&'a [u8]> {
         let count = self.leb(32)? as usize;
         let bytes = self.take(count)?;
         self.pay(count)?;

@@ -102,7 +102,8 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn write_count(out: &mut Vec<u8>, count: usize) -> Option<()> {
+/// How many there are of what follows, or which case of several it is.
+pub(crate) fn write_count(out: &mut Vec<u8>, count: usize) -> Option<()> {
     write_leb(out, u32::try_from(count).ok()?.into());
     Some(())
 }

@@ -6,7 +6,7 @@ use bus::{Bus, Message, Subject, Subscription};
 use bytes::Bytes;
 use wire::{Call, InvokeError, Limits, Origin, Served, Wire};
 
-use crate::rig::{PATIENCE, Rig, address, function, remote, run, signature, text};
+use crate::rig::{PATIENCE, Rig, address, function, remote, results, run, signature, text};
 
 const SOON: Duration = Duration::from_millis(100);
 const CALL: &str = "default.echo.wrpc.0.0.1.test:echo/echo@0.1.0.echo";
@@ -50,7 +50,7 @@ async fn is_well(rig: &Rig, wire: &Wire, mut served: Served) {
     let (remote, values) = (remote(), text("well?"));
     let serve = async {
         let invocation = served.next().await.expect("a call");
-        invocation.reply.answer(&invocation.params).await.expect("it is taken");
+        invocation.reply.answer(results(&invocation.params)).await.expect("it is taken");
     };
     let ((), answer) = tokio::join!(serve, caller.invoke(&remote, &values, Call::new(Origin::default(), PATIENCE)));
     assert_eq!(answer.expect("an answer"), values);
@@ -119,7 +119,7 @@ fn who_waits_nowhere_is_not_answered_and_harms_nobody() {
             stranger.publish(message(CALL, Some(&long), &b"\x01a"[..])).await.expect("it is taken");
             let invocation = served.next().await.expect("a call");
             assert_eq!(invocation.params, text("a"));
-            invocation.reply.answer(&invocation.params).await.expect("there is nobody to tell");
+            invocation.reply.answer(results(&invocation.params)).await.expect("there is nobody to tell");
             is_well(&rig, &wire, served).await;
         });
     }
@@ -150,7 +150,7 @@ fn what_comes_to_an_inbox_from_anybody_changes_nothing() {
                 stranger.publish(message(&subject, Some("elsewhere"), payload)).await.expect("it is taken");
             }
             stranger.flush().await.expect("the bus is there");
-            invocation.reply.answer(&invocation.params).await.expect("it is taken");
+            invocation.reply.answer(results(&invocation.params)).await.expect("it is taken");
         };
         let ((), answer) =
             tokio::join!(serve, callers.invoke(&remote, &values, Call::new(Origin::default(), PATIENCE)));

@@ -8,3 +8,5 @@ mod ours;
 mod reference;
 mod rig;
 mod rosters;
+mod stock;
+mod windows;

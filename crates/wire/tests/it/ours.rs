@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bus::Bus;
 use futures::FutureExt;
-use wasmtime::component::Val;
+use wire::Decode;
 use wire::{
     Address, Call, Function, Invocation, InvokeError, Limits, Origin, Reason, Refusal, Remote, Shape, Shapes,
     Signature, Wire,
 };
 
-use crate::rig::{PATIENCE, Rig, address, function, remote, run, signature, text};
+use crate::rig::{PATIENCE, Rig, address, function, remote, results, run, signature, text};
 
 const SOON: Duration = Duration::from_millis(200);
 
@@ -35,7 +35,7 @@ fn a_call_is_answered_and_leaves_nothing_behind() {
                     assert_eq!(invocation.origin, Origin { remaining, ..origin.clone() });
                     assert_eq!(remaining, Some(PATIENCE));
                     assert_eq!(served.running(), 1);
-                    invocation.reply.answer(&invocation.params).await.expect("it is taken");
+                    invocation.reply.answer(results(&invocation.params)).await.expect("it is taken");
                 };
                 let call = here.invoke(&remote, &values, Call::new(origin.clone(), PATIENCE));
                 let ((), answer) = tokio::join!(serve, call);
@@ -110,7 +110,7 @@ fn one_call_too_many_is_told_so() {
         assert!(error.was_not_heard(), "{error:?}");
         let InvokeError::Refused { refusal, .. } = error else { panic!("{error:?}") };
         assert_eq!(refusal.reason, Reason::Busy);
-        reply.answer(&params).await.expect("it is taken");
+        reply.answer(results(&params)).await.expect("it is taken");
         assert_eq!(first.await.expect("an answer"), values);
     });
 }
@@ -148,7 +148,7 @@ fn draining_answers_what_runs_and_takes_nothing_new() {
         let Invocation { reply, params, .. } = taken.expect("a call");
         let mut drained = std::pin::pin!(served.drain());
         assert_eq!(drained.as_mut().now_or_never(), None);
-        reply.answer(&params).await.expect("it is taken");
+        reply.answer(results(&params)).await.expect("it is taken");
         drained.await;
         assert_eq!(first.await.expect("an answer"), values);
         let after = here.invoke(&remote, &values, Call::new(Origin::default(), PATIENCE)).await;
@@ -178,7 +178,7 @@ fn what_is_too_large_is_refused_before_it_is_sent_and_when_it_comes() {
         let mut served = large.serve(&other, vec![(function(), signature())]).await.expect("it serves");
         let serve = async {
             let invocation = served.next().await.expect("a call");
-            invocation.reply.answer(&values).await.expect("it is taken");
+            invocation.reply.answer(results(&values)).await.expect("it is taken");
         };
         let remote = Remote::new(&other, &function(), signature()).expect("a subject");
         let ask = text("x");
@@ -199,7 +199,7 @@ fn an_answer_of_another_type_is_garbled() {
         let (remote, values) = (remote(), text("x"));
         let serve = async {
             let invocation = served.next().await.expect("a call");
-            invocation.reply.answer(&[Val::U64(300)]).await.expect("it is of its type");
+            invocation.reply.answer(wire::encode(&300_u64)).await.expect("it is of its type");
         };
         let ((), answer) = tokio::join!(serve, wire.invoke(&remote, &values, Call::new(Origin::default(), PATIENCE)));
         assert!(matches!(answer, Err(InvokeError::Garbled { source: Some(_), .. })), "{answer:?}");
@@ -218,7 +218,7 @@ fn a_function_without_results_is_answered_by_its_end() {
         let remote = Remote::new(&address(), &run, signature).expect("a subject");
         let serve = async {
             let invocation = served.next().await.expect("a call");
-            invocation.reply.answer(&[]).await.expect("it is of its type");
+            invocation.reply.answer(wire::encode(&())).await.expect("it is of its type");
         };
         let ((), answer) = tokio::join!(serve, wire.invoke(&remote, &[], Call::new(Origin::default(), PATIENCE)));
         assert_eq!(answer.expect("an answer"), []);
@@ -239,16 +239,48 @@ fn ten_thousand_calls_leave_nothing_behind() {
                 // The caller goes away as soon as it has asked.
                 assert!(call.now_or_never().is_none());
                 let invocation = served.next().await.expect("a call");
-                invocation.reply.answer(&values).await.expect("nobody minds");
+                invocation.reply.answer(results(&values)).await.expect("nobody minds");
                 continue;
             }
             let serve = async {
                 let invocation = served.next().await.expect("a call");
-                invocation.reply.answer(&invocation.params).await.expect("it is taken");
+                invocation.reply.answer(results(&invocation.params)).await.expect("it is taken");
             };
             let ((), answer) = tokio::join!(serve, call);
             assert_eq!(answer.expect("an answer"), values);
         }
         assert_eq!((wire.waiting(), served.running(), wire.room()), (0, 0, Limits::default().waiting_max));
+    });
+}
+
+/// A function of known types beside one of the same shapes: each side may know as much as it likes.
+#[test]
+fn values_of_known_types_and_values_of_known_shapes_understand_each_other() {
+    let rig = Rig::nats();
+    run(async {
+        let wire = rig.wire().await;
+        let mut dynamic = wire.serve(&address(), vec![(function(), signature())]).await.expect("it serves");
+        let subject = address().subject(&function()).expect("a subject");
+        let ask = wire.ask::<String>(&subject, &("hello",), Call::new(Origin::default(), PATIENCE));
+        let serve = async {
+            let invocation = dynamic.next().await.expect("a call");
+            assert_eq!(invocation.params, text("hello"));
+            invocation.reply.answer(results(&text("hello!"))).await.expect("it is taken");
+        };
+        let ((), answer) = tokio::join!(serve, ask);
+        assert_eq!(answer.expect("an answer"), "hello!");
+        drop(dynamic);
+
+        let read = |_, reader: &mut wire::Reader<'_>| <(String,)>::read(reader);
+        let mut typed = wire.serve_with(&address(), vec![function()], read).await.expect("it serves");
+        let (remote, values) = (remote(), text("hello"));
+        let invoke = wire.invoke(&remote, &values, Call::new(Origin::default(), PATIENCE));
+        let serve = async {
+            let invocation = typed.next().await.expect("a call");
+            assert_eq!(invocation.params.0, "hello");
+            invocation.reply.answer(wire::encode(&"hello!")).await.expect("it is taken");
+        };
+        let ((), answer) = tokio::join!(serve, invoke);
+        assert_eq!(answer.expect("an answer"), text("hello!"));
     });
 }

@@ -9,7 +9,7 @@ use wire::{Call, InvokeError, Origin, Reason, Refusal, Wire};
 use wrpc_transport::{InvokeExt, ServeExt};
 use wrpc_transport_nats::Client;
 
-use crate::rig::{PATIENCE, address, function, remote, run, signature, text, wire};
+use crate::rig::{PATIENCE, address, function, remote, results, run, signature, text, wire};
 
 const INSTANCE: &str = "test:echo/echo@0.1.0";
 const NO_PATHS: [[Option<usize>; 0]; 0] = [];
@@ -76,7 +76,7 @@ fn theirs_calls_ours() {
             for _ in 0..2 {
                 let invocation = served.next().await.expect("a call");
                 assert_eq!(invocation.origin, Origin { source: Some("shop".into()), ..Origin::default() });
-                invocation.reply.answer(&invocation.params).await.expect("it is taken");
+                invocation.reply.answer(results(&invocation.params)).await.expect("it is taken");
             }
         };
         let call = async {
@@ -159,7 +159,7 @@ fn what_is_larger_than_a_message_goes_both_ways() {
         let mut served = ours.serve(&other, vec![(function(), signature())]).await.expect("it serves");
         let serve = async {
             let invocation = served.next().await.expect("a call");
-            invocation.reply.answer(&invocation.params).await.expect("it is taken");
+            invocation.reply.answer(results(&invocation.params)).await.expect("it is taken");
         };
         let nats = nats::connect(server.url()).await.expect("it lets us in");
         let theirs = Client::new(nats, "default.ours", None).await.expect("it listens");

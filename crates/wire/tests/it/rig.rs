@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::{Broker, Bus, ConnectOptions};
 use stdx::ByteSize;
 use wasmtime::component::Val;
-use wire::{Address, Function, Limits, Remote, Shape, Shapes, Signature, Wire};
+use wire::{Address, EncodeError, Function, Limits, Remote, Shape, Shapes, Signature, Wire};
 
 /// How long anything may take before a test fails of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -89,4 +89,9 @@ pub(crate) fn remote() -> Remote {
 
 pub(crate) fn text(text: impl Into<String>) -> Vec<Val> {
     vec![Val::String(text.into())]
+}
+
+/// The answer of what is served by [`signature`].
+pub(crate) fn results(values: &[Val]) -> Result<bytes::Bytes, EncodeError> {
+    signature().results.encode(values)
 }

@@ -20,7 +20,7 @@ use tracing::warn;
 use super::Failure;
 use crate::Linked;
 use crate::limits::Limits;
-use crate::store::{Store, StoreError};
+use crate::store::{Refusal, Store, StoreError};
 
 /// Before the first repetition so long is waited; before each further one, twice as long.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -102,10 +102,19 @@ impl Link {
         if !self.is_failing.swap(true, Ordering::Relaxed) {
             warn!(component = %self.component, link = %self.name, error = %Chain(&error), "key-value call failed");
         }
-        Err(Failure::Other(match error {
-            StoreError::Unavailable { .. } => "the key-value store is not available".into(),
-            StoreError::Damaged { .. } => "the key-value store is damaged".into(),
-            StoreError::Full { .. } => "the key-value store is full".into(),
-        }))
+        Err(failure(error))
     }
+}
+
+/// What a component is told of what went wrong: its class, in the contract's own words where it has them.
+fn failure(error: StoreError) -> Failure {
+    Failure::Other(match error {
+        StoreError::Unavailable { .. } => "the key-value store is not available".into(),
+        StoreError::Damaged { .. } => "the key-value store is damaged".into(),
+        StoreError::Full { .. } => "the key-value store is full".into(),
+        StoreError::Refused { source: Refusal::NoSuchStore, .. } => return Failure::NoSuchStore,
+        StoreError::Refused { source: Refusal::AccessDenied, .. } => return Failure::AccessDenied,
+        StoreError::Refused { source: Refusal::Other(_), .. } => "the key-value store refuses".into(),
+        StoreError::Unable { what, .. } => format!("the key-value store cannot {what}"),
+    })
 }

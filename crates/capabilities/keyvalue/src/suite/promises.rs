@@ -345,6 +345,11 @@ pub(super) async fn large_values_go_both_ways_at_once(fresh: Fresh) {
     join_all((0..4).map(|index| fresh.put(&scope, ["a", "b", "c", "d"][usize::from(index)], value(index)))).await;
     let values = join_all(["a", "b", "c", "d"].map(|name| fresh.value(&scope, name))).await;
     assert!(values.into_iter().eq((0..4).map(|index| Some(value(index)))));
+}
+
+pub(super) async fn large_values_are_swapped(fresh: Fresh) {
+    let (scope, value) = (scope("shop", ""), |index: u8| Bytes::from(vec![index; 4 << 20]));
+    fresh.put(&scope, "a", value(0)).await;
     let seen = Stamp::of(Some(&value(0)));
     let swapped = fresh.store.swap(&scope.key("a"), seen, value(9)).await.expect("the store answers");
     assert_eq!(swapped, Swap::Written);

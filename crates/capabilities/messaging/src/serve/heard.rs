@@ -33,6 +33,8 @@ impl Heard {
             Carrier::Mqtt(broker) => return Ok(Self::Mqtt(broker.listen(component, (patterns, group)).await?)),
             Carrier::Bus(bus) => bus,
             Carrier::Stream(stream) => &stream.bus,
+            // It has no subscriptions: see `provider`.
+            Carrier::Provider(_) => return Ok(Self::Bus(SelectAll::new())),
         };
         let mut all = SelectAll::new();
         for pattern in patterns {

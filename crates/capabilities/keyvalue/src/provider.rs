@@ -1,0 +1,255 @@
+//! This is the store that a provider of the lattice keeps: `wrpc:keyvalue`, as the providers of wasmCloud 1.x serve it.
+//!
+//! Which data a component's buckets are is the provider's business: it is told which component asks, by which link.
+//!
+//! # Invariants
+//!
+//! 1. What changes something is asked once: after no answer nobody knows whether it was done, and it is not asked again.
+//! 2. What the provider answers costs no more than its page is allowed, however much it lists.
+//!
+//! # Not here
+//!
+//! Compare-and-swap, additions to numbers with a sign, and watching: the contract has no words for them. Several keys in one step:
+//! `apply` may be seen half made.
+
+mod asked;
+
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use bus::{Subject, SubjectError};
+use bytes::Bytes;
+use capability::provider::{self, NoLattice, Told};
+use capability::{BackendInfo, OpenError, Settings};
+use rt::within;
+use stdx::BoxError;
+use wire::{Decode, Encode, InvokeError, Peer, Peers};
+
+use crate::KeyValue;
+use crate::number::{Addend, Sum};
+use crate::scope::{Key, Scope};
+use crate::store::{Change, Changes, Page, Refusal, Stamp, Store, StoreError, Swap};
+use asked::{Batch, Least, batches};
+
+/// The backend, as it is listed.
+pub(crate) const INFO: BackendInfo = BackendInfo {
+    name: provider::NAME,
+    about: "kept by a provider of the lattice, which speaks wrpc:keyvalue as those of wasmCloud do",
+    settings: &[provider::ID, provider::LINK, provider::TIMEOUT],
+};
+
+/// What a component asks a provider to keep.
+struct Provider {
+    peer: Peer,
+    functions: Functions,
+}
+
+/// Where a provider's functions are called.
+struct Functions {
+    get: Subject,
+    set: Subject,
+    delete: Subject,
+    list: Subject,
+    increment: Subject,
+    set_many: Subject,
+    delete_many: Subject,
+}
+
+/// Whose bucket it is, and what it is called.
+#[derive(Clone, Copy)]
+struct Bucket<'a> {
+    component: &'a str,
+    name: &'a str,
+}
+
+/// What a provider answers.
+type Answer<T> = Result<T, Refusal>;
+
+/// The store of the provider that a link names. Whether it is there is found out by each call: it may come and go.
+pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<dyn Store>, OpenError> {
+    let told = Told::of(settings);
+    let named = format!("provider {}", told.id);
+    let peers = peers.ok_or_else(|| OpenError::refused(&named, NoLattice))?;
+    let peer = peers.peer(&told.id, &told.link, told.timeout);
+    let functions = Functions::of(&peer).map_err(|error| OpenError::refused(&named, error))?;
+    Ok(Arc::new(Provider { peer, functions }))
+}
+
+// === impl Functions ===
+
+impl Functions {
+    fn of(peer: &Peer) -> Result<Self, SubjectError> {
+        let of = |interface: &str, name: &str| peer.function(&format!("wrpc:keyvalue/{interface}@0.2.0-draft"), name);
+        Ok(Self {
+            get: of("store", "get")?,
+            set: of("store", "set")?,
+            delete: of("store", "delete")?,
+            list: of("store", "list-keys")?,
+            increment: of("atomics", "increment")?,
+            set_many: of("batch", "set-many")?,
+            delete_many: of("batch", "delete-many")?,
+        })
+    }
+}
+
+// === impl Provider ===
+
+impl Provider {
+    /// Asks for something in a bucket.
+    async fn ask<T>(&self, bucket: Bucket<'_>, function: &Subject, values: &impl Encode) -> Result<T, StoreError>
+    where
+        Answer<T>: Decode,
+    {
+        match self.peer.ask::<Answer<T>>(bucket.component, function, values).await {
+            Ok(answer) => answer.map_err(|source| StoreError::Refused { store: self.describe(), source }),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn failed(&self, error: InvokeError) -> StoreError {
+        let store = self.describe();
+        match error {
+            InvokeError::Garbled { .. } => StoreError::Damaged { store, source: error.into() },
+            error => self.unavailable(error),
+        }
+    }
+
+    fn unavailable(&self, source: impl Into<BoxError>) -> StoreError {
+        StoreError::Unavailable { store: self.describe(), source: source.into() }
+    }
+
+    async fn set(&self, (bucket, name): (Bucket<'_>, &str), value: &Bytes) -> Result<(), StoreError> {
+        self.ask(bucket, &self.functions.set, &(bucket.name, name, value)).await
+    }
+
+    async fn remove(&self, (bucket, name): (Bucket<'_>, &str)) -> Result<(), StoreError> {
+        self.ask(bucket, &self.functions.delete, &(bucket.name, name)).await
+    }
+
+    /// Makes the changes of one bucket: at once where the provider has a way to, else one by one.
+    async fn change(&self, Batch { bucket, put, deleted }: &Batch<'_>) -> Result<(), StoreError> {
+        let bucket = *bucket;
+        if !put.is_empty() && !self.at_once(bucket, &self.functions.set_many, put).await? {
+            for &(name, value) in put {
+                self.set((bucket, name), value).await?;
+            }
+        }
+        if !deleted.is_empty() && !self.at_once(bucket, &self.functions.delete_many, deleted).await? {
+            for &name in deleted {
+                self.remove((bucket, name)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for several things in one call; whether there is anybody who does so, which is known before anything was done.
+    async fn at_once<T: Encode>(&self, bucket: Bucket<'_>, function: &Subject, all: &[T]) -> Result<bool, StoreError> {
+        match self.peer.ask::<Answer<()>>(bucket.component, function, &(bucket.name, all)).await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(source)) => Err(StoreError::Refused { store: self.describe(), source }),
+            Err(InvokeError::NobodyThere { .. }) => Ok(false),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// The least names of a bucket that come after another: all of its names are looked at, since their order is the provider's.
+    async fn names(&self, scope: &Scope, page: Page<'_>) -> Result<Vec<String>, StoreError> {
+        let bucket = Bucket::of(scope);
+        let (mut least, mut cursor) = (Least::new(page), None::<u64>);
+        loop {
+            let (names, next): (Vec<String>, Option<u64>) =
+                self.ask(bucket, &self.functions.list, &(bucket.name, cursor)).await?;
+            least.add(names);
+            match next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(least.into_names()),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Provider {
+    fn describe(&self) -> String {
+        format!("provider {}", self.peer)
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let (bucket, name) = parts(key);
+        self.ask(bucket, &self.functions.get, &(bucket.name, name)).await
+    }
+
+    /// Of several changes to one key the last is made. Those to different keys are seen one by one, in any order.
+    async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        match changes.as_slice() {
+            [Change::Put(key, value)] => self.set(parts(key), value).await,
+            [Change::Delete(key)] => self.remove(parts(key)).await,
+            changes => {
+                for batch in batches(changes) {
+                    self.change(&batch).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn list(&self, scope: &Scope, page: Page<'_>) -> Result<Vec<String>, StoreError> {
+        if page.count_max == 0 {
+            return Ok(Vec::new());
+        }
+        // A provider may go on for ever.
+        let names = within(Some(self.peer.timeout()), self.names(scope, page)).await;
+        names.map_err(|late| self.unavailable(late))?
+    }
+
+    async fn increment(&self, key: &Key, addend: Addend) -> Result<Sum, StoreError> {
+        let unable = StoreError::Unable { store: self.describe(), what: "add to numbers with a sign" };
+        let delta = u64::try_from(addend.delta()).ok().filter(|_| !addend.has_sign()).ok_or(unable)?;
+        let (bucket, name) = parts(key);
+        let sum: u64 = self.ask(bucket, &self.functions.increment, &(bucket.name, name, delta)).await?;
+        Ok(Sum::Is(sum.into()))
+    }
+
+    async fn swap(&self, _: &Key, _: Stamp, _: Bytes) -> Result<Swap, StoreError> {
+        Err(StoreError::Unable { store: self.describe(), what: "compare and swap" })
+    }
+
+    async fn watch(&self, _: &Scope) -> Result<Changes, StoreError> {
+        Err(StoreError::Unable { store: self.describe(), what: "be watched from here" })
+    }
+}
+
+/// A key as a provider is told of it.
+fn parts(key: &Key) -> (Bucket<'_>, &str) {
+    let parts = key.parts();
+    (Bucket { component: text(parts.component), name: text(parts.bucket) }, text(parts.name))
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("Scope::new and Scope::key took it from a text")
+}
+
+// === impl Bucket ===
+
+impl<'a> Bucket<'a> {
+    fn of(scope: &'a Scope) -> Self {
+        let parts = scope.parts();
+        Self { component: text(parts.component), name: text(parts.bucket) }
+    }
+}
+
+// === impl KeyValue ===
+
+impl KeyValue {
+    /// What is opened from now on finds providers among these.
+    pub fn face(&self, peers: Option<Peers>) {
+        *self.peers.lock().unwrap_or_else(PoisonError::into_inner) = peers;
+    }
+
+    pub(super) fn peers(&self) -> Option<Peers> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

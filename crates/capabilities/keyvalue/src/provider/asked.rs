@@ -1,0 +1,114 @@
+//! What a provider is asked for, and what of its answers is kept. Values, without a provider.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use wire::{Decode, DecodeError, Reader};
+
+use super::{Bucket, parts};
+use crate::store::{Change, Page, Refusal};
+
+/// Changes of one bucket, one for each key.
+pub(super) struct Batch<'a> {
+    pub(super) bucket: Bucket<'a>,
+    pub(super) put: Vec<(&'a str, &'a Bytes)>,
+    pub(super) deleted: Vec<&'a str>,
+}
+
+/// The least names that come after another, as many as a page has.
+pub(super) struct Least<'a> {
+    page: Page<'a>,
+    names: BTreeSet<String>,
+}
+
+/// The changes by bucket. Of several to one key the last counts.
+pub(super) fn batches(changes: &[Change]) -> Vec<Batch<'_>> {
+    let mut last: BTreeMap<(&str, &str), BTreeMap<&str, Option<&Bytes>>> = BTreeMap::new();
+    for change in changes {
+        let (bucket, name) = parts(change.key());
+        let value = match change {
+            Change::Put(_, value) => Some(value),
+            Change::Delete(_) => None,
+        };
+        last.entry((bucket.component, bucket.name)).or_default().insert(name, value);
+    }
+    let batch = |((component, name), keys): ((_, _), BTreeMap<_, Option<_>>)| Batch {
+        bucket: Bucket { component, name },
+        put: keys.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect(),
+        deleted: keys.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect(),
+    };
+    last.into_iter().map(batch).collect()
+}
+
+// === impl Least ===
+
+impl<'a> Least<'a> {
+    /// None yet.
+    pub(super) fn new(page: Page<'a>) -> Self {
+        Self { page, names: BTreeSet::new() }
+    }
+
+    /// Looks at some more names, in any order, and perhaps not for the first time.
+    pub(super) fn add(&mut self, names: Vec<String>) {
+        for name in names {
+            if self.page.after.is_none_or(|after| name.as_str() > after) {
+                self.names.insert(name);
+            }
+            if self.names.len() > self.page.count_max {
+                self.names.pop_last();
+            }
+        }
+    }
+
+    /// They, in order.
+    pub(super) fn into_names(self) -> Vec<String> {
+        self.names.into_iter().collect()
+    }
+}
+
+// === impl Refusal ===
+
+impl Decode for Refusal {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match reader.case(3)? {
+            0 => Self::NoSuchStore,
+            1 => Self::AccessDenied,
+            _ => Self::Other(stdx::printable(reader.text()?).to_string()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::Scope;
+
+    #[test]
+    fn of_changes_to_one_key_the_last_is_asked_for_in_its_own_bucket() {
+        let scope = |bucket| Scope::new(&"shop".parse().expect("a name"), bucket);
+        let (one, other) = (scope("one"), scope("other"));
+        let put = |scope: &Scope, name, value: &'static str| Change::Put(scope.key(name), value.into());
+        let changes = [
+            put(&one, "a", "1"),
+            put(&one, "b", "1"),
+            put(&other, "a", "1"),
+            Change::Delete(one.key("b")),
+            put(&one, "a", "2"),
+            Change::Delete(one.key("c")),
+        ];
+        let shown = |batch: &Batch<'_>| format!("{} {:?} {:?}", batch.bucket.name, batch.put, batch.deleted);
+        let shown: Vec<_> = batches(&changes).iter().map(shown).collect();
+        assert_eq!(shown, [r#"one [("a", b"2")] ["b", "c"]"#, r#"other [("a", b"1")] []"#]);
+    }
+
+    #[test]
+    fn a_page_is_the_least_names_of_all_whatever_their_order() {
+        let page = Page { after: Some("b"), count_max: 3 };
+        let mut least = Least::new(page);
+        for names in [["z", "a", "b"], ["d", "c", "d"], ["y", "e", "c"]] {
+            least.add(names.map(ToOwned::to_owned).to_vec());
+            assert!(least.names.len() <= 3);
+        }
+        assert_eq!(least.into_names(), ["c", "d", "e"]);
+    }
+}

@@ -1,0 +1,208 @@
+//! The providers of a host: each a process that is kept running, and what becomes of it said to the lattice.
+//!
+//! # Not here
+//!
+//! What a provider is and how it is kept running (`provider`), which there shall be and what they are told (`lattice`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bus::{Bus, Login};
+use lattice::{ProviderView, Voice};
+use model::fact::{Checked, Fact};
+use model::{Briefing, ComponentName};
+use provider::{Condition, Home, HostKey, News, Place, Program, Provider, Rhythm, Verdict};
+use rt::Task;
+use stdx::BoxError;
+use tokio::sync::mpsc;
+
+/// News that wait to be said; whoever has more waits.
+const NEWS_MAX: usize = 256;
+
+/// What the providers of a host are started with.
+pub(crate) struct ProvidersSetup {
+    pub(crate) bus: Bus,
+    /// The key of the host.
+    pub(crate) host: String,
+    pub(crate) lattice: String,
+    /// Where they find the bus; nowhere, where it listens to nobody.
+    pub(crate) address: Option<String>,
+    /// Where archives are unpacked.
+    pub(crate) folder: PathBuf,
+    /// What they find in their environment.
+    pub(crate) variables: Vec<(String, String)>,
+}
+
+/// The providers that run on a host, by their names.
+pub(crate) struct Providers {
+    home: Arc<Home>,
+    has_address: bool,
+    folder: PathBuf,
+    running: Mutex<BTreeMap<ComponentName, Provider>>,
+    tell: mpsc::Sender<(String, News)>,
+}
+
+/// What has become of providers, until it is said.
+pub(crate) struct Heard(mpsc::Receiver<(String, News)>);
+
+/// A provider would find nobody.
+#[derive(Debug, thiserror::Error)]
+#[error("the bus of this host listens to nobody, so that no provider reaches it: start it with --bus or --nats")]
+struct NoAddress;
+
+// === impl Providers ===
+
+impl Providers {
+    pub(crate) fn new(setup: ProvidersSetup) -> std::io::Result<(Self, Heard)> {
+        let ProvidersSetup { bus, host, lattice, address, folder, variables } = setup;
+        let (tell, heard) = mpsc::channel(NEWS_MAX);
+        let has_address = address.is_some();
+        let place = Place { host, lattice, address: address.unwrap_or_default(), login: None };
+        let home = Arc::new(Home { bus, place, key: HostKey::new()?, variables, rhythm: Rhythm::default() });
+        Ok((Self { home, has_address, folder, running: Mutex::default(), tell }, Heard(heard)))
+    }
+
+    /// Starts a provider that does not run.
+    pub(crate) async fn start(&self, id: ComponentName, path: PathBuf, briefing: Briefing) -> Result<(), BoxError> {
+        if !self.has_address {
+            return Err(NoAddress.into());
+        }
+        let (folder, name) = (self.folder.clone(), id.to_string());
+        let open = move || Program::open(&path, (&folder, &name), SystemTime::now());
+        let program = tokio::task::spawn_blocking(open).await??;
+        let provider = Provider::start(self.home.clone(), (id.as_str(), program), briefing, self.tell.clone()).await?;
+        self.running().insert(id, provider);
+        Ok(())
+    }
+
+    /// From now on a provider is to know this.
+    pub(crate) fn brief(&self, id: &ComponentName, briefing: Briefing) {
+        if let Some(provider) = self.running().get(id) {
+            provider.brief(briefing);
+        }
+    }
+
+    /// Ends a provider, if it runs.
+    pub(crate) async fn stop(&self, id: &ComponentName) {
+        let provider = self.running().remove(id);
+        if let Some(provider) = provider {
+            provider.stop().await;
+        }
+    }
+
+    /// Ends all of them at once.
+    pub(crate) async fn end(&self) {
+        let running = std::mem::take(&mut *self.running());
+        futures::future::join_all(running.into_values().map(Provider::stop)).await;
+    }
+
+    /// What is to be seen of one.
+    pub(crate) fn look(&self, id: &ComponentName) -> Option<ProviderView> {
+        let running = self.running();
+        let provider = running.get(id)?;
+        let claims = provider.program().claims();
+        Some(ProviderView {
+            name: claims.and_then(|claims| claims.name.clone()),
+            revision: claims.and_then(|claims| claims.revision).and_then(|number| number.try_into().ok()).unwrap_or(0),
+            condition: Shown(provider.condition()).to_string(),
+        })
+    }
+
+    /// Those that run.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.running().keys().map(ToString::to_string).collect()
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<ComponentName, Provider>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Heard ===
+
+impl Heard {
+    /// Says what becomes of providers, for as long as the task lives.
+    pub(crate) fn say_by(mut self, voice: Voice, host: String) -> Task {
+        Task::spawn(async move {
+            while let Some((provider_id, news)) = self.0.recv().await {
+                let checked = Checked { host_id: host.clone(), provider_id };
+                if let Some(fact) = fact(checked, &news) {
+                    voice.say(fact).await;
+                }
+            }
+        })
+    }
+}
+
+/// What is said of news in a lattice. Hosts of others have no word for a process that ended: its health tells.
+fn fact(checked: Checked, news: &News) -> Option<Fact> {
+    match news {
+        News::Checked(Verdict::Passed) => Some(Fact::HealthCheckPassed(checked)),
+        News::Checked(Verdict::Failed) => Some(Fact::HealthCheckFailed(checked)),
+        News::Checked(Verdict::Status) => Some(Fact::HealthCheckStatus(checked)),
+        News::Ended { .. } | News::Restarted => None,
+    }
+}
+
+/// The address of a bus with the login that a provider needs there, as far as an address can hold it.
+pub(crate) fn address_with_login(addresses: &str, login: &Login) -> String {
+    let login = match login {
+        Login::Token(token) => encoded(token),
+        Login::User { name, password } => format!("{}:{}", encoded(name), encoded(password)),
+        Login::Anyone | Login::TokenFile(_) | Login::NkeyFile(_) | Login::CredentialsFile(_) => {
+            return addresses.to_owned();
+        }
+    };
+    let with_login = |address: &str| {
+        let (scheme, rest) = address.trim().split_once("://").unwrap_or(("nats", address.trim()));
+        format!("{scheme}://{login}@{}", rest.rsplit('@').next().unwrap_or_default())
+    };
+    addresses.split(',').map(with_login).collect::<Vec<_>>().join(",")
+}
+
+fn encoded(text: &str) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let shown = |byte: u8| if is_plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(shown).collect()
+}
+
+/// A condition in words.
+struct Shown(Condition);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Condition::Running { pid, restarts: 0 } => write!(f, "runs as process {pid}"),
+            Condition::Running { pid, restarts } => write!(f, "runs as process {pid}, started again {restarts} times"),
+            Condition::Waiting { why, restarts } => {
+                write!(f, "waits for its next start, after {restarts} of them: it {why}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_holds_the_login_that_a_provider_needs() {
+        let with = |login| address_with_login("nats://a:1,b:2", &login);
+        assert_eq!(with(Login::Anyone), "nats://a:1,b:2");
+        assert_eq!(with(Login::Token("s/1".into())), "nats://s%2F1@a:1,nats://s%2F1@b:2");
+        let user = Login::User { name: "ada".into(), password: "p@x".into() };
+        assert_eq!(with(user), "nats://ada:p%40x@a:1,nats://ada:p%40x@b:2");
+    }
+
+    #[test]
+    fn what_has_become_of_a_process_is_told_in_words() {
+        let shown = |condition| Shown(condition).to_string();
+        assert_eq!(shown(Condition::Running { pid: 7, restarts: 0 }), "runs as process 7");
+        assert_eq!(shown(Condition::Running { pid: 7, restarts: 2 }), "runs as process 7, started again 2 times");
+        let waiting = Condition::Waiting { why: "exited with 3".into(), restarts: 4 };
+        assert_eq!(shown(waiting), "waits for its next start, after 4 of them: it exited with 3");
+    }
+}

@@ -1,0 +1,138 @@
+//! Commands about providers, and what they are to know.
+
+use model::fact::Fact;
+use model::lattice::{LatticeLink, ProviderAuctionRequest, StartProvider};
+use model::{Briefing, ComponentName, LinkDefinition};
+
+use super::course::{Aim, Course, Step};
+use super::settings::{check_names, is_secret, of_names};
+use crate::hands::Deed;
+use crate::state::{Provides, State};
+
+/// What stands in front of the names of providers that a host has in itself.
+const BUILTIN: &str = "wasmcloud+builtin://";
+
+/// Whether a host bids for a provider.
+pub(crate) fn bids_for_provider(state: &State, request: &ProviderAuctionRequest) -> bool {
+    let carries = |(name, value): (&String, &String)| state.labels.get(name) == Some(value);
+    request.constraints.iter().all(carries) && !state.providers.keys().any(|name| name.as_str() == request.provider_id)
+}
+
+/// What is answered to a command to start a provider, at once.
+pub(crate) fn start_words(state: &State, id: &ComponentName, command: &StartProvider) -> Result<&'static str, String> {
+    if let Some(name) = command.provider_ref.strip_prefix(BUILTIN) {
+        return Err(format!(
+            "this host has no provider {name} in itself: what its components use it for is linked to one of its backends"
+        ));
+    }
+    match state.providers.contains_key(id) {
+        true => Err("provider with that ID is already running".into()),
+        false => Ok("successfully started provider"),
+    }
+}
+
+/// What is answered to a command to stop a provider, at once.
+pub(crate) fn stop_words(state: &State, id: &ComponentName) -> Result<&'static str, String> {
+    match state.providers.contains_key(id) {
+        true => Ok("successfully stopped provider"),
+        false => Err("provider with that ID is not running".into()),
+    }
+}
+
+/// What is done to start a provider. It is told at its start what is known then, and afterwards what was learned meanwhile.
+pub(super) fn start(
+    state: &State,
+    (host, id): (&str, &ComponentName),
+    command: &StartProvider,
+) -> (Aim, Result<Course, String>) {
+    let StartProvider { provider_ref, config, annotations, .. } = command.clone();
+    let aim = Aim::Provider { host: host.to_owned(), id: id.clone(), image_ref: provider_ref.clone() };
+    let runs = Provides { image_ref: provider_ref, annotations, config };
+    if let Err(why) = may_start(state, id, &runs) {
+        return (aim, Err(why));
+    }
+    let briefing = briefing_of(state, id, &runs);
+    let started = Fact::ProviderStarted {
+        host_id: host.to_owned(),
+        provider_id: id.to_string(),
+        image_ref: runs.place(),
+        annotations: runs.annotations.clone(),
+    };
+    let steps = vec![
+        Step::Do(Deed::StartProvider { id: id.clone(), image_ref: runs.image_ref.clone(), briefing }),
+        Step::Provide(id.clone(), Some(runs.clone())),
+        Step::Brief(id.clone()),
+        Step::Keep { id: id.clone(), url: runs.image_ref },
+        Step::Say(started),
+    ];
+    (aim, Ok(Course { steps, undo: Vec::new() }))
+}
+
+fn may_start(state: &State, id: &ComponentName, runs: &Provides) -> Result<(), String> {
+    if state.providers.contains_key(id) {
+        return Err("provider with that ID is already running".into());
+    }
+    if state.components.contains_key(id) {
+        return Err(format!("a component that is called {id} runs here: calls would reach either of them"));
+    }
+    if let Some(name) = runs.config.iter().find(|name| is_secret(name)) {
+        return Err(format!("{name} is a secret, and this host has none to give to a provider"));
+    }
+    check_names(state, &runs.config)
+}
+
+/// What is done to stop a provider.
+pub(super) fn stop(state: &State, (host, id): (&str, &ComponentName)) -> (Aim, Result<Course, String>) {
+    let runs = state.providers.get(id).cloned();
+    let aim =
+        Aim::Provider { host: host.to_owned(), id: id.clone(), image_ref: runs.clone().unwrap_or_default().image_ref };
+    // What has ended meanwhile is said to have already.
+    let Some(Provides { annotations, .. }) = runs else { return (aim, Ok(Course::default())) };
+    let stopped = Fact::ProviderStopped {
+        host_id: host.to_owned(),
+        provider_id: id.to_string(),
+        instance_id: id.to_string(),
+        public_key: id.to_string(),
+        link_name: "default".into(),
+        annotations,
+        reason: "stop".into(),
+    };
+    let steps =
+        vec![Step::Do(Deed::StopProvider { id: id.clone() }), Step::Provide(id.clone(), None), Step::Say(stopped)];
+    (aim, Ok(Course { steps, undo: Vec::new() }))
+}
+
+/// What a provider that runs here is to know; nothing of one that does not.
+pub(crate) fn briefing(state: &State, id: &ComponentName) -> Option<Briefing> {
+    state.providers.get(id).map(|runs| briefing_of(state, id, runs))
+}
+
+fn briefing_of(state: &State, id: &ComponentName, runs: &Provides) -> Briefing {
+    let links = state.links.values().flatten().filter(|link| is_of(link, id));
+    let definition = |link: &LatticeLink| {
+        let (source, target) = (of_names(state, &link.source_config), of_names(state, &link.target_config));
+        LinkDefinition::new(link, source, target)
+    };
+    Briefing { links: links.map(definition).collect(), config: of_names(state, &runs.config) }
+}
+
+/// Tells those providers what they are to know that have one of these links.
+pub(super) fn briefed<'a>(state: &State, links: impl Iterator<Item = &'a LatticeLink> + Clone) -> Vec<Step> {
+    let has = |id: &&ComponentName| links.clone().any(|link| is_of(link, id));
+    state.providers.keys().filter(has).cloned().map(Step::Brief).map(Step::at_leisure).collect()
+}
+
+/// Tells those providers what they are to know that have the settings of this name, themselves or by a link.
+pub(super) fn briefed_of_settings(state: &State, name: &str) -> Vec<Step> {
+    let names = |names: &[String]| names.iter().any(|known| known == name);
+    let links = state.links.values().flatten();
+    let by_link = links.filter(|link| names(&link.source_config) || names(&link.target_config));
+    let has =
+        |(id, runs): &(&ComponentName, &Provides)| names(&runs.config) || by_link.clone().any(|link| is_of(link, id));
+    let briefed = state.providers.iter().filter(has).map(|(id, _)| Step::Brief(id.clone()));
+    briefed.map(Step::at_leisure).collect()
+}
+
+fn is_of(link: &LatticeLink, id: &ComponentName) -> bool {
+    link.source_id == id.as_str() || link.target == id.as_str()
+}

@@ -1,0 +1,137 @@
+//! `wattle start provider` and `wattle stop provider`: the processes of others that hosts of a lattice keep running.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use model::ComponentName;
+use model::fact::Fact;
+use model::lattice::{
+    Host, ProviderAuctionAck, ProviderAuctionRequest, ProviderDescription, StartProvider, StopProvider,
+};
+use serde_json::json;
+use stdx::Code;
+
+use crate::component::{Facts, reference, stem};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::reach::{Reached, pair};
+
+/// What is said to start a provider.
+#[derive(Debug, Args)]
+pub(crate) struct StartFlags {
+    /// Where it comes from: an archive (.par, .par.gz), an executable, or a reference such as file:///PATH, which the host reads
+    from: String,
+    /// What it is called [default: after its file]
+    id: Option<ComponentName>,
+    /// On this host: its key, the beginning of it, or its name
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// On a host that carries this label (can be given several times)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "host")]
+    label: Vec<(String, String)>,
+    /// With the settings of this name, see `wattle config` (can be given several times; later ones win)
+    #[arg(long, value_name = "NAME")]
+    config: Vec<String>,
+}
+
+/// What is said to stop one.
+#[derive(Debug, Args)]
+pub(crate) struct StopFlags {
+    /// What it is called
+    id: ComponentName,
+    /// On this host: its key, the beginning of it, or its name
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+}
+
+/// Starts a provider on the host that is named, or on one that bids for it.
+pub(crate) async fn start(reached: &Reached, flags: StartFlags, output: Output) -> Result<ExitCode, Failure> {
+    let StartFlags { from, id, host, label, config } = flags;
+    let provider_ref = reference(&from)?;
+    let id = id.unwrap_or_else(|| ComponentName::from_stem(stem(&from).split('.').next().unwrap_or_default()));
+    let host = match host {
+        Some(named) => reached.host(Some(&named)).await?.id,
+        None => {
+            let constraints = label.into_iter().collect();
+            let (provider_ref, provider_id) = (provider_ref.clone(), id.to_string());
+            bidder(reached, ProviderAuctionRequest { provider_ref, provider_id, constraints }).await?
+        }
+    };
+    let mut facts = Facts::hear(reached).await?;
+    let wanted = StartProvider {
+        provider_id: id.to_string(),
+        provider_ref,
+        host_id: host.clone(),
+        config,
+        annotations: Default::default(),
+    };
+    reached.ask::<()>(&format!("provider.start.{host}"), &wanted).await?;
+    let from = facts
+        .until(&host, reached.timeout, |fact| match fact {
+            Fact::ProviderStarted { provider_id, image_ref, .. } if provider_id == id.as_str() => Some(Ok(image_ref)),
+            Fact::ProviderStartFailed { provider_id, error, .. } if provider_id == id.as_str() => {
+                let text = format!("{id} does not run on {host} as was asked: {error}");
+                Some(Err(Failure::new(Code::E1003, text)))
+            }
+            _ => None,
+        })
+        .await?;
+    let text = format!("provider {id} runs on {host}, from {from}");
+    output.print(&text, &json!({ "provider": id, "host": host, "from": from }));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stops a provider on the host that is named, or on the only one that runs it.
+pub(crate) async fn stop(reached: &Reached, flags: StopFlags, output: Output) -> Result<ExitCode, Failure> {
+    let StopFlags { id, host } = flags;
+    let host = locate(reached, &id, host.as_deref()).await?.id;
+    let mut facts = Facts::hear(reached).await?;
+    let wanted = StopProvider { provider_id: id.to_string(), host_id: host.clone() };
+    reached.ask::<()>(&format!("provider.stop.{host}"), &wanted).await?;
+    let is_it = |fact| matches!(fact, Fact::ProviderStopped { provider_id, .. } if provider_id == id.as_str());
+    facts.until(&host, reached.timeout, |fact| is_it(fact).then_some(Ok(()))).await?;
+    output.print(&format!("provider {id} has stopped on {host}"), &json!({ "provider": id, "host": host }));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A host that would run a provider: the same one for the same hosts.
+async fn bidder(reached: &Reached, request: ProviderAuctionRequest) -> Result<String, Failure> {
+    let acks: Vec<ProviderAuctionAck> = reached.gather("provider.auction", &request).await?;
+    if let Some(host) = acks.into_iter().map(|ack| ack.host_id).min() {
+        return Ok(host);
+    }
+    let id = request.provider_id;
+    let text = match reached.hosts().await?.len() {
+        0 => format!("there is no host in lattice {}; `wattle host` starts one", reached.lattice),
+        count => format!("none of {count} hosts bids for {id}: it runs there already, or they do not carry the labels"),
+    };
+    Err(Failure::new(Code::E1002, text))
+}
+
+/// Where a provider runs: on the host that is named, or on the only one that runs it.
+async fn locate(reached: &Reached, id: &ComponentName, named: Option<&str>) -> Result<Host, Failure> {
+    let hosts = match named {
+        Some(named) => vec![reached.host(Some(named)).await?],
+        None => reached.hosts().await?,
+    };
+    let mut found = Vec::new();
+    for host in hosts {
+        let inventory = reached.inventory(&host).await?;
+        let is_it = |provider: &ProviderDescription| provider.id == id.as_str();
+        if inventory.providers.iter().any(is_it) {
+            found.push(host);
+        }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Failure::new(
+            Code::E1002,
+            format!("no host runs the provider {id}; `wattle get inventory` shows what runs"),
+        )),
+        _ => {
+            let hosts: Vec<_> = found.iter().map(|host| format!("{} ({})", host.friendly_name, host.id)).collect();
+            let text = format!("{id} runs on several hosts, name one with --host: {}", hosts.join(", "));
+            Err(Failure::new(Code::E1002, text))
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Providers: one of wasmCloud as it is published, run by a host and driven by commands and by a stock client.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Nats, Wattle, eventually};
+use wasmtime::component::Val;
+use wire::{Address, Call, Function, Limits, Origin, Remote, Shape, Shapes, Signature, Wire};
+
+use crate::lattice::{Stranger, host, id, refusal, tell};
+use crate::wattle;
+
+/// The provider of blobs in folders.
+fn archive() -> String {
+    testkit::provider("blobstore-fs").1.display().to_string()
+}
+
+/// Asks the provider `files`, as the component `shop`, to make a container. Says why it is not done.
+fn create(bus: &str, container: &str) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let bus = bus::Bus::connect(bus, bus::ConnectOptions::default()).await.expect("it lets us in");
+        let wire = Wire::open(bus, Limits::default()).await.expect("it listens");
+        let params = Shapes::new(vec![Shape::String]).expect("it travels");
+        let result = Shape::Result { ok: None, err: Some(Box::new(Shape::String)) };
+        let signature = Signature { params, results: Shapes::new(vec![result]).expect("it travels") };
+        let files = Address { lattice: "default".into(), id: "files".into() };
+        let function = Function::of("wrpc:blobstore/blobstore@0.2.0", "create-container");
+        let remote = Remote::new(&files, &function, signature).expect("a subject");
+        let origin = Origin { source: Some("shop".into()), ..Origin::default() };
+        let call = Call::new(origin, Duration::from_secs(10));
+        let answer = wire.invoke(&remote, &[Val::String(container.into())], call).await;
+        match answer.map_err(|error| error.to_string())?.remove(0) {
+            Val::Result(Ok(None)) => Ok(()),
+            Val::Result(Err(Some(error))) => match *error {
+                Val::String(text) => Err(text),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+fn provider(wattle: &Wattle, bus: &str) -> Value {
+    tell(wattle, bus, &["get", "inventory"])["inventories"][0]["providers"][0].clone()
+}
+
+/// The number of the process that a provider runs as, while one does.
+fn process(provider: &Value) -> Option<u32> {
+    let words = provider["condition"].as_str()?.strip_prefix("runs as process ")?;
+    words.split(',').next()?.parse().ok()
+}
+
+fn is_there(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a number");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is killed");
+}
+
+/// Links `shop` to the folder `root` by `files`.
+fn link(stranger: &Stranger, root: &Path) {
+    stranger.ask("config.put.root", &json!({ "root": root }).to_string());
+    let link = json!({ "source_id": "shop", "target": "files", "wit_namespace": "wasi", "wit_package": "blobstore",
+        "interfaces": ["blobstore"], "target_config": ["root"] });
+    assert_eq!(stranger.ask("link.put", &link.to_string())["message"], "successfully set link");
+}
+
+#[test]
+fn a_stranger_starts_a_stock_provider_and_it_serves_what_it_is_linked_to() {
+    let (wattle, server) = (wattle(), Nats::start());
+    let bus = server.url();
+    let up = host(&wattle, &["--nats", &bus, "--label", "disk=big"]);
+    let (host, stranger) = (id(&up), Stranger::new(&bus));
+    let mut heard = stranger.listen();
+    let place = archive();
+    let reference = format!("file://{place}");
+
+    let bid = |disk: &str| {
+        let constraints = json!({ "disk": disk });
+        let request = json!({ "provider_ref": reference, "provider_id": "files", "constraints": constraints });
+        stranger.try_ask("provider.auction", &request.to_string())
+    };
+    eventually("the host is there", || bid("big").is_some());
+    let ack =
+        json!({ "provider_ref": reference, "provider_id": "files", "host_id": host, "constraints": { "disk": "big" } });
+    assert_eq!(bid("big").expect("a bid")["response"], ack);
+
+    let start = json!({ "provider_id": "files", "provider_ref": reference, "host_id": host, "config": [],
+        "annotations": { "by": "hand" } });
+    let start = || stranger.ask(&format!("provider.start.{host}"), &start.to_string());
+    assert_eq!(start(), json!({ "success": true, "message": "successfully started provider" }));
+    let started = stranger.hear(&mut heard, "provider_started");
+    assert_eq!(started["source"], host);
+    let data = json!({ "host_id": host, "provider_id": "files", "image_ref": place, "annotations": { "by": "hand" } });
+    assert_eq!(started["data"], data);
+    assert_eq!(start(), json!({ "success": false, "message": "provider with that ID is already running" }));
+    let runs = provider(&wattle, &bus);
+    assert_eq!(
+        (&runs["id"], &runs["image_ref"], &runs["name"]),
+        (&json!("files"), &json!(place), &json!("blobstore-fs"))
+    );
+    assert!(process(&runs).is_some(), "{runs}");
+
+    eventually("it listens", || create(&bus, "box").is_err_and(|why| why.contains("failed to lookup shop")));
+    let root = wattle.home().join("blobs");
+    link(&stranger, &root);
+    eventually("it is told", || create(&bus, "box").is_ok());
+    assert!(root.join("box").is_dir());
+    let checked = stranger.hear(&mut heard, "health_check_passed");
+    assert_eq!(checked["data"], json!({ "host_id": host, "provider_id": "files" }));
+    let delete = json!({ "source_id": "shop", "wit_namespace": "wasi", "wit_package": "blobstore" });
+    assert_eq!(stranger.ask("link.del", &delete.to_string())["message"], "successfully deleted link");
+    eventually("it is told", || create(&bus, "other").is_err_and(|why| why.contains("failed to lookup shop")));
+
+    let stop = json!({ "provider_id": "files", "host_id": host }).to_string();
+    let stop = || stranger.ask(&format!("provider.stop.{host}"), &stop);
+    assert_eq!(stop(), json!({ "success": true, "message": "successfully stopped provider" }));
+    let stopped = stranger.hear(&mut heard, "provider_stopped");
+    let data = &stopped["data"];
+    assert_eq!(
+        (&data["provider_id"], &data["reason"], &data["annotations"]["by"]),
+        (&json!("files"), &json!("stop"), &json!("hand"))
+    );
+    eventually("it has ended", || process(&runs).is_some_and(|pid| !is_there(pid)));
+    assert_eq!(stop(), json!({ "success": false, "message": "provider with that ID is not running" }));
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// On a host that is alone: what it is told then comes over a bus that is not a NATS server.
+#[test]
+fn a_provider_that_is_killed_runs_again_and_ends_when_its_host_is_killed() {
+    let wattle = wattle();
+    let up = host(&wattle, &["--bus", "127.0.0.1:0"]);
+    let bus = up.bus();
+    let executable = testkit::provider("blobstore-fs").0.display().to_string();
+    let root = wattle.home().join("blobs");
+    link(&Stranger::new(&bus), &root);
+    let started = tell(&wattle, &bus, &["start", "provider", &executable, "files"]);
+    assert_eq!((&started["provider"], &started["from"]), (&json!("files"), &json!(executable)));
+    eventually("it serves what it was linked to before", || create(&bus, "one").is_ok());
+
+    let first = process(&provider(&wattle, &bus)).expect("a process");
+    kill(first);
+    let other = || process(&provider(&wattle, &bus)).filter(|pid| *pid != first);
+    eventually("it runs again", || other().is_some());
+    eventually("it serves as before", || create(&bus, "two").is_ok());
+    assert!(
+        provider(&wattle, &bus)["condition"].as_str().is_some_and(|words| words.ends_with("started again 1 times"))
+    );
+
+    let second = other().expect("a process");
+    up.kill();
+    eventually("it has ended with its host", || !is_there(second));
+}
+
+fn script(wattle: &Wattle, text: &str) -> String {
+    let path = wattle.write("script", format!("#!/bin/sh\n{text}\n"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("it may be executed");
+    path.display().to_string()
+}
+
+#[test]
+fn one_that_crashes_again_and_again_is_to_be_seen_and_can_be_stopped() {
+    let wattle = wattle();
+    let up = host(&wattle, &["--bus", "127.0.0.1:0"]);
+    let bus = up.bus();
+    let file = script(&wattle, "echo 'cannot \u{1b}[2Jgo on' >&2; exit 3");
+    tell(&wattle, &bus, &["start", "provider", &file, "broken"]);
+    let words = "waits for its next start, after 1 of them: it exited with 3";
+    eventually("it waits", || provider(&wattle, &bus)["condition"] == words);
+    eventually("its last words are in the log", || up.stderr().contains("cannot \\u{1b}[2Jgo on"));
+    let text = wattle.run(["get", "inventory", "--nats", &bus]).stdout;
+    assert!(text.contains(words), "{text}");
+    tell(&wattle, &bus, &["stop", "provider", "broken"]);
+    assert_eq!(provider(&wattle, &bus), Value::Null);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn a_host_that_stops_ends_its_providers() {
+    let wattle = wattle();
+    let up = host(&wattle, &["--bus", "127.0.0.1:0"]);
+    let bus = up.bus();
+    tell(&wattle, &bus, &["start", "provider", &script(&wattle, "trap '' TERM; sleep 600"), "deaf"]);
+    let pid = process(&provider(&wattle, &bus)).expect("a process");
+    assert_eq!(up.stop().code, Some(0));
+    eventually("it has ended", || !is_there(pid));
+}
+
+#[test]
+fn what_is_no_provider_is_refused_with_the_reason() {
+    let wattle = wattle();
+    let up = host(&wattle, &["--bus", "127.0.0.1:0"]);
+    let bus = up.bus();
+    let refused = |from: &str| refusal(&wattle, &bus, &["start", "provider", from, "x"]);
+    let text = wattle.write("words.txt", "words").display().to_string();
+    let why = refused(&text);
+    assert!(why.contains("E1003") && why.contains("is neither an archive of a provider nor executable"), "{why}");
+    let why = refused("wasmcloud+builtin://http-server");
+    assert!(why.contains("this host has no provider http-server in itself"), "{why}");
+    let why = refused("ghcr.io/wasmcloud/kv:1");
+    assert!(why.contains("cannot read ghcr.io/wasmcloud/kv:1"), "{why}");
+    let why = refused("oci://ghcr.io/wasmcloud/kv:1");
+    assert!(why.contains("is not fetched by this host: it takes file:///PATH"), "{why}");
+    let why = refusal(&wattle, &bus, &["start", "provider", &text, "x", "--config", "nothing"]);
+    assert!(why.contains("Configuration nothing not found"), "{why}");
+    let why = refusal(&wattle, &bus, &["stop", "provider", "x"]);
+    assert!(why.contains("no host runs the provider x"), "{why}");
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn files_are_not_run_for_others_unless_the_host_says_so() {
+    let (wattle, server) = (wattle(), Nats::start());
+    // An address that does not say that it is on this machine.
+    let up = host(&wattle, &["--nats", &server.url().replace("127.0.0.1", "0.0.0.0")]);
+    let (id, file) = (id(&up), script(&wattle, "sleep 600"));
+    let start = || refusal(&wattle, &server.url(), &["start", "provider", &file, "x", "--host", &id]);
+    eventually("it is there, and refuses", || start().contains("--allow-file-load"));
+    assert_eq!(up.stop().code, Some(0));
+}

@@ -165,6 +165,6 @@ fn a_host_that_is_gone_is_not_waited_for() {
         let (asker, call) = (handler(), call());
         let ((), answer) = tokio::join!(serve, here.send_http(&asker, &mut request, call));
         let error = answer.expect_err("it is gone");
-        assert!(matches!(error, SendError::Invoke(InvokeError::Gone { .. })), "{error:?}");
+        assert!(matches!(error, SendError::Invoke(InvokeError::Lost { .. })), "{error:?}");
     });
 }

@@ -38,7 +38,7 @@ pub(super) fn next(error: &SendError, Sending { is_whole, is_idempotent, tries }
         InvokeError::NobodyThere { .. } => Next::Refuse(Refusal::Nowhere),
         InvokeError::NotSent { .. } | InvokeError::CutOff { .. } => Next::Refuse(Refusal::NoBus),
         InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => again_or(true, Refusal::Full),
-        InvokeError::Gone { .. } | InvokeError::Unheard { .. } => again_or(is_idempotent, Refusal::Lost),
+        InvokeError::Lost { .. } | InvokeError::Unheard { .. } => again_or(is_idempotent, Refusal::Lost),
         InvokeError::Late { .. } => Next::Refuse(Refusal::OutOfTime),
         InvokeError::Refused { .. }
         | InvokeError::Values { .. }
@@ -62,7 +62,7 @@ mod tests {
         let post = Sending { is_idempotent: false, ..get };
         let put = Sending { is_whole: false, ..get };
         let said = |error: InvokeError, sending| next(&error.into(), sending);
-        let gone = || InvokeError::Gone { remote: remote() };
+        let gone = || InvokeError::Lost { remote: remote() };
         assert_eq!(said(gone(), get), Next::Again);
         assert_eq!(said(gone(), Sending { tries: 3, ..get }), Next::Refuse(Refusal::Lost));
         assert_eq!(said(gone(), post), Next::Refuse(Refusal::Lost), "it may have been done");

@@ -117,7 +117,7 @@ fn as_component_sees(error: &SendError) -> Error {
             InvokeError::Late { .. } => Error::HttpResponseTimeout,
             InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => Error::ConnectionLimitReached,
             InvokeError::Refused { .. } => Error::HttpResponseIncomplete,
-            InvokeError::CutOff { .. } | InvokeError::Gone { .. } | InvokeError::Unheard { .. } => {
+            InvokeError::CutOff { .. } | InvokeError::Lost { .. } | InvokeError::Unheard { .. } => {
                 Error::ConnectionTerminated
             }
             InvokeError::Garbled { .. } => Error::HttpProtocolError,

@@ -25,6 +25,8 @@ mod hands;
 mod identity;
 mod keeping;
 mod kept;
+mod leases;
+mod leasing;
 mod names;
 mod question;
 mod role;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Message, SubscribeError, Subscription, patiently};
+use bus::{BucketError, Bus, FlushError, Message, SubscribeError, Subscription, patiently};
 use futures::StreamExt;
 use futures::stream::{FuturesUnordered, select_all};
 use model::ComponentName;
@@ -28,6 +28,7 @@ use crate::event::Stamps;
 use crate::hands::Hands;
 use crate::keeping::Keeping;
 use crate::kept::Keeps;
+use crate::leasing::Leasing;
 use crate::names;
 use crate::question::{patterns, read};
 use crate::state::{Runs, State};
@@ -38,6 +39,9 @@ const AT_ONCE_MAX: usize = 32;
 
 /// Commands that are carried out at once, those that wait for one about the same component included.
 const ERRANDS_MAX: usize = 64;
+
+/// The shortest time between two beats.
+const BEAT_MIN: Duration = Duration::from_millis(10);
 
 /// How long the last words of a host may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -51,7 +55,7 @@ pub struct RoleConfig {
     pub friendly_name: Option<String>,
     /// What it carries, beside what it knows of its machine.
     pub labels: Labels,
-    /// How often it says that it is there.
+    /// How often it says that it is there. When it has not for four times that, it is lost.
     pub heartbeat: Duration,
 }
 
@@ -80,18 +84,20 @@ pub struct Role {
     shared: Arc<Shared>,
     _answering: Task,
     _beating: Task,
-    _following: Task,
+    _following: [Task; 2],
 }
 
 pub(crate) struct Shared {
-    config: RoleConfig,
+    pub(crate) config: RoleConfig,
     pub(crate) id: String,
-    friendly_name: String,
+    pub(crate) friendly_name: String,
     bus: Bus,
     address: String,
     pub(crate) voice: Voice,
     pub(crate) hands: Arc<dyn Hands>,
     pub(crate) keeping: Keeping,
+    /// Nothing where there can be no other host.
+    leasing: Option<Leasing>,
     started: Instant,
     state: Mutex<State>,
     /// Whose turn it is, by what is changed.
@@ -113,10 +119,7 @@ impl Role {
         }
         let shared = Arc::new(Shared::new(setup));
         shared.recall().await;
-        let _following = Task::spawn({
-            let shared = shared.clone();
-            async move { shared.follow_kept().await }
-        });
+        let _following = [Task::spawn(follow_kept(shared.clone())), Task::spawn(follow_hosts(shared.clone()))];
         let _answering = Task::spawn(answer_all(shared.clone(), subscriptions));
         let _beating = Task::spawn(beat(shared.clone()));
         Ok(Self { shared, _answering, _beating, _following })
@@ -154,13 +157,36 @@ impl Role {
         let labels = shared.state().labels.clone();
         let last_words = async {
             shared.voice.say(Fact::HostStopped { labels }).await;
-            shared.bus.flush().await
+            shared.bus.flush().await?;
+            Ok::<_, Unheard>(shared.leave().await?)
         };
         match rt::within(Some(FAREWELL), last_words).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "nobody was told that this host stops"),
-            Err(late) => tracing::warn!(error = %late, "nobody was told that this host stops"),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Chain(&error), "this host stops, and its lattice does not know it")
+            }
+            Err(late) => tracing::warn!(error = %late, "this host stops, and its lattice does not know it"),
         }
+    }
+}
+
+/// A host could not say that it stops.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    #[error(transparent)]
+    Bus(#[from] FlushError),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+}
+
+async fn follow_kept(shared: Arc<Shared>) {
+    shared.follow_kept().await;
+}
+
+/// Follows which hosts there are, where there may be several.
+async fn follow_hosts(shared: Arc<Shared>) {
+    if let Some(leasing) = &shared.leasing {
+        shared.follow_hosts(leasing).await;
     }
 }
 
@@ -184,19 +210,16 @@ async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>) {
 /// Says that the host has begun as soon as there is a bus to say it on, and then again and again that it is there.
 async fn beat(shared: Arc<Shared>) {
     patiently("the host is not in its lattice yet", || shared.bus.flush()).await;
-    let begun = Fact::HostStarted {
-        friendly_name: shared.friendly_name.clone(),
-        labels: shared.state().labels.clone(),
-        uptime_seconds: 0,
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    shared.voice.say(begun).await;
-    let every = shared.config.heartbeat.max(Duration::from_millis(10));
-    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    shared.voice.say(shared.begun()).await;
+    let mut beat = tokio::time::interval(shared.beat());
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        // The first one is at once: with it the host gets its lease.
         beat.tick().await;
         shared.voice.say(Fact::HostHeartbeat(shared.inventory())).await;
+        if let Some(leasing) = &shared.leasing {
+            shared.renew_and_look(leasing).await;
+        }
     }
 }
 
@@ -218,6 +241,7 @@ impl Shared {
             friendly_name: config.friendly_name.clone().unwrap_or_else(|| names::made_from(&id)),
             voice: Voice::new(bus.clone(), config.name.clone(), id.clone(), stamps),
             keeping: Keeping::new(&config.name, &bus, &keeps),
+            leasing: matches!(keeps, Keeps::Elsewhere { .. }).then(|| Leasing::new(&config.name, &bus)),
             state: Mutex::new(State { labels, components: running, ..State::default() }),
             started: Instant::now(),
             turns: Mutex::default(),
@@ -233,6 +257,14 @@ impl Shared {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives back what says that this host is there.
+    async fn leave(&self) -> Result<(), BucketError> {
+        match &self.leasing {
+            Some(leasing) => leasing.leave(&self.id).await,
+            None => Ok(()),
+        }
     }
 
     /// Answers a question. What is to be done after that is given back.
@@ -281,7 +313,27 @@ impl Shared {
         }
     }
 
+    /// The fact that it is there.
+    pub(crate) fn begun(&self) -> Fact {
+        Fact::HostStarted {
+            friendly_name: self.friendly_name.clone(),
+            labels: self.state().labels.clone(),
+            uptime_seconds: 0,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// The time between two beats.
+    pub(crate) fn beat(&self) -> Duration {
+        self.config.heartbeat.max(BEAT_MIN)
+    }
+
     fn uptime(&self) -> Duration {
-        Duration::from_secs(self.started.elapsed().as_secs())
+        Duration::from_secs(self.age().as_secs())
+    }
+
+    /// How long it has been there, by a clock that only goes on.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 }

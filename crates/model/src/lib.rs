@@ -8,6 +8,7 @@ pub mod fact;
 pub mod lattice;
 mod link;
 mod name;
+pub mod record;
 
 pub use ask::{
     Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,

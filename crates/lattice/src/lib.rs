@@ -26,6 +26,8 @@ mod hands;
 mod identity;
 mod keeping;
 mod kept;
+mod leases;
+mod leasing;
 mod merge;
 mod moving;
 mod names;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Message, SubscribeError, Subscription, patiently};
+use bus::{BucketError, Bus, FlushError, Message, SubscribeError, Subscription, patiently};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, select_all};
 use futures::{FutureExt, StreamExt};
@@ -29,6 +29,7 @@ use crate::event::Stamps;
 use crate::hands::Hands;
 use crate::keeping::Keeping;
 use crate::kept::Keeps;
+use crate::leasing::Leasing;
 use crate::merge::Holdings;
 use crate::names;
 use crate::question::{patterns, read};
@@ -40,6 +41,9 @@ const AT_ONCE_MAX: usize = 32;
 
 /// Commands that are carried out at once, those that wait for one about the same component included.
 const ERRANDS_MAX: usize = 64;
+
+/// The shortest time between two beats.
+const BEAT_MIN: Duration = Duration::from_millis(10);
 
 /// How long the last words of a host may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -56,7 +60,7 @@ pub struct RoleConfig {
     pub friendly_name: Option<String>,
     /// What it carries, beside what it knows of its machine.
     pub labels: Labels,
-    /// How often it says that it is there.
+    /// How often it says that it is there. When it has not for four times that, it is lost.
     pub heartbeat: Duration,
 }
 
@@ -103,19 +107,21 @@ pub struct Role {
     ended: mpsc::Receiver<()>,
     _answering: Task,
     _beating: Task,
-    _following: Task,
+    _following: [Task; 2],
 }
 
 pub(crate) struct Shared {
-    config: RoleConfig,
+    pub(crate) config: RoleConfig,
     pub(crate) id: String,
-    friendly_name: String,
+    pub(crate) friendly_name: String,
     bus: Bus,
     address: String,
     domain: Option<String>,
     pub(crate) voice: Voice,
     pub(crate) hands: Arc<dyn Hands>,
     pub(crate) keeping: Keeping,
+    /// Nothing where there can be no other host.
+    leasing: Option<Leasing>,
     started: Instant,
     state: Mutex<State>,
     /// Whose turn it is, by what is changed.
@@ -144,7 +150,7 @@ impl Role {
         let (alive, ended) = mpsc::channel(1);
         // Who drops the other end wants it to end, too.
         let told: Told = told.map(|_| ()).boxed().shared();
-        let _following = Task::spawn({
+        let following_kept = Task::spawn({
             let (shared, told, alive) = (shared.clone(), told.clone(), alive.clone());
             async move {
                 tokio::select! {
@@ -154,6 +160,7 @@ impl Role {
                 drop(alive);
             }
         });
+        let _following = [following_kept, Task::spawn(follow_hosts(shared.clone()))];
         let _answering = Task::spawn({
             let shared = shared.clone();
             async move {
@@ -219,17 +226,34 @@ impl Role {
     }
 }
 
-/// Says that the host is not there any more.
+/// A host could not say that it is not there any more.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    #[error(transparent)]
+    Bus(#[from] FlushError),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+}
+
+/// Says that the host is not there any more, and gives its lease back.
 async fn farewell(shared: &Shared) {
     let labels = shared.state().labels.clone();
     let last_words = async {
         shared.voice.say(Fact::HostStopped { labels }).await;
-        shared.bus.flush().await
+        shared.bus.flush().await?;
+        Ok::<_, Unheard>(shared.leave().await?)
     };
     match rt::within(Some(FAREWELL), last_words).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "nobody was told that this host stops"),
-        Err(late) => tracing::warn!(error = %late, "nobody was told that this host stops"),
+        Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "this host stops, and its lattice does not know it"),
+        Err(late) => tracing::warn!(error = %late, "this host stops, and its lattice does not know it"),
+    }
+}
+
+/// Follows which hosts there are, where there may be several.
+async fn follow_hosts(shared: Arc<Shared>) {
+    if let Some(leasing) = &shared.leasing {
+        shared.follow_hosts(leasing).await;
     }
 }
 
@@ -259,19 +283,16 @@ async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>, mut t
 /// Says that the host has begun as soon as there is a bus to say it on, and then again and again that it is there.
 async fn beat(shared: Arc<Shared>) {
     patiently("the host is not in its lattice yet", || shared.bus.flush()).await;
-    let begun = Fact::HostStarted {
-        friendly_name: shared.friendly_name.clone(),
-        labels: shared.state().labels.clone(),
-        uptime_seconds: 0,
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    shared.voice.say(begun).await;
-    let every = shared.config.heartbeat.max(Duration::from_millis(10));
-    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    shared.voice.say(shared.begun()).await;
+    let mut beat = tokio::time::interval(shared.beat());
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        // The first one is at once: with it the host gets its lease.
         beat.tick().await;
         shared.voice.say(Fact::HostHeartbeat(shared.inventory())).await;
+        if let Some(leasing) = &shared.leasing {
+            shared.renew_and_look(leasing).await;
+        }
     }
 }
 
@@ -293,6 +314,7 @@ impl Shared {
             friendly_name: config.friendly_name.clone().unwrap_or_else(|| names::made_from(&id)),
             voice: Voice::new(bus.clone(), config.name.clone(), id.clone(), stamps),
             keeping: Keeping::new(&config.name, &bus, &keeps),
+            leasing: matches!(keeps, Keeps::Elsewhere { .. }).then(|| Leasing::new(&config.name, &bus)),
             state: Mutex::new(State { labels, components: running, ..State::default() }),
             started: Instant::now(),
             turns: Mutex::default(),
@@ -309,6 +331,14 @@ impl Shared {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives back what says that this host is there.
+    async fn leave(&self) -> Result<(), BucketError> {
+        match &self.leasing {
+            Some(leasing) => leasing.leave(&self.id).await,
+            None => Ok(()),
+        }
     }
 
     /// Answers a question. What is to be done after that is given back.
@@ -357,7 +387,27 @@ impl Shared {
         }
     }
 
+    /// The fact that it is there.
+    pub(crate) fn begun(&self) -> Fact {
+        Fact::HostStarted {
+            friendly_name: self.friendly_name.clone(),
+            labels: self.state().labels.clone(),
+            uptime_seconds: 0,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// The time between two beats.
+    pub(crate) fn beat(&self) -> Duration {
+        self.config.heartbeat.max(BEAT_MIN)
+    }
+
     fn uptime(&self) -> Duration {
-        Duration::from_secs(self.started.elapsed().as_secs())
+        Duration::from_secs(self.age().as_secs())
+    }
+
+    /// How long it has been there, by a clock that only goes on.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 }

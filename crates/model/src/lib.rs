@@ -12,6 +12,7 @@ mod joining;
 pub mod lattice;
 mod link;
 mod name;
+pub mod record;
 
 pub use application::{Declaration, DeclaredApplication, DeclaredComponent, applications_subject};
 pub use ask::{

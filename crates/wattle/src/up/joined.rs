@@ -35,8 +35,8 @@ pub(super) struct LatticeFlags {
     /// What people call the host [default: a name made from its key]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How often the host says that it is there, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = crate::imports::seconds)]
+    /// How often the host says that it is there, in seconds. The lattice has lost it when it did not for four times that
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = crate::imports::seconds)]
     heartbeat: f64,
     /// Lets whoever reaches the lattice have files of this machine run. It is so where the bus is on this machine
     #[arg(long)]

@@ -38,6 +38,8 @@ pub(super) fn next(error: &SendError, Sending { is_whole, is_idempotent, tries }
         InvokeError::NobodyThere { .. } => Next::Refuse(Refusal::Nowhere),
         InvokeError::NotSent { .. } | InvokeError::CutOff { .. } => Next::Refuse(Refusal::NoBus),
         InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => again_or(true, Refusal::Full),
+        // Who has left has not begun.
+        InvokeError::Left { .. } => again_or(true, Refusal::Lost),
         InvokeError::Lost { .. } | InvokeError::Unheard { .. } => again_or(is_idempotent, Refusal::Lost),
         InvokeError::Late { .. } => Next::Refuse(Refusal::OutOfTime),
         InvokeError::Refused { .. }

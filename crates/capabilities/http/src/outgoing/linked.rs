@@ -112,7 +112,7 @@ fn as_component_sees(error: &SendError) -> Error {
         SendError::Head { .. } => Error::HttpRequestHeaderSectionSize(None),
         SendError::Garbled { .. } => Error::HttpProtocolError,
         SendError::Invoke(error) => match error {
-            InvokeError::NobodyThere { .. } => Error::DestinationUnavailable,
+            InvokeError::NobodyThere { .. } | InvokeError::Left { .. } => Error::DestinationUnavailable,
             InvokeError::NotSent { .. } => Error::ConnectionRefused,
             InvokeError::Late { .. } => Error::HttpResponseTimeout,
             InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => Error::ConnectionLimitReached,

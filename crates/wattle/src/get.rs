@@ -6,14 +6,17 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use model::lattice::{Host, HostInventory, Labels, LatticeLink, ProviderDescription};
-use serde_json::json;
+use model::lattice::{HostInventory, Labels, LatticeLink, ProviderDescription};
+use serde::Serialize;
+use serde_json::{Value, json};
 use stdx::printable;
+use view::Presence;
 
 use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::reach::{LatticeReach, Reached};
+use crate::reach::{LatticeReach, Reached, find};
+use crate::seen::{self, Seen};
 
 /// Shows what there is in a lattice: hosts, what they run, links, applications
 #[derive(Debug, Args)]
@@ -26,7 +29,7 @@ pub(crate) struct GetCommand {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The hosts that answer
+    /// The hosts: those that answer, those that are silent, and those that are lost
     Hosts,
     /// What hosts run
     Inventory {
@@ -46,7 +49,7 @@ pub(crate) fn run(command: GetCommand, output: Output) -> Result<ExitCode, Failu
     alone::new_runtime()?.block_on(async {
         let reached = command.reach.connect().await?;
         match command.what {
-            What::Hosts => hosts(&reached.hosts().await?, output),
+            What::Hosts => hosts(&seen::look(&reached).await?, output),
             What::Inventory { host } => inventory(&reached, host.as_deref(), output).await?,
             What::Links => links(&list(&reached, "link.get").await?, output),
             What::Applications => applications::show(&reached, output).await?,
@@ -61,33 +64,51 @@ async fn list<A: serde::de::DeserializeOwned>(reached: &Reached, what: &str) -> 
     Ok(list.unwrap_or_default())
 }
 
-fn hosts(hosts: &[Host], output: Output) {
-    let rows = hosts.iter().map(|host| {
+fn hosts(seen: &Seen, output: Output) {
+    let hosts = seen.hosts();
+    let rows = hosts.iter().map(|(host, presence)| {
         [
             host.id.clone(),
             host.friendly_name.clone(),
+            presence.to_string(),
             host.uptime_human.clone(),
             host.version.clone(),
             joined(&host.labels),
         ]
     });
-    let text = table(["host", "name", "uptime", "version", "labels"], rows);
-    output.print(&text, &json!({ "hosts": hosts }));
+    let text = table(["host", "name", "state", "uptime", "version", "labels"], rows);
+    let values: Vec<_> = hosts.iter().map(|(host, presence)| both(host, presence)).collect();
+    output.print(&text, &json!({ "hosts": values }));
+}
+
+/// What there is to say of a host, with whether it is there.
+fn both(said: &impl Serialize, presence: &Presence) -> Value {
+    let mut both = json!(said);
+    if let (Value::Object(both), Value::Object(presence)) = (&mut both, json!(presence)) {
+        both.extend(presence);
+    }
+    both
 }
 
 async fn inventory(reached: &Reached, named: Option<&str>, output: Output) -> Result<(), Failure> {
-    let hosts = match named {
-        Some(named) => vec![reached.host(Some(named)).await?],
-        None => reached.hosts().await?,
-    };
-    let asked = hosts.iter().map(|host| reached.inventory(host));
-    let inventories = futures::future::join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let texts: Vec<_> = inventories.iter().map(described).collect();
-    output.print(&texts.join("\n\n"), &json!({ "inventories": inventories }));
+    let mut seen = seen::look(reached).await?;
+    let mut hosts = seen.hosts();
+    if named.is_some() {
+        let meant = find(hosts.iter().map(|(host, _)| host.clone()).collect(), named, &reached.lattice)?;
+        hosts.retain(|(host, _)| host.id == meant.id);
+    }
+    let there = hosts.iter().filter(|(_, presence)| *presence == Presence::Present);
+    for inventory in futures::future::join_all(there.map(|(host, _)| reached.inventory(host))).await {
+        seen.learn(&inventory?);
+    }
+    let inventories: Vec<_> = hosts.iter().map(|(host, presence)| (seen.inventory(&host.id), presence)).collect();
+    let texts: Vec<_> = inventories.iter().map(|(inventory, presence)| described(inventory, presence)).collect();
+    let values: Vec<_> = inventories.iter().map(|(inventory, presence)| both(inventory, presence)).collect();
+    output.print(&texts.join("\n\n"), &json!({ "inventories": values }));
     Ok(())
 }
 
-fn described(inventory: &HostInventory) -> String {
+fn described(inventory: &HostInventory, presence: &Presence) -> String {
     let rows = inventory.components.iter().map(|component| {
         let count = match component.max_instances {
             u32::MAX => "unbounded".to_owned(),
@@ -95,10 +116,19 @@ fn described(inventory: &HostInventory) -> String {
         };
         [component.id.clone(), count, component.image_ref.clone(), joined(&component.annotations)]
     });
-    let name = printable(&inventory.friendly_name);
-    let head = format!("{name} ({}), up for {}", printable(&inventory.host_id), printable(&inventory.uptime_human));
+    let host = format!("{} ({})", printable(&inventory.friendly_name), printable(&inventory.host_id));
+    let (head, nothing) = match presence {
+        Presence::Present => (
+            format!("{host}, up for {}", printable(&inventory.uptime_human)),
+            "no component runs here; `wattle start component FILE` starts one",
+        ),
+        Presence::Silent { .. } | Presence::Lost { .. } => (
+            format!("{host}, {}; this is what it ran then", printable(&presence.to_string())),
+            "nothing is known of that",
+        ),
+    };
     let components = match inventory.components.is_empty() {
-        true => "no component runs here; `wattle start component FILE` starts one".to_owned(),
+        true => nothing.to_owned(),
         false => table(["component", "count", "from", "annotations"], rows),
     };
     let providers = (!inventory.providers.is_empty()).then(|| providers(&inventory.providers));

@@ -23,6 +23,7 @@ mod link;
 mod provider;
 mod run;
 mod secret;
+mod seen;
 mod settings;
 mod spy;
 mod token;

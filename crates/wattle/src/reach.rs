@@ -146,8 +146,7 @@ impl Reached {
 
     /// The host that is meant; the only one where none is named.
     pub(crate) async fn host(&self, named: Option<&str>) -> Result<Host, Failure> {
-        let hosts = self.hosts().await?;
-        find(hosts, named, &self.lattice).map_err(|text| Failure::new(Code::E1002, text))
+        find(self.hosts().await?, named, &self.lattice)
     }
 
     /// What a host runs.
@@ -186,7 +185,11 @@ impl Reached {
 }
 
 /// The host that is meant among those that there are.
-fn find(mut hosts: Vec<Host>, named: Option<&str>, lattice: &str) -> Result<Host, String> {
+pub(crate) fn find(hosts: Vec<Host>, named: Option<&str>, lattice: &str) -> Result<Host, Failure> {
+    choose(hosts, named, lattice).map_err(|text| Failure::new(Code::E1002, text))
+}
+
+fn choose(mut hosts: Vec<Host>, named: Option<&str>, lattice: &str) -> Result<Host, String> {
     let is_meant = |host: &Host| named.is_none_or(|named| host.id.starts_with(named) || host.friendly_name == named);
     let known: Vec<_> = hosts.iter().map(|host| format!("{} ({})", host.friendly_name, host.id)).collect();
     hosts.retain(is_meant);
@@ -261,7 +264,7 @@ mod tests {
     #[test]
     fn a_host_is_meant_by_its_key_or_its_name() {
         let hosts = || vec![host("NAAA", "elm"), host("NAAB", "oak")];
-        let found = |named| find(hosts(), named, "default").map(|host| host.id);
+        let found = |named| choose(hosts(), named, "default").map(|host| host.id);
         assert_eq!(found(Some("NAAB")), Ok("NAAB".into()));
         assert_eq!(found(Some("elm")), Ok("NAAA".into()));
         assert!(found(Some("NAA")).expect_err("two are meant").starts_with("several hosts could be meant"));
@@ -270,7 +273,7 @@ mod tests {
             found(Some("ash")),
             Err("there is no host ash in lattice default; there is elm (NAAA), oak (NAAB)".into())
         );
-        let none = find(Vec::new(), None, "x").expect_err("there is none");
+        let none = choose(Vec::new(), None, "x").expect_err("there is none");
         assert_eq!(none, "there is no host in lattice x; `wattle host` starts one");
     }
 }

@@ -31,7 +31,7 @@ fn price(up: &Up) -> u64 {
     sell(up).1
 }
 
-fn bucket(stranger: &Stranger, name: &str) -> jetstream::kv::Store {
+pub(crate) fn bucket(stranger: &Stranger, name: &str) -> jetstream::kv::Store {
     let _entered = stranger.runtime.enter();
     let jetstream = jetstream::new(stranger.client.clone());
     stranger.runtime.block_on(jetstream.get_key_value(name)).expect("hosts have made it")

@@ -8,7 +8,7 @@ use testkit::{Ended, Nats, Up, Wattle, eventually};
 use tokio::runtime::Runtime;
 
 use crate::links::sell;
-use crate::{guest, route, wattle};
+use crate::{guest, known, route, wattle};
 
 /// Starts a host without components.
 pub(crate) fn host(wattle: &Wattle, arguments: &[&str]) -> Up {
@@ -73,16 +73,19 @@ impl Stranger {
 
     /// The next event of this kind.
     pub(crate) fn hear(&self, heard: &mut async_nats::Subscriber, kind: &str) -> Value {
-        let next = async {
-            loop {
-                let message = heard.next().await.expect("it listens");
-                let event: Value = serde_json::from_slice(&message.payload).expect("JSON");
-                if event["type"] == format!("com.wasmcloud.lattice.{kind}") {
-                    return event;
-                }
+        loop {
+            let event = self.hear_any(heard);
+            if event["type"].as_str().expect("text").ends_with(&format!(".lattice.{kind}")) {
+                return event;
             }
-        };
-        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), next).await }).expect("it is said")
+        }
+    }
+
+    /// The next event.
+    fn hear_any(&self, heard: &mut async_nats::Subscriber) -> Value {
+        let next = async { tokio::time::timeout(Duration::from_secs(30), heard.next()).await };
+        let message = self.runtime.block_on(next).expect("it is said").expect("it listens");
+        serde_json::from_slice(&message.payload).expect("JSON")
     }
 }
 
@@ -272,4 +275,74 @@ fn a_host_starts_without_its_bus_and_is_there_when_the_bus_is() {
     server.restart();
     eventually("it answers", || try_tell(&wattle, &server.url(), &["get", "inventory", "late"]).code == Some(0));
     assert_eq!(up.stop().code, Some(0));
+}
+
+/// The state of a host, as `wattle get hosts` says it.
+fn state(wattle: &Wattle, bus: &str, name: &str) -> Option<Value> {
+    let ended = try_tell(wattle, bus, &["get", "hosts", "--gather", "0.3"]);
+    let hosts = ended.values().pop()?["hosts"].clone();
+    hosts.as_array()?.iter().find(|host| host["friendly_name"] == name).cloned()
+}
+
+fn is(wattle: &Wattle, bus: &str, name: &str, presence: &str) -> bool {
+    state(wattle, bus, name).is_some_and(|host| host["presence"] == presence)
+}
+
+#[test]
+fn a_host_that_is_killed_is_lost_when_its_lease_is_over_and_then_it_is_said_since_when() {
+    let (wattle, server) = (wattle(), Nats::start());
+    let bus = server.url();
+    let beats = |name: &str| host(&wattle, &["--nats", &bus, "--name", name, "--heartbeat", "0.5"]);
+    let (ada, bob) = (beats("ada"), beats("bob"));
+    eventually("both are there", || is(&wattle, &bus, "ada", "present") && is(&wattle, &bus, "bob", "present"));
+    tell(&wattle, &bus, &["start", "component", &guest("price-1"), "price", "--host", "bob"]);
+    let stranger = Stranger::new(&bus);
+    let mut heard = stranger.listen();
+    eventually("bob has renewed its lease with what it runs now", || {
+        let kept = known::bucket(&stranger, "LEASES_default");
+        let lease = stranger.runtime.block_on(kept.get(id(&bob))).expect("a bucket").expect("a lease");
+        serde_json::from_slice::<Value>(&lease).expect("JSON")["runs"]["components"][0]["id"] == "price"
+    });
+    let key = id(&bob);
+    bob.kill();
+    eventually("it does not count as there", || !is(&wattle, &bus, "bob", "present"));
+    eventually("and is lost then", || is(&wattle, &bus, "bob", "lost"));
+    let lost = stranger.hear(&mut heard, "host_lost");
+    assert_eq!((&lost["data"]["host_id"], &lost["source"]), (&json!(key), &json!(id(&ada))));
+    let bob = state(&wattle, &bus, "bob").expect("it is listed");
+    assert_eq!((&bob["since"], &bob["noticed_by"]), (&lost["data"]["heard"], &json!(id(&ada))));
+    let inventory = tell(&wattle, &bus, &["get", "inventory", "bob"])["inventories"][0].clone();
+    assert_eq!((&inventory["presence"], &inventory["components"][0]["id"]), (&json!("lost"), &json!("price")));
+
+    let bob = beats("bob");
+    eventually("it is there again", || is(&wattle, &bus, "bob", "present"));
+    assert_eq!(id(&bob), key);
+    assert_eq!(bob.stop().code, Some(0));
+    eventually("who leaves is not listed", || state(&wattle, &bus, "bob").is_none());
+    assert_eq!(ada.stop().code, Some(0));
+}
+
+#[test]
+fn nobody_is_lost_while_the_server_is_away() {
+    let (wattle, mut server) = (wattle(), Nats::start());
+    let bus = server.url();
+    let beats = |name: &str| host(&wattle, &["--nats", &bus, "--name", name, "--heartbeat", "0.5"]);
+    let (_ada, _bob) = (beats("ada"), beats("bob"));
+    let both = || is(&wattle, &bus, "ada", "present") && is(&wattle, &bus, "bob", "present");
+    eventually("both are there", both);
+    server.kill();
+    // Longer than a lease, by the clock: that nothing happens cannot be waited for otherwise.
+    std::thread::sleep(Duration::from_secs(5));
+    server.restart();
+    let stranger = Stranger::new(&bus);
+    let mut heard = stranger.listen();
+    eventually("both are there again", both);
+    // In so many beats of two hosts a lease is over more than once.
+    let mut beats = 0;
+    while beats < 20 {
+        let event = stranger.hear_any(&mut heard);
+        assert_ne!(event["type"], "wattle.lattice.host_lost");
+        beats += usize::from(event["type"] == "com.wasmcloud.lattice.host_heartbeat");
+    }
+    assert!(both());
 }

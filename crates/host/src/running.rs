@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
 use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
@@ -22,7 +22,7 @@ use crate::hands::{LatticeConfig, WorldHands, running};
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
-use crate::providers::{Providers, ProvidersSetup, address_with_login};
+use crate::providers::{Entrance, NoEntrance, Providers, ProvidersSetup, entrance};
 use crate::serving::{Busy, CallCounts};
 use crate::world::{World, WorldConfig};
 
@@ -250,13 +250,7 @@ impl Running {
         world.publish_to(plane.publisher());
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
         let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
-        let own_login = own_token.map_or(Login::Anyone, Login::Token);
         let loopback = open_bus(broker, config.bus)?;
-        let provider_address = match (&config.lattice.nats, &loopback) {
-            (Some((url, options)), _) => Some(address_with_login(url, &options.login)),
-            (None, Some(loopback)) => Some(address_with_login(&format!("nats://{}", loopback.address()), &own_login)),
-            (None, None) => None,
-        };
         let address = match (&config.lattice.nats, &loopback) {
             (None, Some(loopback)) => format!("nats://{}", loopback.address()),
             _ => lattice_bus.describe(),
@@ -266,36 +260,12 @@ impl Running {
             Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
             None => Keeps::Here { is_new },
         };
-        let (providers, heard) = Providers::new(ProvidersSetup {
-            bus: lattice_bus.clone(),
-            host: identity.id(),
-            lattice: config.lattice.role.name.clone(),
-            address: provider_address,
-            folder: kept.join("providers"),
-            variables: config.lattice.provider_variables,
-        })
-        .map_err(HostError::NoKey)?;
-        let providers = Arc::new(providers);
-        let hands = WorldHands {
-            world: world.clone(),
-            providers: providers.clone(),
-            allows_files: config.lattice.allows_files,
-        };
-        let role = Role::start(RoleSetup {
-            config: config.lattice.role,
-            id: identity.id(),
-            bus: lattice_bus,
-            address,
-            keeps,
-            running: running(&world).await,
-            hands: Arc::new(hands),
-            stamps: Stamps::of_this_machine(),
-        });
-        let role = role.await.map_err(HostError::Bus)?;
+        let entrance = entrance(config.lattice.nats.as_ref(), loopback.as_ref(), own_token);
+        let ground = Ground { bus: lattice_bus, address, keeps, entrance };
+        let Joined { role, providers, saying } = join(config.lattice, ground, &world, &identity).await?;
         let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
         let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
         let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
-        let saying = heard.say_by(role.voice().clone(), identity.id());
         let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
         let upkeep = Task::spawn({
             let world = world.clone();
@@ -373,6 +343,57 @@ async fn report(world: &World) -> Vec<ServedReport> {
         ServedReport { name, counts }
     };
     world.counts().await.into_iter().map(report).collect()
+}
+
+/// What a host joins a lattice with.
+struct Ground {
+    bus: Bus,
+    /// Where others reach it.
+    address: String,
+    keeps: Keeps,
+    /// How providers get onto it.
+    entrance: Result<Entrance, NoEntrance>,
+}
+
+/// What a host is in a lattice, and what it runs there beside components.
+struct Joined {
+    role: Role,
+    providers: Arc<Providers>,
+    saying: Task,
+}
+
+/// Takes the host's role in its lattice.
+async fn join(
+    config: LatticeConfig,
+    ground: Ground,
+    world: &Arc<World>,
+    identity: &Identity,
+) -> Result<Joined, HostError> {
+    let Ground { bus, address, keeps, entrance } = ground;
+    let setup = ProvidersSetup {
+        bus: bus.clone(),
+        host: identity.id(),
+        lattice: config.role.name.clone(),
+        entrance,
+        folder: identity.kept().join("providers"),
+        variables: config.provider_variables,
+    };
+    let (providers, heard) = Providers::new(setup).map_err(HostError::NoKey)?;
+    let providers = Arc::new(providers);
+    let hands = WorldHands { world: world.clone(), providers: providers.clone(), allows_files: config.allows_files };
+    let role = Role::start(RoleSetup {
+        config: config.role,
+        id: identity.id(),
+        bus,
+        address,
+        keeps,
+        running: running(world).await,
+        hands: Arc::new(hands),
+        stamps: Stamps::of_this_machine(),
+    });
+    let role = role.await.map_err(HostError::Bus)?;
+    let saying = heard.say_by(role.voice().clone(), identity.id());
+    Ok(Joined { role, providers, saying })
 }
 
 /// Opens the bus inside this process to others.

@@ -34,11 +34,7 @@ fn create(bus: &str, container: &str) -> Result<(), String> {
         let answer = wire.invoke(&remote, &[Val::String(container.into())], call).await;
         match answer.map_err(|error| error.to_string())?.remove(0) {
             Val::Result(Ok(None)) => Ok(()),
-            Val::Result(Err(Some(error))) => match *error {
-                Val::String(text) => Err(text),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
+            refused => Err(format!("{refused:?}")),
         }
     })
 }

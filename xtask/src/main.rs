@@ -8,9 +8,11 @@
 //! What is made for users (`wattle`), and what is measured (`bench`).
 
 mod guests;
+mod release;
 mod tidy;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -18,6 +20,8 @@ Usage: cargo xtask <task>
 
   tidy     check that the repository keeps its own rules (layers, heads, sizes, words, error pages, ...)
   guests   build the components of guests/ and examples/ into target/guests/ (all, or those named)
+  release  build target/release/wattle with its code arranged by what a request runs
+  arrange  arrange a binary that was linked with its relocations
   layers   print the crates by layer and what each uses, as ARCHITECTURE.md shows them
 ";
 
@@ -31,6 +35,8 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         ["guests", names @ ..] => guests::run(names).map(|()| ExitCode::SUCCESS),
+        ["release"] => release::run().map(|()| ExitCode::SUCCESS),
+        ["arrange", binary] => release::arrange(Path::new(binary)).map(|()| ExitCode::SUCCESS),
         ["layers"] => say(&tidy::layers()?).map(|()| ExitCode::SUCCESS),
         ["help" | "-h" | "--help"] => say(USAGE).map(|()| ExitCode::SUCCESS),
         _ => {

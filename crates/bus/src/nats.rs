@@ -17,6 +17,7 @@ mod following;
 mod keeper;
 mod login;
 mod options;
+mod seen;
 mod tls;
 mod translate;
 

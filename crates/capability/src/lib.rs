@@ -23,12 +23,10 @@ pub mod conformance;
 mod duty;
 pub mod jetstream;
 mod linking;
+mod opened;
 pub mod provider;
 pub mod settings;
 pub mod tls;
-
-use std::any::Any;
-use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use engine::Bound;
@@ -37,6 +35,7 @@ use model::{ComponentName, Contract, LinkName, Terms};
 pub use backend::{Backend, Backends, OpenError, Place};
 pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch};
 pub use linking::Linking;
+pub use opened::Opened;
 pub use settings::{Setting, Settings};
 
 /// A family of contracts that is implemented inside the host, on interchangeable backends.
@@ -99,10 +98,6 @@ pub struct BackendInfo {
     pub settings: &'static [Setting],
 }
 
-/// An open backend, until its last copy is gone.
-#[derive(Clone)]
-pub struct Opened(Arc<dyn Any + Send + Sync>);
-
 /// A link whose target is open, or was not to be opened.
 #[derive(Clone)]
 pub struct OpenLink {
@@ -112,40 +107,6 @@ pub struct OpenLink {
     pub terms: Terms,
     /// What it leads to; nothing where that could not be opened yet.
     pub target: Option<Opened>,
-}
-
-// === impl Opened ===
-
-impl Opened {
-    /// Holds what a backend opened.
-    pub fn new<T: ?Sized + Send + Sync + 'static>(target: Arc<T>) -> Self {
-        Self(Arc::new(target))
-    }
-
-    /// What was put in, for the capability that opened it.
-    pub fn target<T: ?Sized + Send + Sync + 'static>(&self) -> Option<&Arc<T>> {
-        self.0.downcast_ref()
-    }
-
-    /// Whether both are the same open target.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Tells whether it is gone, without keeping it.
-    pub fn downgrade(&self) -> Weak<dyn Any + Send + Sync> {
-        Arc::downgrade(&self.0)
-    }
-
-    /// Whether it is what this leads to.
-    pub fn is_behind(&self, weak: &Weak<dyn Any + Send + Sync>) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.0), weak.as_ptr())
-    }
-
-    /// It, while anyone still has it.
-    pub fn upgrade(weak: &Weak<dyn Any + Send + Sync>) -> Option<Self> {
-        weak.upgrade().map(Self)
-    }
 }
 
 /// Contracts from their names, which the caller knows to be well formed.

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
 };
@@ -40,9 +40,15 @@ pub(crate) struct Hooks {
     bound: Arc<Bound>,
 }
 
+/// The names that no component sees or sets. As the constant that they come from they would be made anew for each header.
+static FORBIDDEN: [HeaderName; 9] = DEFAULT_FORBIDDEN_HEADERS;
+
 /// Made once: the default of the library allocates one for each header map.
-static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> =
-    LazyLock::new(|| Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name)));
+static FILTER: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(is_forbidden));
+
+fn is_forbidden(name: &HeaderName) -> bool {
+    FORBIDDEN.contains(name)
+}
 
 impl Hooks {
     pub(crate) fn new(bound: Arc<Bound>) -> Self {
@@ -55,8 +61,12 @@ impl Hooks {
 }
 
 impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        is_forbidden(name)
+    }
+
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        FORBIDDEN.clone()
+        FILTER.clone()
     }
 
     fn send_request(

@@ -150,6 +150,11 @@ impl Bound {
         Self { parts: Vec::new(), egress, others: Vec::new() }
     }
 
+    /// The same, with another way out.
+    pub fn through(self, egress: Arc<dyn Egress>) -> Self {
+        Self { egress, ..self }
+    }
+
     /// Adds the part of one capability, replacing one of the same type.
     pub fn insert<T: Any + Send + Sync>(&mut self, part: T) {
         let id = TypeId::of::<T>();

@@ -9,22 +9,29 @@
 //! 1. A call ends within its caller's time, on both sides: what is left of it goes along.
 //! 2. What may have run is not called again, unless the link's terms say that it may be.
 //! 3. Who may not be called for lack of room says so at once, and somebody else is asked.
+//! 4. What may run twice waits for no host that is silent or gone while another is there: it is asked of that one.
 //!
 //! # Not here
 //!
-//! How calls travel (`wire`). Which host is asked is the bus's choice among all that serve the component. How deep components of
-//! several hosts call one another is not counted: their time ends it.
+//! How calls travel, and which host is asked of all that serve a component (`wire`: its `Roster`). How deep components of several
+//! hosts call one another is not counted: their time ends it.
 
 mod asked;
 mod reached;
+mod requests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
+use bus::{Bus, SubjectError, SubscribeError};
+use engine::Limits;
+use http_capability::{Away, Counts};
 use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
-use wire::{Call, Decode, Encode, Function, InvokeError, Origin, Peers, Reason, Remote, Signature, Wire};
+use wire::{
+    Again, Call, Decode, Encode, Function, InvokeError, Origin, Peers, Reason, Remote, Roster, Signature, Wire,
+};
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
@@ -44,6 +51,8 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 pub(crate) struct Abroad {
     bus: Bus,
     peers: Peers,
+    /// A wire that stays in this host, where that of the peers does not.
+    here: Option<Wire>,
 }
 
 /// The way that a link leads to a component on other hosts.
@@ -61,15 +70,41 @@ pub(crate) struct Distant {
     remote: Remote,
     origin: Origin,
     target: ComponentName,
+    roster: Roster,
     retry: u32,
 }
 
 // === impl Abroad ===
 
 impl Abroad {
-    /// Where these are, on this bus.
-    pub(crate) fn new(bus: Bus, peers: Peers) -> Self {
-        Self { bus, peers }
+    /// What this bus leads to, in this lattice. This host itself is reached on `here` as well, where the bus goes beyond it.
+    pub(crate) async fn open(bus: Bus, lattice: &str, here: Option<&Bus>) -> Result<Self, SubscribeError> {
+        let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
+        let here = match here {
+            Some(here) => Some(Wire::open(here.clone(), wire::Limits::default()).await?),
+            None => None,
+        };
+        Ok(Self { bus, peers: Peers::new(wire, lattice), here })
+    }
+
+    /// The bus that leads there.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// All that can be called there.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// A component that requests of HTTP are for, wherever it runs, as `source` asks it.
+    pub(crate) fn away(
+        &self,
+        (source, name): (&str, &ComponentName),
+        bounds: (Arc<Limits>, Arc<[Counts]>),
+    ) -> Result<Away, SubjectError> {
+        let address = self.peers.address(name.as_str());
+        Away::new((self.peers.wire().clone(), &address), (source, name.clone()), bounds)
     }
 
     /// The way from a component by one of its links to another.
@@ -90,12 +125,14 @@ impl Road {
     ) -> Result<Distant, String> {
         let address = self.abroad.peers.address(self.target.as_str());
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
+        let roster = self.abroad.peers.wire().roster(&address);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
             wire: self.abroad.peers.wire().clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
+            roster: roster.map_err(|error| Chain(&error).to_string())?,
             retry: u32::from(terms.retry),
         })
     }
@@ -131,10 +168,11 @@ impl Distant {
         }
         let now = Tick::now();
         let deadline = caller.timeout.map_or(caller.deadline, |timeout| caller.deadline.min(now.after(timeout)));
+        let again = if self.retry > 0 { Again::May } else { Again::Never };
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let error = match ask(Call::new(self.origin.clone(), left)).await {
+            let error = match ask(Call::new(self.origin.clone(), left).among(&self.roster, again)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -159,10 +197,11 @@ impl Distant {
 }
 
 /// Whether a call that ended so is made again after so many repetitions, where the link's terms allow `retry` of them. Who says
-/// that there is no room has not run it; what may have run is for the terms alone.
+/// that there is no room has not run it, nor has who has left; what may have run is for the terms alone.
 fn may_try_again(error: &InvokeError, tries: u32, retry: u32) -> bool {
     match error {
         InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => tries < retry.max(TRIES_MAX),
+        InvokeError::Left { .. } => tries < retry.max(TRIES_MAX),
         InvokeError::Refused { .. } => false,
         _ => tries < retry,
     }
@@ -182,6 +221,10 @@ mod tests {
         assert!(!may_try_again(&gone, 0, 0) && may_try_again(&gone, 1, 2) && !may_try_again(&gone, 2, 2));
         assert!(!may_try_again(&refused(Reason::Failed), 0, 9), "it has run");
         let full = refused(Reason::Busy);
+        let left = InvokeError::Left { remote: remote() };
+        assert!(may_try_again(&left, 2, 0) && !may_try_again(&left, 3, 0));
+        let lost = InvokeError::Lost { remote: remote() };
+        assert!(!may_try_again(&lost, 0, 0) && may_try_again(&lost, 0, 1), "it may have run");
         assert!(may_try_again(&full, 2, 0) && !may_try_again(&full, 3, 0) && may_try_again(&full, 3, 9));
     }
 }

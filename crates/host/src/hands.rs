@@ -26,7 +26,11 @@ pub struct LatticeConfig {
     pub role: RoleConfig,
     /// The NATS servers that carry it; without, it is this host's own bus, and the host may be alone in it.
     pub nats: Option<(String, bus::ConnectOptions)>,
-    /// Whether whoever reaches the bus may have files of this machine run.
+    /// Whether a lattice was named: it counts before what the host remembers, or contradicts it.
+    pub is_named: bool,
+    /// Whether the host forgets which lattice it joined.
+    pub forgets: bool,
+    /// Whether whoever reaches the bus may have files of this machine run. It is so where the bus is on this machine.
     pub allows_files: bool,
     /// What providers find in their environment.
     pub provider_variables: Vec<(String, String)>,
@@ -97,6 +101,12 @@ impl Hands for WorldHands {
             Deed::Check(put) => Ok(world.check(put).await?),
             Deed::Put(put) => Ok(world.put(put).await.map(drop)?),
             Deed::Delete(delete) => Ok(unless_missing(world.delete(delete).await)?),
+            Deed::CheckRoute(put) => Ok(world.check_route(&put).await?),
+            Deed::Route(put) => Ok(world.route(put).await?),
+            Deed::Unroute(id) => {
+                world.unroute(&id).await;
+                Ok(())
+            }
         }
     }
 

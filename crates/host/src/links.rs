@@ -183,6 +183,7 @@ pub enum LinkError {
 pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) -> Result<Resolved, LinkError> {
     let source = component(&wanted.source, facts)?;
     let wanted = to_provider(&wanted, &source.imports, facts).unwrap_or(wanted);
+    let given;
     let (offered, settings) = match &wanted.target {
         Target::Capability { capability, backend } => {
             let (offered, settings) = backend_of(capability, backend, &wanted.config, facts)?;
@@ -193,7 +194,10 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
         Target::Component(name) if wanted.unchecked && facts.component(name).is_none() => {
             (source.imports.as_slice(), None)
         }
-        Target::Component(name) => (component(name, facts)?.exports.as_slice(), None),
+        Target::Component(name) => {
+            given = component(name, facts)?.given();
+            (given.as_slice(), None)
+        }
     };
     check_terms(&wanted)?;
     let contract = contracts(&wanted, &source.imports, offered)?;
@@ -307,6 +311,31 @@ fn list(known: &[impl Display]) -> String {
     match known {
         [] => "nothing".to_owned(),
         known => known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Whether that is what components send HTTP requests by. A link leads requests to whoever answers them.
+pub(crate) fn is_for_requests(contract: &Contract) -> bool {
+    let Contract { namespace, package, interface, .. } = contract;
+    (namespace.as_str(), package.as_str()) == ("wasi", "http")
+        && matches!(interface.as_str(), "outgoing-handler" | "client")
+}
+
+/// Whether a component that exports that answers HTTP requests.
+fn is_for_answers(contract: &Contract) -> bool {
+    let Contract { namespace, package, interface, .. } = contract;
+    (namespace.as_str(), package.as_str()) == ("wasi", "http")
+        && matches!(interface.as_str(), "incoming-handler" | "handler")
+}
+
+// === impl Shape ===
+
+impl Shape {
+    /// What a component gives others: what it exports and, where it answers requests, what those are sent by.
+    fn given(&self) -> Vec<Contract> {
+        let requests = || engine::wasi_contracts().into_iter().filter(is_for_requests);
+        let answers = self.exports.iter().any(is_for_answers);
+        self.exports.iter().cloned().chain(answers.then(requests).into_iter().flatten()).collect()
     }
 }
 

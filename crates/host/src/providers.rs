@@ -4,7 +4,7 @@
 //!
 //! What a provider is and how it is kept running (`provider`), which there shall be and what they are told (`lattice`).
 
-mod entrance;
+mod admission;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use bus::{Bus, ConnectOptions, Login, Loopback};
+use bus::{Bus, Login};
 use lattice::{ProviderView, Voice};
 use model::fact::{Checked, Fact};
 use model::{Briefing, ComponentName};
@@ -21,7 +21,7 @@ use rt::Task;
 use stdx::BoxError;
 use tokio::sync::mpsc;
 
-pub(crate) use entrance::{Entrance, NoEntrance};
+use admission::{Admission, NotAdmitted, admission};
 
 /// News that wait to be said; whoever has more waits.
 const NEWS_MAX: usize = 256;
@@ -32,8 +32,8 @@ pub(crate) struct ProvidersSetup {
     /// The key of the host.
     pub(crate) host: String,
     pub(crate) lattice: String,
-    /// How they get onto it, or why they do not.
-    pub(crate) entrance: Result<Entrance, NoEntrance>,
+    /// Where they find the bus, and how the host logs in there; nowhere, where it listens to nobody.
+    pub(crate) at: Option<(String, Login)>,
     /// Where archives are unpacked.
     pub(crate) folder: PathBuf,
     /// What they find in their environment.
@@ -43,7 +43,7 @@ pub(crate) struct ProvidersSetup {
 /// The providers that run on a host, by their names.
 pub(crate) struct Providers {
     /// What they have in common, or why none is started.
-    home: Result<Arc<Home>, Arc<NoEntrance>>,
+    home: Result<Arc<Home>, Arc<NotAdmitted>>,
     folder: PathBuf,
     running: Mutex<BTreeMap<ComponentName, Provider>>,
     tell: mpsc::Sender<(String, News)>,
@@ -52,33 +52,19 @@ pub(crate) struct Providers {
 /// What has become of providers, until it is said.
 pub(crate) struct Heard(mpsc::Receiver<(String, News)>);
 
-/// How providers get onto the bus of a host: that of its lattice, or its own where it listens, which may ask for a token.
-pub(crate) fn entrance(
-    nats: Option<&(String, ConnectOptions)>,
-    own: Option<&Loopback>,
-    token: Option<String>,
-) -> Result<Entrance, NoEntrance> {
-    match (nats, own) {
-        (Some((addresses, options)), _) => entrance::entrance(addresses, &options.login),
-        (None, Some(own)) => {
-            entrance::entrance(&format!("nats://{}", own.address()), &token.map_or(Login::Anyone, Login::Token))
-        }
-        (None, None) => Err(NoEntrance::NoBus),
-    }
-}
-
 // === impl Providers ===
 
 impl Providers {
     pub(crate) fn new(setup: ProvidersSetup) -> std::io::Result<(Self, Heard)> {
-        let ProvidersSetup { bus, host, lattice, entrance, folder, variables } = setup;
+        let ProvidersSetup { bus, host, lattice, at, folder, variables } = setup;
         let (tell, heard) = mpsc::channel(NEWS_MAX);
         let key = HostKey::new()?;
-        let home = |Entrance { address, login }| {
+        let home = |Admission { address, login }| {
             let place = Place { host, lattice, address, login };
             Arc::new(Home { bus, place, key, variables, rhythm: Rhythm::default() })
         };
-        let home = entrance.map(home).map_err(Arc::new);
+        let admission = at.map_or(Err(NotAdmitted::NoBus), |(addresses, login)| admission(&addresses, &login));
+        let home = admission.map(home).map_err(Arc::new);
         Ok((Self { home, folder, running: Mutex::default(), tell }, Heard(heard)))
     }
 
@@ -124,6 +110,11 @@ impl Providers {
             revision: claims.and_then(|claims| claims.revision).and_then(|number| number.try_into().ok()).unwrap_or(0),
             condition: Shown(provider.condition()).to_string(),
         })
+    }
+
+    /// Those that run.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.running().keys().map(ToString::to_string).collect()
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<ComponentName, Provider>> {

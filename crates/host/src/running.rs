@@ -4,27 +4,24 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Broker, Bus, ConnectError, Loopback, LoopbackConfig, SubscribeError};
+use bus::{Broker, Bus, ConnectError, Login, Loopback, LoopbackConfig, NameError, SubscribeError};
 use engine::{CacheError, Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, Door, Plane, PlaneConfig, PlaneCounts, Reuse, Tls, TlsError, TlsFiles};
-use lattice::{Identity, IdentityError, Keeps, Role, RoleSetup, Stamps};
-use model::{DeclaredApplication, LinkPut};
+use lattice::{EntranceError, Identity, IdentityError};
+use model::{DeclaredApplication, LinkPut, MembershipView};
 use route::{Route, RouteError};
 use rt::{Activity, Task, Ticker};
 use stdx::{ByteSize, Code, Explain};
-use wire::{Peers, Wire};
 
-use crate::abroad::Abroad;
-use crate::applications::{Applications, Books};
 use crate::capabilities::{Capabilities, CapabilityConfig};
 use crate::control::Control;
-use crate::hands::{LatticeConfig, WorldHands, running};
+use crate::hands::LatticeConfig;
 use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
-use crate::providers::{Entrance, NoEntrance, Providers, ProvidersSetup, entrance};
+use crate::membership::{Membership, MembershipSetup, Place, beginning};
 use crate::serving::{Busy, CallCounts};
-use crate::world::{World, WorldConfig};
+use crate::world::{Front, World, WorldConfig};
 
 /// Everything that a host does.
 pub struct HostConfig {
@@ -94,13 +91,7 @@ pub struct Running {
     listeners: Vec<ListenerConfig>,
     world: Arc<World>,
     _control: Control,
-    role: Role,
-    applications: Applications,
-    providers: Arc<Providers>,
-    // Says what becomes of them.
-    _saying: Task,
-    // Held, so that no other host has its key.
-    _identity: Identity,
+    membership: Membership,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
     _upkeep: Task,
@@ -183,6 +174,20 @@ pub enum HostError {
     /// It has no key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// It does not know which lattice it is in.
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
+    /// It remembers what is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It was told of one lattice, and joined another.
+    #[error("the host was told of lattice {told}, and remembers that it joined {joined}")]
+    Elsewhere {
+        /// By the flag.
+        told: String,
+        /// By what it remembers.
+        joined: String,
+    },
     /// A thread cannot be started.
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
@@ -203,6 +208,9 @@ impl Explain for HostError {
             Self::Bus(error) => error.code(),
             Self::Connect(error) => error.code(),
             Self::Identity(error) => error.code(),
+            Self::Entrance(error) => error.code(),
+            Self::Name(error) => error.code(),
+            Self::Elsewhere { .. } => Code::E1004,
             Self::Threads(_) => Code::E0209,
             Self::NoKey(_) => Code::E1001,
         }
@@ -221,68 +229,58 @@ impl Running {
         let kept = identity.kept().to_owned();
         let broker = Broker::in_folder(bus::Limits::default(), &kept.join("bus"));
         let own_bus = Bus::in_process(broker.clone());
-        let lattice_bus = match &config.lattice.nats {
-            Some((url, options)) => Bus::connect(url, options.clone()).await?,
-            None => own_bus.clone(),
+        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
+        let own_login = own_token.map_or(Login::Anyone, Login::Token);
+        let loopback = open_bus(broker, config.bus)?;
+        let own_address = loopback.as_ref().map(|own| format!("nats://{}", own.address()));
+        let (home, elsewhere) = beginning(&config.lattice, &kept, &own_bus).await?;
+        let home = Place {
+            providers_at: own_address.clone().map(|address| (address, own_login)),
+            address: own_address.unwrap_or_else(|| own_bus.describe()),
+            is_new,
+            ..home
         };
-        let wire = Wire::open(lattice_bus.clone(), wire::Limits::default()).await.map_err(HostError::Bus)?;
-        let peers = Peers::new(wire, &config.lattice.role.name);
-        let may_come = config.lattice.nats.is_some();
+        let place = elsewhere.clone().unwrap_or_else(|| home.clone());
+        let may_come = place.may_come;
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
-            capabilities: Capabilities::on(lattice_bus.clone(), Some(peers.clone()), config.capabilities),
+            capabilities: Capabilities::on(place.bus.clone(), Some(place.abroad.peers().clone()), config.capabilities),
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
             cores: config.plane.cores,
             room,
             size_max: config.size_max,
-            abroad: Abroad::new(lattice_bus.clone(), peers),
-            may_come,
+            beyond: place.beyond(),
         }));
         check_names(&config.sources)?;
         check_listeners(&config.sources, &config.listeners)?;
         let loading = Loading { engines: &engines, size_max: config.size_max, may_come };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
-        let plane = Plane::start(&config.plane, doors, world.routes().await?).map_err(HostError::Threads)?;
-        world.publish_to(plane.publisher());
+        let plane = Plane::start(&config.plane, doors, world.directory().await?).map_err(HostError::Threads)?;
+        let names = config.listeners.iter().map(|listener| listener.name.clone());
+        let listeners = names.zip(plane.addresses().iter().copied()).collect();
+        world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
         let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
-        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
-        let loopback = open_bus(broker, config.bus)?;
-        let address = match (&config.lattice.nats, &loopback) {
-            (None, Some(loopback)) => format!("nats://{}", loopback.address()),
-            _ => lattice_bus.describe(),
-        };
-        let (bus, lattice_name) = (lattice_bus.clone(), config.lattice.role.name.clone());
-        let keeps = match config.lattice.nats {
-            Some(_) => Keeps::Elsewhere { copy: Some(kept.join("copy")) },
-            None => Keeps::Here { is_new },
-        };
-        let entrance = entrance(config.lattice.nats.as_ref(), loopback.as_ref(), own_token);
-        let ground = Ground { bus: lattice_bus, address, keeps, entrance };
-        let Joined { role, providers, saying } = join(config.lattice, ground, &world, &identity).await?;
-        let (host, host_name) = (role.id().to_owned(), role.friendly_name().to_owned());
-        let books = Books { bus, lattice: lattice_name, host, host_name, may_be_kept: may_come || !is_new };
-        let applications = Applications::start(books, config.application).await.map_err(HostError::Bus)?;
-        let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
-        let upkeep = Task::spawn({
-            let world = world.clone();
-            async move {
-                tokio::join!(world.keep_opening(), world.keep_fresh());
-            }
+        let membership = Membership::start(MembershipSetup {
+            world: world.clone(),
+            identity,
+            config: config.lattice,
+            application: config.application,
+            home,
+            elsewhere,
         });
+        let membership = membership.await?;
+        let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
+        let upkeep = keep_up(world.clone());
         Ok(Self {
             plane,
             listeners: config.listeners,
             world,
             _control: control,
-            role,
-            applications,
-            providers,
-            _saying: saying,
-            _identity: identity,
+            membership,
             loopback,
             _upkeep: upkeep,
             _ticker: ticker,
@@ -305,13 +303,13 @@ impl Running {
     }
 
     /// Its key, what people call it, and its lattice.
-    pub fn identity(&self) -> (&str, &str, &str) {
-        (self.role.id(), self.role.friendly_name(), self.role.lattice())
+    pub fn membership(&self) -> MembershipView {
+        self.membership.view()
     }
 
     /// Waits until somebody in the lattice tells it to stop.
     pub async fn stop_asked(&self) {
-        self.role.stop_asked().await;
+        self.membership.stop_asked().await;
     }
 
     /// Its components, as they are linked now.
@@ -327,14 +325,22 @@ impl Running {
     /// Takes no further requests, lets the running ones end for at most `patience`, and ends. Says whether all of them ended,
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
-        self.applications.end().await;
-        self.role.end().await;
+        let providers = self.membership.end().await;
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
         // Whoever called them has ended.
-        self.providers.end().await;
+        if let Some(providers) = providers {
+            providers.end().await;
+        }
         (has_drained && calls.is_ok(), Report { components: report(&self.world).await, plane })
     }
+}
+
+/// Opens what could not be opened when the host started, and what has changed since.
+fn keep_up(world: Arc<World>) -> Task {
+    Task::spawn(async move {
+        tokio::join!(world.keep_opening(), world.keep_fresh());
+    })
 }
 
 async fn report(world: &World) -> Vec<ServedReport> {
@@ -343,57 +349,6 @@ async fn report(world: &World) -> Vec<ServedReport> {
         ServedReport { name, counts }
     };
     world.counts().await.into_iter().map(report).collect()
-}
-
-/// What a host joins a lattice with.
-struct Ground {
-    bus: Bus,
-    /// Where others reach it.
-    address: String,
-    keeps: Keeps,
-    /// How providers get onto it.
-    entrance: Result<Entrance, NoEntrance>,
-}
-
-/// What a host is in a lattice, and what it runs there beside components.
-struct Joined {
-    role: Role,
-    providers: Arc<Providers>,
-    saying: Task,
-}
-
-/// Takes the host's role in its lattice.
-async fn join(
-    config: LatticeConfig,
-    ground: Ground,
-    world: &Arc<World>,
-    identity: &Identity,
-) -> Result<Joined, HostError> {
-    let Ground { bus, address, keeps, entrance } = ground;
-    let setup = ProvidersSetup {
-        bus: bus.clone(),
-        host: identity.id(),
-        lattice: config.role.name.clone(),
-        entrance,
-        folder: identity.kept().join("providers"),
-        variables: config.provider_variables,
-    };
-    let (providers, heard) = Providers::new(setup).map_err(HostError::NoKey)?;
-    let providers = Arc::new(providers);
-    let hands = WorldHands { world: world.clone(), providers: providers.clone(), allows_files: config.allows_files };
-    let role = Role::start(RoleSetup {
-        config: config.role,
-        id: identity.id(),
-        bus,
-        address,
-        keeps,
-        running: running(world).await,
-        hands: Arc::new(hands),
-        stamps: Stamps::of_this_machine(),
-    });
-    let role = role.await.map_err(HostError::Bus)?;
-    let saying = heard.say_by(role.voice().clone(), identity.id());
-    Ok(Joined { role, providers, saying })
 }
 
 /// Opens the bus inside this process to others.

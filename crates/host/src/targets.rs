@@ -28,8 +28,12 @@ pub(crate) struct Targets {
     entries: Mutex<BTreeMap<Key, Entry>>,
 }
 
-// === impl Targets ===
+/// Whether a backend is on the bus of the host's lattice: then it is another one in another lattice.
+pub(crate) fn leads_beyond(capability: &str, backend: &str) -> bool {
+    backend == capability::provider::NAME || (capability, backend) == ("messaging", "bus")
+}
 
+// === impl Targets ===
 impl Targets {
     /// The target, opened where it is not open yet.
     pub(crate) async fn open(
@@ -59,6 +63,12 @@ impl Targets {
         let opened = opening.map_err(|late| OpenError::unavailable(name(), late))??;
         *target = Some(opened.downgrade());
         Ok(opened)
+    }
+
+    /// What leads beyond the host is opened anew from now on. Who has it keeps it.
+    pub(crate) fn forget_beyond(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|(capability, backend, _), _| !leads_beyond(capability, backend));
     }
 
     /// Where a target is, with those forgotten that are closed and nobody is opening.

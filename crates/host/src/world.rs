@@ -1,6 +1,6 @@
 //! These are the components of a host with their links, which change while everything runs.
 //!
-//! A component is linked as a whole: what its imports lead to becomes one [`Served`] for the data plane and one `Callee` for the
+//! A component is linked as a whole: what its imports lead to becomes one `Served` for the data plane and one `Callee` for the
 //! other components, made from the links as they are at one moment. Changing a link makes both anew and publishes them; what
 //! runs goes on with what it began with, and the old target closes when the last that was bound to it has ended.
 //!
@@ -11,8 +11,10 @@
 //! 3. A target that cannot be opened when a host starts does not keep the host from starting: the link is tried again.
 
 mod changes;
+mod horizon;
 mod linked;
 mod live;
+mod routed;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,14 +23,13 @@ use std::sync::{Arc, OnceLock};
 use capability::{BackendInfo, Capability, OpenError};
 use engine::{Account, Engines, Limits, Room};
 use futures::future::join_all;
-use http_capability::{Counts, Publisher, Reuse, Served};
+use http_capability::{Counts, Reuse};
 use model::{ComponentName, Contract, Link, LinkDel, LinkId, LinkPut, LinkView, Target, Terms};
-use route::{RouteError, Routes};
 use stdx::{ByteSize, Chain};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
-use crate::abroad::{Abroad, Reached};
+use crate::abroad::Reached;
 use crate::callee::{self, Slot};
 use crate::capabilities::Capabilities;
 use crate::fusing::Fusions;
@@ -37,7 +38,10 @@ use crate::links::{self, Facts, LinkError, Resolved, Shape};
 use crate::load::{LoadError, LoadedComponent, Prepared};
 use crate::serving::{Busy, CallCounts, Serving};
 use linked::Linkers;
+pub(crate) use live::Beyond;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
+
+pub(crate) use routed::Front;
 
 /// What all components of a host have in common.
 pub(crate) struct WorldConfig {
@@ -49,10 +53,8 @@ pub(crate) struct WorldConfig {
     pub(crate) room: Arc<Room>,
     /// The largest file that is taken for a component.
     pub(crate) size_max: ByteSize,
-    /// What is beyond this host.
-    pub(crate) abroad: Abroad,
-    /// Whether there may be other hosts: then components there may meet what nothing here does.
-    pub(crate) may_come: bool,
+    /// What is beyond this host, at first.
+    pub(crate) beyond: Beyond,
 }
 
 /// The components of a host with their links.
@@ -63,7 +65,7 @@ pub(crate) struct World {
     linkers: Linkers,
     fusions: Fusions,
     busy: Arc<Busy>,
-    publisher: OnceLock<Publisher>,
+    front: OnceLock<Front>,
     live: Mutex<Live>,
     /// There may be a target that has to be tried again.
     troubled: Notify,
@@ -96,9 +98,9 @@ impl World {
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
         let (linkers, fusions) = (Linkers::default(), Fusions::default());
-        let (publisher, live) = (OnceLock::new(), Mutex::default());
+        let (front, live) = (OnceLock::new(), Mutex::new(Live::new(config.beyond.clone())));
         let (busy, troubled) = (Arc::default(), Notify::new());
-        Self { config, capabilities, host_offers, linkers, fusions, busy, publisher, live, troubled }
+        Self { config, capabilities, host_offers, linkers, fusions, busy, front, live, troubled }
     }
 
     /// How many invocations a component has at once where nobody said otherwise, and at most.
@@ -124,7 +126,7 @@ impl World {
         }
         let mut errors = Vec::new();
         for mut wanted in wanted {
-            wanted.unchecked |= self.config.may_come;
+            wanted.unchecked |= live.beyond.may_come;
             match links::resolve(wanted, &self.known(&live.members), &live.table) {
                 Ok(resolved) => self.put_unopened(&mut live, resolved),
                 Err(error) => errors.push(LoadError::Link(error)),
@@ -137,24 +139,13 @@ impl World {
         if errors.is_empty() {
             let is_of_use = |member: &Member| {
                 let is_called_here = live.is_a_target(member) || self.may_be_called(member);
-                let is_called_abroad = self.config.may_come && member.reached.is_some();
+                let is_called_abroad = live.beyond.may_come && member.reached.is_some();
                 member.served.is_some() || is_called_here || is_called_abroad
             };
             let is_of_no_use = |member: &&Member| !is_of_use(member);
             errors.extend(live.members.values().filter(is_of_no_use).map(|member| member.not_a_handler(None)));
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// The routes of all components that are served.
-    pub(crate) async fn routes(&self) -> Result<Routes<Arc<Served>>, RouteError> {
-        self.live.lock().await.routes()
-    }
-
-    /// From now on changes are published there.
-    pub(crate) fn publish_to(&self, publisher: Publisher) {
-        // It is set once, when the data plane has started.
-        drop(self.publisher.set(publisher));
     }
 
     /// All components, as they are shown.
@@ -184,7 +175,8 @@ impl World {
         let counts = |(name, member): (&ComponentName, &Member)| {
             (name.clone(), member.counts.clone(), member.call_counts.clone())
         };
-        live.members.iter().map(counts).collect()
+        let away = live.counts_away().map(|(name, counts)| (name, counts, Arc::default()));
+        live.members.iter().map(counts).chain(away).collect()
     }
 
     /// Whether capabilities call components at this moment.
@@ -192,14 +184,16 @@ impl World {
         &self.busy
     }
 
-    /// Lets capabilities begin no further calls, and waits until those that run have ended.
+    /// Lets capabilities and other hosts begin no further calls, and waits until those that run have ended.
     pub(crate) async fn end_serving(&self) {
         let (serving, reached): (Vec<_>, Vec<_>) = {
             let mut live = self.live.lock().await;
-            live.members.values_mut().map(|member| (member.serving.take(), member.reached.take())).unzip()
+            live.routing.end();
+            let taken = |member: &mut Member| (member.serving.take(), [member.reached.take(), member.asked.take()]);
+            live.members.values_mut().map(taken).unzip()
         };
         let serving = join_all(serving.into_iter().flatten().map(Serving::end));
-        tokio::join!(serving, join_all(reached.into_iter().flatten().map(Reached::end)));
+        tokio::join!(serving, join_all(reached.into_iter().flatten().flatten().map(Reached::end)));
     }
 
     /// Whether a link can be put, as far as that is known before its target is opened.
@@ -293,6 +287,7 @@ impl World {
             call_counts: Arc::default(),
             serving: None,
             reached: None,
+            asked: None,
             prepared,
         }
     }
@@ -342,14 +337,6 @@ impl World {
         calls.any(|call| member.shape.exports.iter().any(|export| call.is_met_by(export)))
     }
 
-    fn publish(&self, live: &Live) {
-        let Some(publisher) = self.publisher.get() else { return };
-        match live.routes() {
-            Ok(routes) => publisher.publish(routes),
-            Err(error) => tracing::error!(%error, "routes that were free are taken"),
-        }
-    }
-
     /// What each import of a component leads to.
     fn imports(&self, live: &Live, member: &Member) -> Vec<Import> {
         let mut imports = linking::link(&member.prepared.imports, &self.host_offers);
@@ -365,7 +352,7 @@ impl World {
                 None => {
                     if let [only] = live.exporters(member, &contract).as_slice() {
                         import.linked = to(&Target::Component(only.clone()));
-                    } else if self.config.may_come && import.may_come() {
+                    } else if live.beyond.may_come && import.may_come() {
                         import.linked = Linked::Awaited;
                     }
                 }

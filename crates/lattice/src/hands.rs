@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use model::lattice::Labels;
-use model::{Briefing, ComponentName, LinkDel, LinkPut};
+use model::{Briefing, ComponentName, LinkDel, LinkPut, RouteId, RoutePut};
 use stdx::BoxError;
 
 /// Does what a role has decided, to whatever runs on the host.
@@ -95,6 +95,12 @@ pub enum Deed {
     Put(LinkPut),
     /// A link is gone. It is done where there is none.
     Delete(LinkDel),
+    /// It is found out whether requests could be led to a component, as far as that is known before they are.
+    CheckRoute(RoutePut),
+    /// Requests are led to a component, in the place of those that the same link led there.
+    Route(RoutePut),
+    /// A link leads no requests any more. It is done where there are none.
+    Unroute(RouteId),
 }
 
 impl fmt::Display for Deed {
@@ -123,6 +129,11 @@ impl fmt::Display for Deed {
             }
             Self::Put(LinkPut { source, target, .. }) => write!(f, "link {source} to {target}"),
             Self::Delete(LinkDel { source, name, .. }) => write!(f, "unlink {source} ({name})"),
+            Self::CheckRoute(RoutePut { id, .. }) => {
+                write!(f, "check whether requests can be led from {} to {}", id.source, id.target)
+            }
+            Self::Route(RoutePut { id, .. }) => write!(f, "lead requests from {} to {}", id.source, id.target),
+            Self::Unroute(id) => write!(f, "lead no requests from {} to {}", id.source, id.target),
         }
     }
 }

@@ -109,7 +109,7 @@ fn seed_in(folder: &Path, number: usize) -> Result<Seed, IdentityError> {
 }
 
 /// Written beside it, made durable, and moved: a reader finds all of it or nothing.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let draft = path.with_extension("draft");
     match std::fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

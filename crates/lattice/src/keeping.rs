@@ -111,7 +111,17 @@ impl Shared {
         let kept = self.keeping.of(kind);
         let bucket = patiently("the lattice keeps nothing yet", || kept.bucket()).await;
         let (mut watch, mut copy) = kept.watch(&bucket).await;
-        while let Some(told) = watch.next().await {
+        loop {
+            let told = tokio::select! {
+                biased;
+                told = watch.next() => told,
+                keys = kept.in_doubt() => {
+                    self.ask_for(kind, keys).await;
+                    continue;
+                }
+            };
+            let Some(told) = told else { return };
+            kept.told(&told);
             if let Some(copy) = &mut copy {
                 kept.write_down(copy, &told).await;
             }
@@ -120,6 +130,21 @@ impl Shared {
                 Told::Gone { key } => self.learn_from_others(kind, key, None).await,
                 Told::Anew { .. } => kept.forget_numbers(),
                 Told::Current(_) | Told::Away => {}
+            }
+        }
+    }
+
+    /// Asks for what this host wrote and was not told of.
+    async fn ask_for(&self, kind: Kind, keys: Vec<BucketKey>) {
+        let kept = self.keeping.of(kind);
+        for key in keys {
+            let found = async { kept.bucket().await?.get(&key).await };
+            match found.await {
+                Ok(entry) => {
+                    kept.found(&key, entry.as_ref().map(|entry| entry.revision));
+                    self.learn_from_others(kind, key, entry).await;
+                }
+                Err(error) => tracing::debug!(%key, error = %Chain(&error), "what was written cannot be asked for"),
             }
         }
     }
@@ -215,6 +240,7 @@ impl Shared {
             };
             match written {
                 Ok(revision) => {
+                    kept.wrote(&key, revision);
                     let followed = self.learn(kind, &key, Some(Entry { value, revision })).await;
                     return Ok(Changed { before, now, outcome, followed });
                 }
@@ -232,6 +258,7 @@ impl Shared {
         let value = Bytes::from(serde_json::to_vec(settings).map_err(|error| error.to_string())?);
         let bucket = kept.bucket().await.map_err(|error| kept.words(error))?;
         let revision = bucket.put(&key, value.clone()).await.map_err(|error| kept.words(error))?;
+        kept.wrote(&key, revision);
         self.learn(Kind::Settings, &key, Some(Entry { value, revision })).await
     }
 

@@ -8,12 +8,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bus::{
     Bucket, BucketError, BucketKey, BucketName, Bus, Entry, Keep, Known, Mirror, MirrorError, Revision, Standing, Told,
     Watch,
 };
 use stdx::Chain;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// So long the watch has time to tell of what this host has written.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One bucket, and the host's copy of it.
 pub(crate) struct Kept {
@@ -28,6 +34,19 @@ pub(crate) struct Kept {
     copy: Mutex<Option<Mirror>>,
     /// What was learned last of each key.
     known: Mutex<BTreeMap<BucketKey, Revision>>,
+    doubts: Mutex<Doubts>,
+    /// There is something to doubt.
+    doubted: Notify,
+}
+
+/// What this host has written itself and its watch has not told it of. Another may have deleted it before the watch came to it: then
+/// it never will.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// What the watch told last of each key.
+    told: BTreeMap<BucketKey, Revision>,
+    /// What was written, and when it is asked for.
+    written: BTreeMap<BucketKey, (Revision, Instant)>,
 }
 
 /// Where what a lattice keeps is.
@@ -71,6 +90,8 @@ impl Kept {
             folder,
             copy: Mutex::default(),
             known: Mutex::default(),
+            doubts: Mutex::default(),
+            doubted: Notify::new(),
         }
     }
 
@@ -137,6 +158,38 @@ impl Kept {
     /// What is kept begins anew: later numbers may be lower.
     pub(crate) fn forget_numbers(&self) {
         lock(&self.known).clear();
+        *lock(&self.doubts) = Doubts::default();
+    }
+
+    /// This host has written that.
+    pub(crate) fn wrote(&self, key: &BucketKey, revision: Revision) {
+        lock(&self.doubts).write(key, revision);
+        self.doubted.notify_one();
+    }
+
+    /// The watch has told that.
+    pub(crate) fn told(&self, told: &Told) {
+        lock(&self.doubts).tell(told);
+    }
+
+    /// What is to be asked for, since the watch should have told of it. May be dropped and called again.
+    pub(crate) async fn in_doubt(&self) -> Vec<BucketKey> {
+        loop {
+            let next = lock(&self.doubts).next();
+            match next {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => self.doubted.notified().await,
+            }
+            let due = lock(&self.doubts).take_due(Instant::now());
+            if !due.is_empty() {
+                return due;
+            }
+        }
+    }
+
+    /// It was asked for, and this was there.
+    pub(crate) fn found(&self, key: &BucketKey, found: Option<Revision>) {
+        lock(&self.doubts).find(key, found);
     }
 
     /// After this failure the bucket is looked for again.
@@ -161,8 +214,52 @@ impl Kept {
     }
 }
 
+// === impl Doubts ===
+
+impl Doubts {
+    fn write(&mut self, key: &BucketKey, revision: Revision) {
+        if self.told.get(key).is_none_or(|told| *told < revision) {
+            self.written.insert(key.clone(), (revision, Instant::now() + PATIENCE));
+        }
+    }
+
+    fn tell(&mut self, told: &Told) {
+        match told {
+            Told::Set { key, entry } => {
+                self.told.insert(key.clone(), entry.revision);
+                if self.written.get(key).is_some_and(|(written, _)| *written <= entry.revision) {
+                    self.written.remove(key);
+                }
+            }
+            Told::Gone { key } => drop(self.told.remove(key)),
+            Told::Anew { .. } | Told::Current(_) | Told::Away => {}
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.written.values().map(|(_, at)| *at).min()
+    }
+
+    /// What is asked for now; and again, unless something is found out meanwhile.
+    fn take_due(&mut self, now: Instant) -> Vec<BucketKey> {
+        let due = self.written.iter_mut().filter(|(_, (_, at))| *at <= now);
+        due.map(|(key, (_, at))| {
+            *at = now + PATIENCE;
+            key.clone()
+        })
+        .collect()
+    }
+
+    /// What is there the watch will tell of.
+    fn find(&mut self, key: &BucketKey, found: Option<Revision>) {
+        if found.is_none() {
+            self.written.remove(key);
+        }
+    }
+}
+
 /// Opens a copy. The disk is waited for, on a thread that may wait.
-async fn open(folder: &Path) -> Result<Mirror, MirrorError> {
+pub(crate) async fn open(folder: &Path) -> Result<Mirror, MirrorError> {
     let folder = folder.to_owned();
     let opened = tokio::task::spawn_blocking(move || Mirror::open(&folder)).await;
     opened.expect("opening returns its errors")

@@ -19,12 +19,17 @@
 //! What runs components and opens what they are linked to (`host`). What travels (`model`).
 
 mod answers;
+mod entrance;
 mod errands;
 mod event;
 mod hands;
 mod identity;
 mod keeping;
 mod kept;
+mod leases;
+mod leasing;
+mod merge;
+mod moving;
 mod names;
 mod question;
 mod role;
@@ -32,10 +37,13 @@ mod rules;
 mod state;
 mod voice;
 
+pub use entrance::{EntranceError, forget, remember, remembered};
 pub use event::{Stamp, Stamps};
 pub use hands::{Deed, Hands, ProviderView};
 pub use identity::{Identity, IdentityError};
 pub use kept::Keeps;
-pub use role::{Role, RoleConfig, RoleSetup};
+pub use merge::{Contradiction, Holdings};
+pub use moving::{MoveError, copy, keep_only, take_along};
+pub use role::{Retired, Role, RoleConfig, RoleSetup};
 pub use state::Runs;
 pub use voice::Voice;

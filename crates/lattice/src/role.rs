@@ -11,15 +11,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Message, SubscribeError, Subscription, patiently};
-use futures::StreamExt;
+use bus::{BucketError, Bus, FlushError, Message, SubscribeError, Subscription, patiently};
+use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, select_all};
+use futures::{FutureExt, StreamExt};
 use model::ComponentName;
 use model::fact::Fact;
 use model::lattice::{Host, HostInventory, Labels};
 use rt::Task;
 use stdx::Chain;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::answers;
@@ -28,6 +29,8 @@ use crate::event::Stamps;
 use crate::hands::Hands;
 use crate::keeping::Keeping;
 use crate::kept::Keeps;
+use crate::leasing::Leasing;
+use crate::merge::Holdings;
 use crate::names;
 use crate::question::{patterns, read};
 use crate::state::{Runs, State};
@@ -39,8 +42,14 @@ const AT_ONCE_MAX: usize = 32;
 /// Commands that are carried out at once, those that wait for one about the same component included.
 const ERRANDS_MAX: usize = 64;
 
+/// The shortest time between two beats.
+const BEAT_MIN: Duration = Duration::from_millis(10);
+
 /// How long the last words of a host may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a role that another takes the place of may take to do what it was told.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a host is in a lattice.
 #[derive(Debug, Clone)]
@@ -51,7 +60,7 @@ pub struct RoleConfig {
     pub friendly_name: Option<String>,
     /// What it carries, beside what it knows of its machine.
     pub labels: Labels,
-    /// How often it says that it is there.
+    /// How often it says that it is there. When it has not for four times that, it is lost.
     pub heartbeat: Duration,
 }
 
@@ -65,6 +74,8 @@ pub struct RoleSetup {
     pub bus: Bus,
     /// Where others reach that bus.
     pub address: String,
+    /// The domain of JetStream that what it keeps is in, where it is in one.
+    pub domain: Option<String>,
     /// Where what the lattice keeps is.
     pub keeps: Keeps,
     /// What does what it decides.
@@ -73,32 +84,54 @@ pub struct RoleSetup {
     pub running: BTreeMap<ComponentName, Runs>,
     /// What tells its facts from others.
     pub stamps: Stamps,
+    /// Is told when somebody wants the host to stop. It outlives a role, where another takes its place.
+    pub stop: Arc<Notify>,
+}
+
+/// What a role leaves to the one that takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retired {
+    /// What it knew of what is kept.
+    pub holdings: Holdings,
+    /// What the host carries.
+    pub labels: Labels,
+    /// How components run.
+    pub runs: BTreeMap<ComponentName, Runs>,
 }
 
 /// Answers until it is dropped.
 pub struct Role {
     shared: Arc<Shared>,
+    end: oneshot::Sender<()>,
+    /// Has nothing more when all loops have ended.
+    ended: mpsc::Receiver<()>,
     _answering: Task,
     _beating: Task,
-    _following: Task,
+    _following: [Task; 2],
 }
 
 pub(crate) struct Shared {
-    config: RoleConfig,
+    pub(crate) config: RoleConfig,
     pub(crate) id: String,
-    friendly_name: String,
+    pub(crate) friendly_name: String,
     bus: Bus,
     address: String,
+    domain: Option<String>,
     pub(crate) voice: Voice,
     pub(crate) hands: Arc<dyn Hands>,
     pub(crate) keeping: Keeping,
+    /// Nothing where there can be no other host.
+    leasing: Option<Leasing>,
     started: Instant,
     state: Mutex<State>,
     /// Whose turn it is, by what is changed.
     pub(crate) turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     pub(crate) errands: Arc<Semaphore>,
-    pub(crate) stop: Notify,
+    pub(crate) stop: Arc<Notify>,
 }
+
+/// Is ready when a role is to end.
+type Told = futures::future::Shared<BoxFuture<'static, ()>>;
 
 // === impl Role ===
 
@@ -113,13 +146,35 @@ impl Role {
         }
         let shared = Arc::new(Shared::new(setup));
         shared.recall().await;
-        let _following = Task::spawn({
-            let shared = shared.clone();
-            async move { shared.follow_kept().await }
+        let (end, told) = oneshot::channel::<()>();
+        let (alive, ended) = mpsc::channel(1);
+        // Who drops the other end wants it to end, too.
+        let told: Told = told.map(|_| ()).boxed().shared();
+        let following_kept = Task::spawn({
+            let (shared, told, alive) = (shared.clone(), told.clone(), alive.clone());
+            async move {
+                tokio::select! {
+                    () = shared.follow_kept() => {}
+                    () = told => {}
+                }
+                drop(alive);
+            }
         });
-        let _answering = Task::spawn(answer_all(shared.clone(), subscriptions));
+        let _following = [following_kept, Task::spawn(follow_hosts(shared.clone()))];
+        let _answering = Task::spawn({
+            let shared = shared.clone();
+            async move {
+                answer_all(shared, subscriptions, told).await;
+                drop(alive);
+            }
+        });
         let _beating = Task::spawn(beat(shared.clone()));
-        Ok(Self { shared, _answering, _beating, _following })
+        Ok(Self { shared, end, ended, _answering, _beating, _following })
+    }
+
+    /// What this host knows of what its lattice keeps.
+    pub fn holdings(&self) -> Holdings {
+        self.shared.state().holdings()
     }
 
     /// The host's key.
@@ -147,36 +202,80 @@ impl Role {
         self.shared.stop.notified().await;
     }
 
+    /// Takes no further question, answers those that it took, does what it was told, and says that the host has left. Gives what
+    /// another role begins with.
+    pub async fn retire(self) -> Retired {
+        let Self { shared, end, mut ended, _answering, _beating, _following } = self;
+        drop(_beating);
+        // Where all loops have ended already, nobody hears it.
+        end.send(()).ok();
+        if let Err(late) = rt::within(Some(PATIENCE), ended.recv()).await {
+            tracing::warn!(error = %late, "a command is given up, since this host leaves its lattice");
+        }
+        drop((_answering, _following));
+        farewell(&shared).await;
+        let state = shared.state();
+        Retired { holdings: state.holdings(), labels: state.labels.clone(), runs: state.components.clone() }
+    }
+
     /// Answers nothing more, and says that the host stops.
     pub async fn end(self) {
-        let Self { shared, _answering, _beating, _following } = self;
+        let Self { shared, _answering, _beating, _following, .. } = self;
         drop((_answering, _beating, _following));
-        let labels = shared.state().labels.clone();
-        let last_words = async {
-            shared.voice.say(Fact::HostStopped { labels }).await;
-            shared.bus.flush().await
-        };
-        match rt::within(Some(FAREWELL), last_words).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "nobody was told that this host stops"),
-            Err(late) => tracing::warn!(error = %late, "nobody was told that this host stops"),
-        }
+        farewell(&shared).await;
     }
 }
 
-async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>) {
+/// A host could not say that it is not there any more.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    #[error(transparent)]
+    Bus(#[from] FlushError),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+}
+
+/// Says that the host is not there any more, and gives its lease back.
+async fn farewell(shared: &Shared) {
+    let labels = shared.state().labels.clone();
+    let last_words = async {
+        shared.voice.say(Fact::HostStopped { labels }).await;
+        shared.bus.flush().await?;
+        Ok::<_, Unheard>(shared.leave().await?)
+    };
+    match rt::within(Some(FAREWELL), last_words).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "this host stops, and its lattice does not know it"),
+        Err(late) => tracing::warn!(error = %late, "this host stops, and its lattice does not know it"),
+    }
+}
+
+/// Follows which hosts there are, where there may be several.
+async fn follow_hosts(shared: Arc<Shared>) {
+    if let Some(leasing) = &shared.leasing {
+        shared.follow_hosts(leasing).await;
+    }
+}
+
+async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>, mut told: Told) {
     let mut questions = select_all(subscriptions);
     let (mut answering, mut working) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let (mut is_ending, mut is_over) = (false, false);
     loop {
         tokio::select! {
             // The same each time: nothing here is decided by chance.
             biased;
-            question = questions.next(), if answering.len() < AT_ONCE_MAX => match question {
+            () = &mut told, if !is_ending && !is_over => {
+                is_ending = true;
+                questions.iter_mut().for_each(Subscription::end);
+            }
+            question = questions.next(), if answering.len() < AT_ONCE_MAX && !is_over => match question {
                 Some(question) => answering.push(shared.answer(question)),
-                None => return,
+                None => is_over = true,
             },
             Some(errand) = answering.next() => working.extend(errand.map(|errand| shared.carry_out(errand))),
             Some(()) = working.next() => {}
+            else => return,
         }
     }
 }
@@ -184,19 +283,16 @@ async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>) {
 /// Says that the host has begun as soon as there is a bus to say it on, and then again and again that it is there.
 async fn beat(shared: Arc<Shared>) {
     patiently("the host is not in its lattice yet", || shared.bus.flush()).await;
-    let begun = Fact::HostStarted {
-        friendly_name: shared.friendly_name.clone(),
-        labels: shared.state().labels.clone(),
-        uptime_seconds: 0,
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    shared.voice.say(begun).await;
-    let every = shared.config.heartbeat.max(Duration::from_millis(10));
-    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    shared.voice.say(shared.begun()).await;
+    let mut beat = tokio::time::interval(shared.beat());
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        // The first one is at once: with it the host gets its lease.
         beat.tick().await;
         shared.voice.say(Fact::HostHeartbeat(shared.inventory())).await;
+        if let Some(leasing) = &shared.leasing {
+            shared.renew_and_look(leasing).await;
+        }
     }
 }
 
@@ -211,28 +307,38 @@ fn own_labels() -> Labels {
 
 impl Shared {
     fn new(setup: RoleSetup) -> Self {
-        let RoleSetup { config, id, bus, address, keeps, hands, running, stamps } = setup;
+        let RoleSetup { config, id, bus, address, domain, keeps, hands, running, stamps, stop } = setup;
         let mut labels = own_labels();
         labels.extend(config.labels.clone());
         Self {
             friendly_name: config.friendly_name.clone().unwrap_or_else(|| names::made_from(&id)),
             voice: Voice::new(bus.clone(), config.name.clone(), id.clone(), stamps),
             keeping: Keeping::new(&config.name, &bus, &keeps),
+            leasing: matches!(keeps, Keeps::Elsewhere { .. }).then(|| Leasing::new(&config.name, &bus)),
             state: Mutex::new(State { labels, components: running, ..State::default() }),
             started: Instant::now(),
             turns: Mutex::default(),
             errands: Arc::new(Semaphore::new(ERRANDS_MAX)),
-            stop: Notify::new(),
+            stop,
             config,
             id,
             bus,
             address,
+            domain,
             hands,
         }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives back what says that this host is there.
+    async fn leave(&self) -> Result<(), BucketError> {
+        match &self.leasing {
+            Some(leasing) => leasing.leave(&self.id).await,
+            None => Ok(()),
+        }
     }
 
     /// Answers a question. What is to be done after that is given back.
@@ -262,7 +368,7 @@ impl Shared {
             version: env!("CARGO_PKG_VERSION").into(),
             ctl_host: self.address.clone(),
             rpc_host: self.address.clone(),
-            js_domain: None,
+            js_domain: self.domain.clone(),
         }
     }
 
@@ -281,7 +387,27 @@ impl Shared {
         }
     }
 
+    /// The fact that it is there.
+    pub(crate) fn begun(&self) -> Fact {
+        Fact::HostStarted {
+            friendly_name: self.friendly_name.clone(),
+            labels: self.state().labels.clone(),
+            uptime_seconds: 0,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// The time between two beats.
+    pub(crate) fn beat(&self) -> Duration {
+        self.config.heartbeat.max(BEAT_MIN)
+    }
+
     fn uptime(&self) -> Duration {
-        Duration::from_secs(self.started.elapsed().as_secs())
+        Duration::from_secs(self.age().as_secs())
+    }
+
+    /// How long it has been there, by a clock that only goes on.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 }

@@ -15,6 +15,7 @@ mod labels;
 mod learned;
 mod links;
 mod providers;
+mod routes;
 mod settings;
 
 pub(crate) use components::{Command, bids, course, scale_words, update_words};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use model::ComponentName;
 use model::fact::Scaled;
-use model::lattice::{ComponentDescription, Labels, LatticeLink, ProviderDescription, ScaleComponent};
+use model::lattice::{ComponentDescription, ComponentSpec, Labels, LatticeLink, ProviderDescription, ScaleComponent};
 
 use crate::hands::ProviderView;
+use crate::merge::Holdings;
 
 /// All of it, beside what is linked on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +49,18 @@ pub(crate) struct Provides {
 // === impl State ===
 
 impl State {
+    /// What is known of what the lattice keeps, and where what runs here comes from.
+    pub(crate) fn holdings(&self) -> Holdings {
+        let mut components: BTreeMap<String, ComponentSpec> = BTreeMap::new();
+        for (id, runs) in &self.components {
+            components.insert(id.to_string(), ComponentSpec { url: runs.image_ref.clone(), links: Vec::new() });
+        }
+        for (source, links) in &self.links {
+            components.entry(source.clone()).or_default().links.clone_from(links);
+        }
+        Holdings { settings: self.config.clone(), components }
+    }
+
     /// From now on a component runs like that, or does not.
     pub(crate) fn run(&mut self, id: ComponentName, runs: Option<Runs>) {
         match runs {

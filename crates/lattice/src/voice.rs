@@ -1,5 +1,7 @@
 //! Says what happened on a host to everybody who listens.
 
+use std::time::Duration;
+
 use bus::{Bus, Message};
 use model::fact::Fact;
 use stdx::Chain;
@@ -20,6 +22,12 @@ pub struct Voice {
 impl Voice {
     pub(crate) fn new(bus: Bus, lattice: String, host: String, stamps: Stamps) -> Self {
         Self { bus, lattice, host, stamps }
+    }
+
+    /// The time of day so long ago, as RFC 3339 has it.
+    pub(crate) fn time_of_day(&self, ago: Duration) -> Option<String> {
+        let time = self.stamps.stamp()?.time;
+        Some(humantime::format_rfc3339_millis(time.checked_sub(ago).unwrap_or(time)).to_string())
     }
 
     /// Says it. What cannot be said is in the log: a fact is carried at most once, and nobody waits for it.

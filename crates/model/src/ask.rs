@@ -41,6 +41,26 @@ pub struct LinkPut {
     pub unchecked: bool,
 }
 
+/// A link from whoever listens for HTTP to a component that answers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RouteId {
+    /// Who listens: the hosts themselves, or a provider.
+    pub source: String,
+    /// The name of the link.
+    pub name: String,
+    /// The component.
+    pub target: ComponentName,
+}
+
+/// Requests shall be led to a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoutePut {
+    /// By which link.
+    pub id: RouteId,
+    /// Which requests, as settings say.
+    pub config: BTreeMap<String, String>,
+}
+
 /// The text is no link.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no link, which is written SOURCE=TARGET[,SETTING=VALUE]...: {why}")]

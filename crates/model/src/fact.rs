@@ -54,6 +54,14 @@ pub enum Fact {
         /// What it carried.
         labels: Labels,
     },
+    /// A host is there no more, and has not said so: the lattice has lost it. Our own: tools of others do not know it.
+    #[serde(rename = "wattle.lattice.host_lost")]
+    HostLost {
+        /// The host.
+        host_id: String,
+        /// When it was heard last, as RFC 3339 has it, by the clock of who says this.
+        heard: String,
+    },
     /// A host carries other labels.
     #[serde(rename = "com.wasmcloud.lattice.labels_changed")]
     LabelsChanged {
@@ -204,6 +212,7 @@ impl Fact {
             Self::HostStarted { .. } => "host_started",
             Self::HostHeartbeat(_) => "host_heartbeat",
             Self::HostStopped { .. } => "host_stopped",
+            Self::HostLost { .. } => "host_lost",
             Self::LabelsChanged { .. } => "labels_changed",
             Self::ComponentScaled(_) => "component_scaled",
             Self::ComponentScaleFailed { .. } => "component_scale_failed",

@@ -8,17 +8,20 @@ mod briefing;
 mod call;
 mod contract;
 pub mod fact;
+mod joining;
 pub mod lattice;
 mod link;
 mod name;
+pub mod record;
 
 pub use application::{Declaration, DeclaredApplication, DeclaredComponent, applications_subject};
 pub use ask::{
-    Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, SettingView,
-    control_prefix,
+    Answer, BackendView, LATTICE, LinkChange, LinkDel, LinkPut, LinkQuery, LinkView, NotALink, Refusal, RouteId,
+    RoutePut, SettingView, control_prefix,
 };
 pub use briefing::{Briefing, LinkDefinition};
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};
 pub use contract::{Contract, NotAContract};
+pub use joining::{Entrance, JoinLattice, MembershipView, NatsLogin, Prefer, Standing, lattice_subject};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};
 pub use name::{ComponentName, NotAName};

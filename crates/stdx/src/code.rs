@@ -106,6 +106,7 @@ codes! {
     E1001 World "Make the folder of the data, and the host's key in it, readable and writable for you, or name another folder with --data."
     E1002 You "`wattle get hosts` lists the hosts of a lattice; a component is started on one with `wattle start component FILE`."
     E1003 You "The message says what stands against it; `wattle get inventory` shows what the host runs."
+    E1004 You "Settle what is named, or say whose word counts with --prefer host or --prefer lattice; `wattle lattice get` says where a host is, `wattle lattice leave` takes it out."
     E1101 World "Start what should answer, in the lattice that the link leads to: `wattle get inventory` shows what a host runs."
     E1102 World "Whether it ran is not known. Look at the host that runs it and at what listens to the whole bus, and give a link more time with its timeout."
     E1103 World "The message says why. What was not run may be called again; the host that runs it has the rest in its log."

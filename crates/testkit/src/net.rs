@@ -237,7 +237,11 @@ fn bridge(number: u8) -> String {
 }
 
 fn port(number: u8, site: u8) -> String {
-    format!("wattle{number}-{site}")
+    format!("{}{site}", port_prefix(number))
+}
+
+fn port_prefix(number: u8) -> String {
+    format!("wattle{number}-")
 }
 
 /// Takes a number, unless somebody has it who lives.
@@ -272,6 +276,10 @@ fn remove(number: u8) {
         }
         run(&["ip", "netns", "delete", &name]).ok();
     }
+    // A namespace is gone a moment after its last process; its port does not wait for that.
+    for port in ports(number) {
+        run(&["ip", "link", "delete", &port]).ok();
+    }
     let bridge = bridge(number);
     run(&["ip", "link", "delete", &bridge]).ok();
     run(&["nft", "delete", "table", "bridge", &bridge]).ok();
@@ -279,10 +287,19 @@ fn remove(number: u8) {
 
 /// The names of a number's sites.
 fn namespaces(number: u8) -> Vec<String> {
-    let prefix = format!("{}-", bridge(number));
-    let entries = std::fs::read_dir("/run/netns").into_iter().flatten();
+    names("/run/netns", &format!("{}-", bridge(number)))
+}
+
+/// The ends of their lines here.
+fn ports(number: u8) -> Vec<String> {
+    names("/sys/class/net", &port_prefix(number))
+}
+
+/// What in a folder has a name that begins so; nothing where there is no such folder.
+fn names(folder: &str, prefix: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter(|name| name.starts_with(&prefix)).collect()
+    names.filter(|name| name.starts_with(prefix)).collect()
 }
 
 fn run(words: &[&str]) -> Result<(), String> {

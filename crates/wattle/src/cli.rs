@@ -9,7 +9,9 @@ use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
 use stdx::ByteSize;
 
 use crate::output::Output;
-use crate::{cache, call, component, context, failure, get, inspect, label, link, run, secret, settings, spy, up};
+use crate::{
+    cache, call, component, context, failure, get, inspect, label, lattice, link, run, secret, settings, spy, up,
+};
 
 /// Runs any WebAssembly program: serves it, runs it, calls it.
 #[derive(Debug, Parser)]
@@ -33,6 +35,7 @@ enum Command {
     Stop(component::StopCommand),
     Scale(component::ScaleCommand),
     Update(component::UpdateCommand),
+    Lattice(lattice::LatticeCommand),
     Link(link::LinkCommand),
     Spy(spy::SpyCommand),
     Ctx(context::ContextCommand),
@@ -91,6 +94,7 @@ pub(crate) fn dispatch() -> ExitCode {
         Command::Stop(command) => component::stop(command, output),
         Command::Scale(command) => component::scale(command, output),
         Command::Update(command) => component::update(command, output),
+        Command::Lattice(command) => lattice::run(command, output),
         Command::Link(command) => link::run(command, output),
         Command::Spy(command) => spy::run(command, output),
         Command::Ctx(command) => context::run(command, output),

@@ -1,13 +1,14 @@
 //! `wattle ctx`: lattices by name, so that a command need not say where one is.
 //!
 //! ```text
-//! CONFIG/contexts.json  {"current": "prod", "contexts": {"prod": {"nats": "nats://…", "lattice": "default"}}}
+//! CONFIG/contexts.json  {"current": "prod", "contexts": {"prod": {"nats": "nats://…", "lattice": "default", "nats-creds": "/…"}}}
 //! ```
 //!
 //! # Invariants
 //!
 //! 1. What a command says itself counts before the context that it names, and that before the current one.
-//! 2. The file is for its user only, since an address may have a password in it, and is there whole or as it was before.
+//! 2. What shows who connects is in files that it names, and not in it.
+//! 3. The file is for its user only, since an address may have a password in it, and is there whole or as it was before.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -21,6 +22,7 @@ use stdx::{Code, printable};
 
 use crate::cli::config_folder;
 use crate::failure::Failure;
+use crate::nats::NatsFlags;
 use crate::output::Output;
 use crate::reach::lattice_name;
 
@@ -43,6 +45,8 @@ enum Action {
         /// The lattice
         #[arg(long, value_name = "NAME", default_value = model::LATTICE, value_parser = lattice_name)]
         lattice: String,
+        #[command(flatten)]
+        flags: Box<NatsFlags>,
     },
     /// Makes a context the current one
     Use {
@@ -63,6 +67,17 @@ enum Action {
 pub(crate) struct Context {
     pub(crate) nats: String,
     pub(crate) lattice: String,
+    /// Who connects, by files that are read when they are needed.
+    #[serde(flatten)]
+    pub(crate) flags: NatsFlags,
+}
+
+/// The same with its name.
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    context: Context,
 }
 
 /// All that a user has named.
@@ -78,7 +93,10 @@ struct Contexts {
 pub(crate) fn run(command: ContextCommand, output: Output) -> Result<ExitCode, Failure> {
     let mut contexts = Contexts::read()?;
     match command.action {
-        Action::Put { name, nats, lattice } => contexts.put(name, Context { nats, lattice }),
+        Action::Put { name, nats, lattice, flags } => {
+            let nowhere = |error| Failure::new(Code::E0705, format!("a path cannot be made absolute: {error}"));
+            contexts.put(name, Context { nats, lattice, flags: flags.anywhere().map_err(nowhere)? });
+        }
         Action::Use { name } => {
             contexts.find(&name)?;
             contexts.current = Some(name);
@@ -161,7 +179,7 @@ impl Contexts {
         let listed = self
             .contexts
             .iter()
-            .map(|(name, context)| json!({ "name": name, "nats": shown(&context.nats), "lattice": context.lattice }));
+            .map(|(name, context)| Listed { name, context: Context { nats: shown(&context.nats), ..context.clone() } });
         output.print(&text, &json!({ "current": self.current, "contexts": listed.collect::<Vec<_>>() }));
     }
 }
@@ -186,7 +204,8 @@ mod tests {
     #[test]
     fn the_first_context_is_the_current_one() {
         let mut contexts = Contexts::default();
-        let context = |nats: &str| Context { nats: nats.into(), lattice: "default".into() };
+        let context =
+            |nats: &str| Context { nats: nats.into(), lattice: "default".into(), flags: NatsFlags::default() };
         contexts.put("a".into(), context("nats://a"));
         contexts.put("b".into(), context("nats://b"));
         assert_eq!((contexts.current.as_deref(), contexts.contexts.len()), (Some("a"), 2));

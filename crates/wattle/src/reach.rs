@@ -9,7 +9,7 @@ mod own;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bus::{Bus, ConnectOptions, Gather, Login, Message, RequestError, Subject};
+use bus::{Bus, Gather, Login, Message, RequestError, Subject};
 use clap::Args;
 use model::lattice::{CtlResponse, Host, HostInventory};
 use serde::Serialize;
@@ -18,6 +18,7 @@ use stdx::{Code, Explain};
 
 use crate::context::{self, Context};
 use crate::failure::Failure;
+use crate::nats::NatsFlags;
 use crate::token;
 
 /// The bus of a host.
@@ -26,9 +27,11 @@ pub(crate) struct BusFlags {
     /// The bus of the host, or of the lattice [default: that of the context, else nats://127.0.0.1:4222]
     #[arg(long, global = true, value_name = "URL")]
     nats: Option<String>,
-    /// The file of the token that the bus asks for [default: what the host of this user has left, where that is]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The file of the token that a host's own bus asks for [default: what the host of this user has left, where that is]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["nats_token", "nats_creds", "nats_nkey"])]
     bus_token: Option<PathBuf>,
+    #[command(flatten)]
+    flags: NatsFlags,
     /// How long an answer is waited for, in seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20.0, value_parser = crate::imports::seconds)]
     timeout: f64,
@@ -76,15 +79,20 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 // === impl BusFlags ===
 
 impl BusFlags {
+    /// A host by itself, on its own bus: whatever lattice is the current one.
+    pub(crate) async fn host(&self) -> Result<Reached, Failure> {
+        let (bus, timeout) =
+            self.connect(self.nats.as_deref().unwrap_or("nats://127.0.0.1:4222"), &NatsFlags::default()).await?;
+        Ok(Reached { bus, timeout, gather: timeout, lattice: model::LATTICE.to_owned() })
+    }
+
     /// The bus at this address, and how long an answer is waited for.
-    async fn connect(&self, nats: &str) -> Result<(Bus, Duration), Failure> {
-        let token = match &self.bus_token {
-            Some(path) => Some(token::read(path)?),
-            None => token::left_for(nats),
+    async fn connect(&self, nats: &str, flags: &NatsFlags) -> Result<(Bus, Duration), Failure> {
+        let login = || match &self.bus_token {
+            Some(path) => Login::TokenFile(path.clone()),
+            None => token::left_for(nats).map_or(Login::Anyone, Login::Token),
         };
-        let login = token.map_or(Login::Anyone, Login::Token);
-        let options = ConnectOptions { login, ..ConnectOptions::default() };
-        let bus = Bus::connect(nats, options).await?;
+        let bus = Bus::connect(nats, flags.options(login)?).await?;
         Ok((bus, Duration::from_secs_f64(self.timeout)))
     }
 }
@@ -104,14 +112,16 @@ impl LatticeReach {
 
     /// Connects to the bus of the lattice.
     pub(crate) async fn connect(&self) -> Result<Reached, Failure> {
-        let Context { nats, lattice } = self.meant(context::chosen(self.ctx.as_deref())?);
-        let (bus, timeout) = self.bus.connect(&nats).await?;
+        let Context { nats, lattice, flags } = self.meant(context::chosen(self.ctx.as_deref())?);
+        let (bus, timeout) = self.bus.connect(&nats, &flags).await?;
         Ok(Reached { bus, timeout, gather: Duration::from_secs_f64(self.gather), lattice })
     }
 
     /// What is meant where this is the context: an address that is said is not that of the context's lattice.
     fn meant(&self, context: Option<Context>) -> Context {
         let context = context.filter(|_| self.bus.nats.is_none());
+        let flags = context.as_ref().map(|context| context.flags.clone()).unwrap_or_default();
+        let flags = if self.bus.bus_token.is_some() { self.bus.flags.clone() } else { self.bus.flags.or(flags) };
         let (nats, lattice) = context.map(|context| (context.nats, context.lattice)).unzip();
         let or = |said: &Option<String>, known: Option<String>, default: &str| {
             said.clone().or(known).unwrap_or_else(|| default.to_owned())
@@ -119,6 +129,7 @@ impl LatticeReach {
         Context {
             nats: or(&self.bus.nats, nats, "nats://127.0.0.1:4222"),
             lattice: or(&self.lattice, lattice, model::LATTICE),
+            flags,
         }
     }
 }
@@ -225,14 +236,20 @@ mod tests {
     #[test]
     fn what_is_said_counts_before_the_context() {
         let reach = |nats: Option<&str>, lattice: Option<&str>| LatticeReach {
-            bus: BusFlags { nats: nats.map(ToOwned::to_owned), bus_token: None, timeout: 1.0 },
+            bus: BusFlags {
+                nats: nats.map(ToOwned::to_owned),
+                bus_token: None,
+                flags: NatsFlags::default(),
+                timeout: 1.0,
+            },
             lattice: lattice.map(ToOwned::to_owned),
             ctx: None,
             gather: 1.0,
         };
-        let context = || Some(Context { nats: "nats://prod".into(), lattice: "shop".into() });
+        let context =
+            || Some(Context { nats: "nats://prod".into(), lattice: "shop".into(), flags: NatsFlags::default() });
         let meant = |reach: LatticeReach, context| {
-            let Context { nats, lattice } = reach.meant(context);
+            let Context { nats, lattice, .. } = reach.meant(context);
             format!("{nats} {lattice}")
         };
         assert_eq!(meant(reach(None, None), None), "nats://127.0.0.1:4222 default");

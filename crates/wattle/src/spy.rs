@@ -61,7 +61,7 @@ pub(crate) fn run(command: SpyCommand, output: Output) -> Result<ExitCode, Failu
 impl<'a> Overheard<'a> {
     fn in_message(call: &'a Message, prefix: &str) -> Option<Self> {
         Some(Self {
-            function: call.subject.as_str().strip_prefix(prefix)?,
+            function: function(call.subject.as_str().strip_prefix(prefix)?),
             source: call.headers.get("source-id"),
             link: call.headers.get("link-name"),
             size: call.payload.len(),
@@ -79,6 +79,12 @@ impl<'a> Overheard<'a> {
         let Self { function, source, link, size } = self;
         json!({ "component": component, "function": function, "source": source, "link": link, "bytes": size })
     }
+}
+
+/// The function in what follows the protocol, which may be addressed to one host by name: `at.NAME.demo:shop/tag@1.0.0.price`.
+fn function(called: &str) -> &str {
+    let at_one = called.strip_prefix("at.").and_then(|rest| rest.split_once('.'));
+    at_one.map_or(called, |(_name, function)| function)
 }
 
 #[cfg(test)]
@@ -105,5 +111,9 @@ mod tests {
         let overheard = Overheard::in_message(&message, prefix).expect("a call");
         assert_eq!(overheard.text(), "demo:shop/tag@1.0.0.price, 3 B");
         assert_eq!(Overheard::in_message(&message, "other."), None);
+        for called in ["demo:shop/tag@1.0.0.price", "at.NUID.demo:shop/tag@1.0.0.price"] {
+            assert_eq!(function(called), "demo:shop/tag@1.0.0.price");
+        }
+        assert_eq!((function("at"), function("run"), function("at.NUID.run")), ("at", "run", "run"));
     }
 }

@@ -12,7 +12,7 @@ use clap::Args;
 use engine::{Layout, Limits};
 use host::{BusConfig, HostConfig, HostError, Listening, Running, Source};
 use http_capability::{PlaneConfig, Reuse, TlsFiles};
-use model::{ComponentName, LinkPut};
+use model::{ComponentName, LinkPut, Standing};
 use route::Route;
 use serde_json::json;
 use stdx::{ByteSize, Code};
@@ -291,9 +291,13 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         });
         output.print(&text, &json!({ "serving": value }));
     }
-    let (id, name, lattice) = running.identity();
+    let model::MembershipView { host: id, host_name: name, lattice, bus, standing, .. } = running.membership();
     let value = json!({ "host": { "id": id, "friendly_name": name, "lattice": lattice } });
-    output.print(&format!("host {name} ({id}) in lattice {lattice}"), &value);
+    let joined = match standing {
+        Standing::Joined => format!(" on {bus}, which it joined (`wattle lattice leave` ends that)"),
+        Standing::Alone | Standing::Started => String::new(),
+    };
+    output.print(&format!("host {name} ({id}) in lattice {lattice}{joined}"), &value);
     if let Some(address) = running.bus_address() {
         let url = format!("nats://{address}");
         let file = token.map(Published::path);

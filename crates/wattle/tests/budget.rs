@@ -130,6 +130,8 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
                 heartbeat: std::time::Duration::from_secs(30),
             },
             nats: None,
+            is_named: false,
+            forgets: true,
             allows_files: false,
             provider_variables: Vec::new(),
         },

@@ -7,7 +7,9 @@
 //!
 //! # Invariants
 //!
-//! 1. Those who serve one address are one queue group: one of them gets each invocation.
+//! 1. Those who serve one address are one queue group: one of them gets each invocation that is addressed to any.
+//! 2. No function of an address has a subject that another meaning has here: a function of the world has one word behind the
+//!    protocol, one of an instance has a colon in the next.
 
 use std::fmt;
 
@@ -15,6 +17,9 @@ use bus::{QueueGroup, Subject, SubjectError};
 
 /// The version of the protocol, as subjects carry it.
 const PROTOCOL: &str = "wrpc.0.0.1";
+
+/// The longest name of one who serves an address.
+const NAME_MAX: usize = 64;
 
 /// A component or a provider of a lattice, wherever it runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +39,10 @@ pub struct Function {
     pub name: String,
 }
 
+/// What one who serves an address is called there, beside all others: a word of letters and digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name(Box<str>);
+
 // === impl Address ===
 
 impl Address {
@@ -46,6 +55,18 @@ impl Address {
         }
     }
 
+    /// The same subject of a function here as one of those who serve it hears it alone.
+    pub(crate) fn at(&self, name: &Name, subject: &Subject) -> Result<Subject, SubjectError> {
+        let any = format!("{self}.{PROTOCOL}");
+        let function = subject.as_str().strip_prefix(&any).unwrap_or_default();
+        format!("{any}.at.{}{function}", name.as_str()).parse()
+    }
+
+    /// The subject on which all who serve it are asked for their names.
+    pub(crate) fn roll(&self) -> Result<Subject, SubjectError> {
+        format!("{self}.roll").parse()
+    }
+
     /// The group of those who serve it.
     pub(crate) fn group(&self) -> Result<QueueGroup, SubjectError> {
         self.to_string().parse()
@@ -55,6 +76,25 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.lattice, self.id)
+    }
+}
+
+// === impl Name ===
+
+impl Name {
+    /// One that nobody else has.
+    pub(crate) fn new() -> Self {
+        Self(nuid::next().as_str().into())
+    }
+
+    /// A name that somebody says, if it can be one.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let is_word = (1..=NAME_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_alphanumeric);
+        std::str::from_utf8(bytes).ok().filter(|_| is_word).map(|name| Self(name.into()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -102,6 +142,16 @@ mod tests {
             assert_eq!(subject(Function::of("a:b/c", name)), format!("default.hello.wrpc.0.0.1.a:b/c.{there}"));
         }
         assert_eq!(address.group().map(|group| group.to_string()), Ok("default.hello".to_owned()));
+    }
+
+    #[test]
+    fn one_of_those_who_serve_is_addressed_by_name() {
+        let address = Address { lattice: "default".into(), id: "hello".into() };
+        let name = Name::read(b"NUID").expect("a name");
+        let subject = address.subject(&Function::of("a:b/c@1.0.0", "d")).expect("a subject");
+        let at = address.at(&name, &subject).map(|subject| subject.to_string());
+        assert_eq!(at, Ok("default.hello.wrpc.0.0.1.at.NUID.a:b/c@1.0.0.d".to_owned()));
+        assert_eq!(address.roll().map(|roll| roll.to_string()), Ok("default.hello.roll".to_owned()));
     }
 
     #[test]

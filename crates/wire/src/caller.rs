@@ -9,7 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bus::{Message, PublishError, Subject};
+use bus::{Headers, Message, PublishError, Subject};
 use bytes::Bytes;
 use stdx::Chain;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -62,14 +62,19 @@ impl Caller {
         Self { wire, subject: Some(subject), is_heard: false, unanswered, _permit: permit }
     }
 
+    /// Where he listens, until he was told all.
+    pub(crate) fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
     pub(crate) fn wire(&self) -> &Wire {
         &self.wire
     }
 
     /// Tells him that he was heard, and where the rest of his call is to be sent.
-    pub(crate) async fn accept(&mut self, here: Subject) -> Result<(), NotTaken> {
+    pub(crate) async fn accept(&mut self, here: Subject, headers: Headers) -> Result<(), NotTaken> {
         let Some(subject) = self.subject.clone() else { return Err(NotTaken::Gone) };
-        let heard = Message { reply: Some(here), ..Message::new(subject, Bytes::new()) };
+        let heard = Message { reply: Some(here), headers, ..Message::new(subject, Bytes::new()) };
         self.wire.bus().publish(heard).await.map_err(NotTaken::Bus)?;
         self.is_heard = true;
         Ok(())
@@ -80,7 +85,7 @@ impl Caller {
         let rest = rt::within(Some(patience), mailbox.values()).await.map_err(NotTaken::Late)?;
         let rest = rest.map_err(|fault| match fault {
             Fault::TooLarge => NotTaken::TooLarge,
-            Fault::NobodyThere | Fault::Refused(_) | Fault::Nonsense => NotTaken::Gone,
+            Fault::NobodyThere | Fault::Gone | Fault::Refused(_) | Fault::Nonsense => NotTaken::Gone,
         })?;
         Ok([first.as_ref(), rest.as_ref()].concat().into())
     }

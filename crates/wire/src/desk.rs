@@ -1,7 +1,8 @@
 //! Where the calls of the functions at an address come in.
 //!
-//! Each function is a subscription in the group of its address. There is no task: what comes is begun with by who asks for the
-//! next, on his thread, and what was begun goes on beside it.
+//! Each function is two subscriptions: in the group of its address, and by the name of this wire alone. The roll of the address is
+//! answered here, too, so that who answers is who serves. There is no task: what comes is begun with by who asks for the next, on
+//! his thread, and what was begun goes on beside it.
 //!
 //! # Invariants
 //!
@@ -12,7 +13,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bus::{FlushError, Message, Subject, SubjectError, SubscribeError, Subscription};
+use bus::{FlushError, Message, QueueGroup, Subject, SubjectError, SubscribeError, Subscription};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SelectAll};
 use futures::{Stream, StreamExt};
@@ -28,6 +30,8 @@ use crate::refusal::{Reason, Refusal};
 pub(crate) struct Desk<T> {
     wire: Wire,
     calls: SelectAll<Calls>,
+    /// Nothing once no more calls are taken.
+    rolls: Option<Subscription>,
     begun: FuturesUnordered<Begun<T>>,
     permits: Arc<Semaphore>,
     unanswered: (mpsc::Sender<Subject>, mpsc::Receiver<Subject>),
@@ -53,6 +57,24 @@ pub enum ServeError {
         /// Why not.
         #[source]
         source: SubjectError,
+    },
+    /// The address is none.
+    #[error("{address} cannot be served")]
+    Address {
+        /// What was to be served.
+        address: Address,
+        /// Why not.
+        #[source]
+        source: SubjectError,
+    },
+    /// The bus does not let it hear who asks for those who serve.
+    #[error("{address} cannot be served")]
+    Roll {
+        /// What was to be served.
+        address: Address,
+        /// Why not.
+        #[source]
+        source: SubscribeError,
     },
     /// The bus does not take the subscription.
     #[error("{function} cannot be served")]
@@ -89,16 +111,21 @@ impl<T: Send + 'static> Desk<T> {
         let bus = wire.bus().clone().with_queue_limits(limits);
         let mut calls = SelectAll::new();
         for (number, function) in functions.enumerate() {
-            let named = |source| ServeError::Name { function: function.clone(), source };
-            let (subject, group) = (address.subject(function).map_err(named)?, address.group().map_err(named)?);
-            let subscription = bus.subscribe(subject.into(), Some(group)).await;
-            let subscription = subscription.map_err(|source| ServeError::Bus { function: function.clone(), source })?;
-            calls.push(Calls { number, subscription });
+            for (subject, group) in subjects(&wire, address, function)? {
+                let subscription = bus.subscribe(subject.into(), group).await;
+                let failed = |source| ServeError::Bus { function: function.clone(), source };
+                calls.push(Calls { number, subscription: subscription.map_err(failed)? });
+            }
         }
+        // Last, so that who answers is served.
+        let roll = address.roll().map_err(|source| ServeError::Address { address: address.clone(), source })?;
+        let rolls = bus.subscribe(roll.into(), None).await;
+        let rolls = rolls.map_err(|source| ServeError::Roll { address: address.clone(), source })?;
         bus.flush().await.map_err(|source| ServeError::Flush { address: address.clone(), source })?;
         Ok(Self {
             wire,
             calls,
+            rolls: Some(rolls),
             begun: FuturesUnordered::new(),
             permits: Arc::new(Semaphore::new(at_once_max)),
             unanswered: mpsc::channel(at_once_max.max(1)),
@@ -124,6 +151,12 @@ impl<T: Send + 'static> Desk<T> {
                 self.begun.push(told(self.wire.clone(), subject, refusal));
                 continue;
             }
+            if let Some(rolls) = &mut self.rolls
+                && let Poll::Ready(Some(roll)) = rolls.poll_next_unpin(cx)
+            {
+                self.begun.extend(named(&self.wire, &roll));
+                continue;
+            }
             match self.calls.poll_next_unpin(cx) {
                 Poll::Ready(Some((number, mut call))) => {
                     // Without an address nobody waits for an answer.
@@ -145,6 +178,7 @@ impl<T: Send + 'static> Desk<T> {
 
     /// Takes no more calls: others who serve the address get them.
     pub(crate) fn end(&mut self) {
+        self.rolls = None;
         self.calls.iter_mut().for_each(|calls| calls.subscription.end());
     }
 
@@ -180,6 +214,30 @@ impl<T: Send + 'static> Desk<T> {
     }
 }
 
+/// What a function is called on: by any who asks one of the group, and by who asks for this wire.
+fn subjects(
+    wire: &Wire,
+    address: &Address,
+    function: &Function,
+) -> Result<[(Subject, Option<QueueGroup>); 2], ServeError> {
+    let named = |source| ServeError::Name { function: function.clone(), source };
+    let subject = address.subject(function).map_err(named)?;
+    let (group, own) = (address.group().map_err(named)?, address.at(wire.name(), &subject).map_err(named)?);
+    Ok([(subject, Some(group)), (own, None)])
+}
+
+/// The answer to a roll.
+fn named<T>(wire: &Wire, roll: &Message) -> Option<Begun<T>> {
+    let answer = roll.answer(Bytes::copy_from_slice(wire.name().as_str().as_bytes()))?;
+    let bus = wire.bus().clone();
+    Some(Box::pin(async move {
+        if let Err(error) = bus.publish(answer).await {
+            tracing::debug!(error = %stdx::Chain(&error), "a roll could not be answered");
+        }
+        None
+    }))
+}
+
 fn told<T>(wire: Wire, subject: Subject, refusal: Refusal) -> Begun<T> {
     Box::pin(async move {
         caller::refuse(&wire, subject, &refusal).await;
@@ -201,7 +259,8 @@ impl Stream for Calls {
 impl Explain for ServeError {
     fn code(&self) -> Code {
         match self {
-            Self::Name { source, .. } => source.code(),
+            Self::Name { source, .. } | Self::Address { source, .. } => source.code(),
+            Self::Roll { source, .. } => source.code(),
             Self::Bus { source, .. } => source.code(),
             Self::Flush { source, .. } => source.code(),
         }

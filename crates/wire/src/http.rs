@@ -17,9 +17,11 @@ mod error_code;
 mod head;
 mod pieces;
 
+use std::fmt;
 use std::pin::pin;
+use std::task::Poll;
 
-use bus::{Message, PublishError, Subject, SubjectError};
+use bus::{Headers, Message, PublishError, Subject, SubjectError};
 use bytes::{Buf, Bytes};
 use futures::future::{BoxFuture, Either, select};
 use http::{Request, Response};
@@ -29,9 +31,12 @@ use stdx::{BoxError, ByteSize, Code, Explain};
 use self::head::HeadError as Head;
 use crate::Wire;
 use crate::address::{Address, Function};
+use crate::allowance::{self, Allowance, Allowed, Receipts};
+use crate::asked::Asked;
 use crate::caller::{Caller, NotTaken};
 use crate::desk::{Begun, Desk, ServeError};
-use crate::inbox::{self, Mailbox};
+use crate::inbound::Fault;
+use crate::inbox;
 use crate::invoke::{Call, InvokeError, Opening};
 use crate::origin::Origin;
 use crate::outbound;
@@ -45,11 +50,10 @@ pub use head::HeadError;
 /// What a head, or trailers, may take.
 const HEAD_MAX: ByteSize = ByteSize::mib(1);
 
-/// Where requests are handled.
+/// Where requests are handled: the first of these that anybody serves.
 #[derive(Debug, Clone)]
 pub struct Handler {
-    subject: Subject,
-    side: Side,
+    ways: Vec<(Subject, Side)>,
 }
 
 /// On which side of HTTP a handler stands.
@@ -109,10 +113,15 @@ pub struct Exchange {
 }
 
 /// Where the response of a request goes. Dropped without one, the request is refused as [`Reason::Silent`].
-#[derive(Debug)]
 pub struct Respond {
     caller: Caller,
+    allowance: Allowance,
 }
+
+/// Whoever waited for a response does not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody waits for a response any more")]
+pub struct Unwanted;
 
 /// A response could not be given.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +142,13 @@ pub enum RespondError {
 impl Handler {
     /// What handles requests at an address.
     pub fn new(address: &Address, side: Side) -> Result<Self, SubjectError> {
-        Ok(Self { subject: address.subject(&side.function())?, side })
+        Ok(Self { ways: vec![(address.subject(&side.function())?, side)] })
+    }
+
+    /// Whatever handles requests at an address: one who sends them out, or else one who answers them.
+    pub fn any(address: &Address) -> Result<Self, SubjectError> {
+        let way = |side: Side| Ok((address.subject(&side.function())?, side));
+        Ok(Self { ways: [Side::Outgoing, Side::Incoming].into_iter().map(way).collect::<Result<_, _>>()? })
     }
 }
 
@@ -152,51 +167,81 @@ impl Side {
 
 impl Wire {
     /// Sends a request, and waits for the head of its response for as long as the call says. The request's body is sent while the
-    /// response is waited for, and while its body is read. To be called where there is a runtime that has timers.
+    /// response is waited for, and while its body is read. Where it is still there after an error, nothing of it was sent. To be
+    /// called where there is a runtime that has timers.
     pub async fn send_http<B>(
         &self,
         handler: &Handler,
-        request: Request<B>,
-        Call { origin, timeout }: Call,
+        request: &mut Request<Option<B>>,
+        Call { origin, timeout, roster, again }: Call,
     ) -> Result<Response<Incoming>, SendError>
     where
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let (head, body) = request.into_parts();
-        let remote = &handler.subject;
-        let mut params = head::write_request(&head).ok_or_else(|| SendError::Head { handler: remote.clone() })?;
-        if handler.side == Side::Outgoing {
-            // No options.
-            params.push(0);
-        }
         let origin = Origin { remaining: Some(timeout), ..origin };
-        let opening = Opening { params: params.into(), origin: &origin };
-        let response = rt::within(Some(timeout), self.exchange_http(remote, opening, body)).await;
-        response.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?
+        let (last, others) = handler.ways.split_last().expect("a handler has a way, see its impl");
+        let asked = |(remote, _): &(Subject, Side)| Asked::one_of(roster.as_ref(), remote, again);
+        let sent = async {
+            for way in others {
+                match self.exchange_http((&asked(way), way.1), request, &origin).await {
+                    Err(SendError::Invoke(InvokeError::NobodyThere { .. })) => {}
+                    sent => return sent,
+                }
+            }
+            self.exchange_http((&asked(last), last.1), request, &origin).await
+        };
+        let response = rt::within(Some(timeout), sent).await;
+        response.map_err(|late| InvokeError::Late { remote: last.0.clone(), late })?
     }
 
     async fn exchange_http<B>(
         &self,
-        remote: &Subject,
-        opening: Opening<'_>,
-        body: B,
+        (asked, side): (&Asked, Side),
+        request: &mut Request<Option<B>>,
+        origin: &Origin,
     ) -> Result<Response<Incoming>, SendError>
     where
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let mailbox = self.inbox().expect(inbox::RESULTS, &body::PATHS);
-        let peer = self.open_call(remote, opening, &mailbox).await?;
-        let sending = peer.map(|peer| self.sending(peer, body));
-        let (bytes, sending) = meanwhile(mailbox.values(), sending).await;
-        let bytes = bytes.map_err(|fault| self.fault(remote, fault))?;
+        let remote = &asked.remote;
         let handler = || remote.clone();
+        let mut params = head::write_request(request).ok_or_else(|| SendError::Head { handler: handler() })?;
+        if side == Side::Outgoing {
+            // No options.
+            params.push(0);
+        }
+        let opening =
+            Opening { params: params.into(), headers: allowance::with_window(origin.headers(), self.limits()) };
+        let mailbox = self.inbox().expect(inbox::RESULTS, &body::PATHS);
+        let peer = self.open_call(asked, opening, &mailbox).await.map_err(|error| asked.failed(error))?;
+        let post = mailbox.post();
+        let writer = peer.as_ref().filter(|_| post.ask(|allowed| allowed.is_told()));
+        let mut receipts = Receipts::to(self.bus(), self.limits(), writer);
+        let body = peer.and_then(|peer| Some((peer, request.body_mut().take()?)));
+        let sending = body.map(|(peer, body)| self.sending(peer, body, Allowance::new(post, self.limits().idle_max)));
+        let there = allowance::silence(self.bus().clone(), receipts.again(&mailbox.subject), None);
+        let values = async {
+            match select(pin!(mailbox.values()), pin!(there)).await {
+                Either::Left((values, _)) => values,
+                Either::Right(_) => Err(Fault::Gone),
+            }
+        };
+        let (values, sending) = meanwhile(values, sending).await;
+        let bytes = values.map_err(|fault| {
+            receipts.end();
+            asked.failed(self.fault(remote, fault))
+        })?;
         match head::read_response(&bytes, HEAD_MAX) {
             Ok(Ok((head, rest))) => {
-                let body = Incoming::new(mailbox, rest, self.limits().idle_max);
+                let body = Incoming::new(mailbox, rest, (receipts, self.bus(), self.limits().idle_max));
                 Ok(Response::from_parts(head, body.beside(sending)))
             }
-            Ok(Err(code)) => Err(SendError::Answered { handler: handler(), code }),
+            Ok(Err(code)) => {
+                receipts.end();
+                Err(SendError::Answered { handler: handler(), code })
+            }
             Err(HeadError::Values(DecodeError::Incomplete)) if bytes.is_empty() => {
+                receipts.end();
                 Err(InvokeError::silent(remote).into())
             }
             Err(source) => Err(SendError::Garbled { handler: handler(), source }),
@@ -204,13 +249,15 @@ impl Wire {
     }
 
     /// Sends a body to its end, whatever becomes of it: who reads it notices where it was cut.
-    fn sending<B>(&self, peer: Subject, body: B) -> BoxFuture<'static, ()>
+    fn sending<B>(&self, peer: Subject, body: B, allowance: Allowance) -> BoxFuture<'static, ()>
     where
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
         let bus = self.bus().clone();
         Box::pin(async move {
-            if let Err(error) = body::say(&bus, &peer, body).await {
+            // A peer whose address has no room for a word was told so, see `open_call`.
+            let Ok(params) = outbound::below(&peer, "params") else { return };
+            if let Err(error) = body::say(&bus, &params, body, allowance).await {
                 tracing::debug!(error = %stdx::Chain(&error), "the body of a request was cut");
             }
         })
@@ -265,8 +312,8 @@ impl Accepting {
 fn begin(_function: usize, call: Message, mut caller: Caller) -> Begun<Exchange> {
     Box::pin(async move {
         let origin = Origin::read(&call.headers);
-        match take(&call.payload, &origin, &mut caller).await {
-            Ok(request) => Some(Exchange { request, origin, respond: Respond { caller } }),
+        match take(&call, &origin, &mut caller).await {
+            Ok((request, allowance)) => Some(Exchange { request, origin, respond: Respond { caller, allowance } }),
             Err(why) => {
                 caller.give_up(&why).await;
                 None
@@ -275,30 +322,58 @@ fn begin(_function: usize, call: Message, mut caller: Caller) -> Begun<Exchange>
     })
 }
 
-/// The request of a call, once all of its head is there.
-async fn take(first: &Bytes, origin: &Origin, caller: &mut Caller) -> Result<Request<Incoming>, NotTaken> {
-    let limits = *caller.wire().limits();
+/// The request of a call, once all of its head is there, and how much may be answered at once.
+async fn take(
+    Message { payload: first, headers, .. }: &Message,
+    origin: &Origin,
+    caller: &mut Caller,
+) -> Result<(Request<Incoming>, Allowance), NotTaken> {
+    let wire = caller.wire().clone();
+    let limits = wire.limits();
     let read = |bytes: &Bytes| head::read_request(bytes, HEAD_MAX);
-    let mailbox: Mailbox = caller.wire().inbox().expect(inbox::PARAMS, &body::PATHS);
+    let mailbox = wire.inbox().expect(inbox::PARAMS, &body::PATHS);
+    let allowed = Allowed::by(headers);
+    // Who says a window understands what he is told of ours.
+    let is_told = allowed.is_told();
+    let heard = if is_told { allowance::with_window(Headers::default(), limits) } else { Headers::default() };
+    mailbox.post().ask(|known| *known = allowed);
+    let receipts = Receipts::to(wire.bus(), limits, caller.subject().filter(|_| is_told));
     let garbled = |error: HeadError| NotTaken::Garbled(error.into());
     let (head, rest) = match read(first) {
         Ok(whole) => {
-            caller.accept(mailbox.subject.clone()).await?;
+            caller.accept(mailbox.subject.clone(), heard).await?;
             whole
         }
         Err(HeadError::Values(DecodeError::Incomplete)) => {
-            caller.accept(mailbox.subject.clone()).await?;
+            caller.accept(mailbox.subject.clone(), heard).await?;
             let patience = origin.remaining.unwrap_or(limits.params_max).min(limits.params_max);
             read(&caller.rest(first, &mailbox, patience).await?).map_err(garbled)?
         }
         Err(error) => return Err(garbled(error)),
     };
-    Ok(Request::from_parts(head, Incoming::new(mailbox, rest, limits.idle_max)))
+    let allowance = Allowance::new(mailbox.post(), limits.idle_max);
+    let body = Incoming::new(mailbox, rest, (receipts, wire.bus(), limits.idle_max));
+    Ok((Request::from_parts(head, body), allowance))
 }
 
 // === impl Respond ===
 
 impl Respond {
+    /// Whether who asks knows what a refusal is, and may ask somebody else. A stranger sees an answer that failed.
+    pub fn knows_refusals(&self) -> bool {
+        self.allowance.is_told()
+    }
+
+    /// Works for a response as long as anybody wants one.
+    pub async fn while_wanted<T>(&self, work: impl Future<Output = T>) -> Result<T, Unwanted> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| match self.allowance.poll_unwanted(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(Unwanted)),
+            Poll::Pending => work.as_mut().poll(cx).map(Ok),
+        })
+        .await
+    }
+
     /// Answers with a response, and returns when all of its body is sent.
     pub async fn with<B>(mut self, response: Response<B>) -> Result<(), RespondError>
     where
@@ -310,7 +385,8 @@ impl Respond {
             return Err(RespondError::Head);
         };
         let Some(subject) = self.say(bytes).await? else { return Ok(()) };
-        Ok(body::say(self.caller.wire().bus(), &subject, body).await?)
+        let bus = self.caller.wire().bus().clone();
+        Ok(body::say(&bus, &subject, body, self.allowance).await?)
     }
 
     /// Answers that there is no response, and why.
@@ -329,6 +405,12 @@ impl Respond {
         let said = outbound::say_whole(self.caller.wire().bus(), subject.clone(), bytes.into()).await;
         said.map_err(RespondError::NotSent)?;
         Ok(Some(subject))
+    }
+}
+
+impl fmt::Debug for Respond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Respond").field("caller", &self.caller).finish_non_exhaustive()
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     TooLarge,
     /// What came is not the protocol.
     Nonsense,
+    /// The bus says that whoever had taken the call is not there any more.
+    Gone,
 }
 
 /// Who has something to do now.
@@ -86,11 +88,14 @@ impl Inbound {
 
     /// Hears that the call was heard, or cannot be.
     pub(crate) fn hear_answer(&mut self, message: Message) -> Woken {
-        if self.fault.is_some() || self.accepted.is_some() {
+        if self.fault.is_some() {
             return Woken::Nobody;
         }
-        if let Some(fault) = told(&message) {
-            return self.fail(fault);
+        match (told(&message), &self.accepted) {
+            (Some(Fault::NobodyThere), Some(_)) => return self.fail(Fault::Gone),
+            (_, Some(_)) => return Woken::Nobody,
+            (Some(fault), None) => return self.fail(fault),
+            (None, None) => {}
         }
         match message.reply {
             Some(reply) => {

@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Whoever no longer waits is forgotten: see the drop of [`Mailbox`].
+//! 1. Whoever no longer waits is forgotten: see the drops of [`Mailbox`] and [`Post`].
 //! 2. Knowing the address of one invocation does not tell that of another: see [`Inbox::key`].
 //! 3. A lock is held to look a number up or to put a piece away, never while somebody waits.
 
@@ -13,13 +13,14 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bus::{Bus, Listening, Message, Pattern, Subject, SubscribeError};
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
+use crate::allowance::{Allowed, TAKEN};
 use crate::inbound::{Fault, Inbound, Path, Woken};
 use crate::limits::Limits;
 
@@ -38,28 +39,31 @@ pub(crate) struct Inbox {
     root: String,
     secret: RandomState,
     numbers: AtomicU64,
-    shards: [Mutex<HashMap<u64, Arc<Post>>>; SHARDS],
+    shards: [Mutex<HashMap<u64, Weak<Post>>>; SHARDS],
     /// How many more bytes may wait, over all invocations.
     room: AtomicUsize,
     room_each: usize,
 }
 
-/// What comes for one invocation. Dropping it forgets the invocation.
+/// What comes for one invocation. When it is dropped nothing more is kept of what comes.
 pub(crate) struct Mailbox {
-    inbox: Arc<Inbox>,
-    number: u64,
     /// Where answers are to be sent.
     pub(crate) subject: Subject,
     post: Arc<Post>,
 }
 
-struct Post {
+/// An invocation that something comes for, until nobody has it.
+pub(crate) struct Post {
+    inbox: Arc<Inbox>,
+    number: u64,
     side: &'static str,
     state: Mutex<State>,
 }
 
 struct State {
     inbound: Inbound,
+    /// How much may be said in the other direction.
+    allowed: Allowed,
     /// What of the shared room this invocation has.
     held: usize,
     wakers: Vec<Option<Waker>>,
@@ -93,9 +97,10 @@ impl Inbox {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let inbound = Inbound::new(paths, self.room_each);
         let wakers = vec![None; inbound.channels()];
-        let post = Arc::new(Post { side, state: Mutex::new(State { inbound, held: 0, wakers }) });
-        self.shard(number).insert(number, post.clone());
-        Mailbox { inbox: self.clone(), number, subject: self.subject(number), post }
+        let state = Mutex::new(State { inbound, allowed: Allowed::default(), held: 0, wakers });
+        let post = Arc::new(Post { inbox: self.clone(), number, side, state });
+        self.shard(number).insert(number, Arc::downgrade(&post));
+        Mailbox { subject: self.subject(number), post }
     }
 
     /// A subject at which nobody waits: for who has heard all there is to hear.
@@ -119,8 +124,9 @@ impl Inbox {
     fn hear(&self, message: Message) -> Result<(), Message> {
         let subject = message.subject.clone();
         let Some((number, what)) = self.read(subject.as_str()) else { return Err(message) };
-        let Some(post) = self.shard(number).get(&number).cloned() else { return Err(message) };
-        post.put(self, what, message);
+        let post = self.shard(number).get(&number).and_then(Weak::upgrade);
+        let Some(post) = post else { return Err(message) };
+        post.put(what, message);
         Ok(())
     }
 
@@ -133,7 +139,7 @@ impl Inbox {
         (u64::from_str_radix(key, 16) == Ok(self.key(number))).then_some((number, what))
     }
 
-    fn shard(&self, number: u64) -> MutexGuard<'_, HashMap<u64, Arc<Post>>> {
+    fn shard(&self, number: u64) -> MutexGuard<'_, HashMap<u64, Weak<Post>>> {
         self.shards[number as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -164,18 +170,33 @@ impl Post {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `what` is what follows the number in a subject: nothing, or a side with a path.
-    fn put(&self, inbox: &Inbox, what: &str, message: Message) {
+    /// Asks how much may be said in the other direction.
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Allowed) -> T) -> T {
+        ask(&mut self.lock().allowed)
+    }
+
+    /// `what` is what follows the number in a subject: nothing, a side with a path, or [`TAKEN`].
+    fn put(&self, what: &str, message: Message) {
         let path = what.strip_prefix(self.side);
         let woken = match path {
-            None if what.is_empty() => self.lock().tell(|inbound| inbound.hear_answer(message)),
+            None if what.is_empty() => self.put_answer(message),
+            None if what == TAKEN => self.lock().allowed.hear(&message.payload).into_iter().collect(),
             None => return,
-            Some(path) => self.put_piece(inbox, path, message),
+            Some(path) => self.put_piece(path, message),
         };
         woken.into_iter().for_each(Waker::wake);
     }
 
-    fn put_piece(&self, inbox: &Inbox, path: &str, message: Message) -> Wakers {
+    fn put_answer(&self, message: Message) -> Wakers {
+        let mut state = self.lock();
+        if message.headers.status().is_none() && state.inbound.accepted().is_none() {
+            state.allowed = Allowed::by(&message.headers);
+        }
+        state.tell(|inbound| inbound.hear_answer(message))
+    }
+
+    fn put_piece(&self, path: &str, message: Message) -> Wakers {
+        let inbox = &self.inbox;
         let weight = Inbound::weight(&message.payload);
         let mut state = self.lock();
         if !inbox.claim(weight) {
@@ -217,6 +238,11 @@ impl State {
 // === impl Mailbox ===
 
 impl Mailbox {
+    /// What this is the mailbox of. Who has it hears how much may be said, also when what comes is of no interest any more.
+    pub(crate) fn post(&self) -> Arc<Post> {
+        self.post.clone()
+    }
+
     /// Waits until the call was heard: gives where the rest is to be sent, or nothing where all of the answer is there already.
     pub(crate) async fn accepted(&self) -> Result<Option<Subject>, Fault> {
         std::future::poll_fn(|cx| {
@@ -258,7 +284,7 @@ impl Mailbox {
         if let Some(piece) = state.inbound.take(channel) {
             let weight = Inbound::weight(&piece);
             state.held -= weight;
-            self.inbox.give_back(weight);
+            self.post.inbox.give_back(weight);
             return Poll::Ready(Some(Ok(piece)));
         }
         if state.inbound.is_ended(channel) {
@@ -270,11 +296,16 @@ impl Mailbox {
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        self.inbox.shard(self.number).remove(&self.number);
         // Whoever puts something away at this moment claims with the state in hand; after this it is refused.
         let mut state = self.post.lock();
         state.inbound.fail(Fault::NobodyThere);
-        self.inbox.give_back(std::mem::take(&mut state.held));
+        self.post.inbox.give_back(std::mem::take(&mut state.held));
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.inbox.shard(self.number).remove(&self.number);
     }
 }
 

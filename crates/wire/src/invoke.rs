@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use bus::{Message, PublishError, Subject, SubjectError};
+use bus::{Headers, Message, PublishError, Subject, SubjectError};
 use bytes::Bytes;
 use rt::Late;
 use stdx::{ByteSize, Code, Explain};
@@ -15,11 +15,13 @@ use wasmtime::component::Val;
 
 use crate::Wire;
 use crate::address::{Address, Function};
+use crate::asked::{Asked, Waited};
 use crate::inbound::Fault;
 use crate::inbox::{self, Mailbox};
 use crate::origin::Origin;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
+use crate::roster::Roster;
 use crate::shapes::{DecodeError, EncodeError, Reader, Signature};
 use crate::typed::{self, Decode, Encode};
 
@@ -37,12 +39,25 @@ pub struct Call {
     pub origin: Origin,
     /// How long he waits.
     pub timeout: Duration,
+    /// Who serves what is called, where one of them is to be chosen here. Without it the bus chooses.
+    pub roster: Option<Roster>,
+    /// Whether the same call may be made again. Then it is given up as soon as somebody else is better asked.
+    pub again: Again,
+}
+
+/// Whether a call may be made a second time though it may have run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// It runs once at most.
+    Never,
+    /// It may run twice.
+    May,
 }
 
 /// What a call begins with.
-pub(crate) struct Opening<'a> {
+pub(crate) struct Opening {
     pub(crate) params: Bytes,
-    pub(crate) origin: &'a Origin,
+    pub(crate) headers: Headers,
 }
 
 /// A call ended without an answer.
@@ -75,6 +90,18 @@ pub enum InvokeError {
         /// Why not.
         #[source]
         source: PublishError,
+    },
+    /// The host that was chosen does not serve it any more: known at once, and nothing has run. Others may.
+    #[error("the host that was to run {remote} has left")]
+    Left {
+        /// What was called.
+        remote: Subject,
+    },
+    /// The host that had taken the call is not there any more. It may have run.
+    #[error("the host that has taken the call of {remote} is gone")]
+    Lost {
+        /// What was called.
+        remote: Subject,
     },
     /// Nobody serves it: known at once, and nothing has run.
     #[error("nobody in the lattice serves {remote}")]
@@ -140,9 +167,14 @@ pub enum InvokeError {
 // === impl Call ===
 
 impl Call {
-    /// A call by `origin`, who waits for `timeout`.
+    /// A call by `origin`, who waits for `timeout`, of any who serves it, that is never made again.
     pub fn new(origin: Origin, timeout: Duration) -> Self {
-        Self { origin, timeout }
+        Self { origin, timeout, roster: None, again: Again::Never }
+    }
+
+    /// The same, of one of those on this roster.
+    pub fn among(self, roster: &Roster, again: Again) -> Self {
+        Self { roster: Some(roster.clone()), again, ..self }
     }
 }
 
@@ -164,14 +196,9 @@ impl Remote {
 
 impl Wire {
     /// Calls a function and waits for its answer. To be called where there is a runtime that has timers.
-    pub async fn invoke(
-        &self,
-        remote: &Remote,
-        values: &[Val],
-        Call { origin, timeout }: Call,
-    ) -> Result<Vec<Val>, InvokeError> {
+    pub async fn invoke(&self, remote: &Remote, values: &[Val], call: Call) -> Result<Vec<Val>, InvokeError> {
         let Remote { subject, signature } = remote;
-        let answer = self.answer(subject, signature.params.encode(values), Call { origin, timeout }).await?;
+        let answer = self.answer(subject, signature.params.encode(values), call).await?;
         self.read(subject, &answer, |reader| signature.results.read(reader))
     }
 
@@ -186,7 +213,7 @@ impl Wire {
         &self,
         remote: &Subject,
         params: Result<Bytes, EncodeError>,
-        Call { origin, timeout }: Call,
+        Call { origin, timeout, roster, again }: Call,
     ) -> Result<Bytes, InvokeError> {
         let params = params.map_err(|source| InvokeError::Values { remote: remote.clone(), source })?;
         let (size, limit) = (ByteSize::bytes(params.len() as u64), self.limits().size_max);
@@ -195,9 +222,11 @@ impl Wire {
         }
         let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
         let origin = Origin { remaining: Some(timeout), ..origin };
-        let exchange = self.exchange(remote, Opening { params, origin: &origin }, &mailbox);
+        let asked = Asked::one_of(roster.as_ref(), remote, again);
+        let exchange = self.exchange(&asked, Opening { params, headers: origin.headers() }, &mailbox);
         let answer = rt::within(Some(timeout), exchange).await;
-        answer.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?
+        let answer = answer.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?;
+        answer.map_err(|error| asked.failed(error))
     }
 
     /// What an answer says.
@@ -215,37 +244,41 @@ impl Wire {
         })
     }
 
-    async fn exchange(&self, subject: &Subject, opening: Opening<'_>, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {
-        self.open_call(subject, opening, mailbox).await?;
-        mailbox.values().await.map_err(|fault| self.fault(subject, fault))
+    async fn exchange(&self, asked: &Asked, opening: Opening, mailbox: &Mailbox) -> Result<Bytes, InvokeError> {
+        self.open_call(asked, opening, mailbox).await?;
+        match asked.values(mailbox).await {
+            Waited::Answered(answer) => answer.map_err(|fault| self.fault(&asked.remote, fault)),
+            Waited::Lost => Err(InvokeError::Lost { remote: asked.remote.clone() }),
+        }
     }
 
-    /// Calls, and hands over what the first message had no room for. Gives where more may be sent, unless there is an answer already.
+    /// Calls, and hands over what the first message had no room for. Gives who has taken it, unless there is an answer already.
     pub(crate) async fn open_call(
         &self,
-        remote: &Subject,
-        Opening { mut params, origin }: Opening<'_>,
+        asked: &Asked,
+        Opening { mut params, headers }: Opening,
         mailbox: &Mailbox,
     ) -> Result<Option<Subject>, InvokeError> {
-        let headers = origin.headers();
+        let remote = &asked.remote;
         let payload = outbound::first_piece(self.bus(), &headers, &mut params);
         let reply = Some(mailbox.subject.clone());
-        let call = Message { subject: remote.clone(), reply, headers, payload };
+        let call = Message { subject: asked.subject.clone(), reply, headers, payload };
         let sent = self.bus().publish(call).await;
         sent.map_err(|source| InvokeError::NotSent { remote: remote.clone(), source })?;
-        let accepted = rt::within(Some(self.limits().accept_max), mailbox.accepted()).await;
-        let accepted = accepted.map_err(|late| InvokeError::Unheard { remote: remote.clone(), late })?;
-        let Some(peer) = accepted.map_err(|fault| self.fault(remote, fault))? else { return Ok(None) };
+        let heard = asked.heard(mailbox, self.limits()).await;
+        let heard = heard.map_err(|late| InvokeError::Unheard { remote: remote.clone(), late })?;
+        let Some(peer) = heard.map_err(|fault| self.fault(remote, fault))? else { return Ok(None) };
         let subject = outbound::below(&peer, "params").map_err(|_too_long| self.fault(remote, Fault::Nonsense))?;
-        let said = outbound::say_whole(self.bus(), subject.clone(), params).await;
+        let said = outbound::say_whole(self.bus(), subject, params).await;
         said.map_err(|source| InvokeError::CutOff { remote: remote.clone(), source })?;
-        Ok(Some(subject))
+        Ok(Some(peer))
     }
 
     pub(crate) fn fault(&self, remote: &Subject, fault: Fault) -> InvokeError {
         let remote = remote.clone();
         match fault {
             Fault::NobodyThere => InvokeError::NobodyThere { remote },
+            Fault::Gone => InvokeError::Lost { remote },
             Fault::Refused(refusal) => InvokeError::Refused { remote, refusal },
             Fault::TooLarge => InvokeError::AnswerTooLarge { remote, limit: self.limits().size_max },
             Fault::Nonsense => InvokeError::Garbled { remote, source: None },
@@ -264,9 +297,11 @@ impl InvokeError {
     /// Whether it is sure that nothing has run: then the same call may be made again, or of somebody else.
     pub fn was_not_heard(&self) -> bool {
         match self {
-            Self::Values { .. } | Self::TooLarge { .. } | Self::NotSent { .. } | Self::NobodyThere { .. } => true,
+            Self::Values { .. } | Self::TooLarge { .. } | Self::NotSent { .. } => true,
+            Self::NobodyThere { .. } | Self::Left { .. } => true,
             Self::Refused { refusal, .. } => refusal.reason.was_not_run(),
             Self::CutOff { .. }
+            | Self::Lost { .. }
             | Self::Unheard { .. }
             | Self::Late { .. }
             | Self::AnswerTooLarge { .. }
@@ -278,8 +313,8 @@ impl InvokeError {
 impl Explain for InvokeError {
     fn code(&self) -> Code {
         match self {
-            Self::NobodyThere { .. } => Code::E1101,
-            Self::Unheard { .. } | Self::Late { .. } => Code::E1102,
+            Self::NobodyThere { .. } | Self::Left { .. } => Code::E1101,
+            Self::Unheard { .. } | Self::Lost { .. } | Self::Late { .. } => Code::E1102,
             Self::Refused { .. } => Code::E1103,
             Self::Garbled { .. } => Code::E1104,
             Self::TooLarge { .. } | Self::AnswerTooLarge { .. } => Code::E1105,

@@ -32,9 +32,13 @@ mod refusal;
 mod shapes;
 mod typed;
 
+mod allowance;
 mod inbound;
 mod inbox;
 mod outbound;
+
+mod asked;
+mod roster;
 
 mod caller;
 mod desk;
@@ -48,18 +52,21 @@ pub mod http;
 use std::fmt;
 use std::sync::Arc;
 
-use bus::{Bus, Listening, SubscribeError};
+use bus::{Bus, Listening, SubjectError, SubscribeError};
 use stdx::ByteSize;
 
+use crate::address::Name;
 use crate::inbox::Inbox;
+use crate::roster::Rosters;
 
 pub use address::{Address, Function};
 pub use desk::ServeError;
-pub use invoke::{Call, InvokeError, Remote};
+pub use invoke::{Again, Call, InvokeError, Remote};
 pub use limits::Limits;
 pub use origin::Origin;
 pub use peers::{Peer, Peers};
 pub use refusal::{Reason, Refusal};
+pub use roster::Roster;
 pub use served::{AnswerError, Invocation, Reply, Served};
 pub use shapes::{DecodeError, EncodeError, Reader, Shape, Shapes, Signature, Unsupported};
 pub use typed::{Decode, Encode, decode, encode};
@@ -75,15 +82,25 @@ struct Shared {
     limits: Limits,
     inbox: Arc<Inbox>,
     _listening: Listening,
+    /// What this wire is called where it serves.
+    name: Name,
+    rosters: Rosters,
 }
 
 // === impl Wire ===
 
 impl Wire {
-    /// A wire on this bus.
+    /// A wire on this bus. What it needs to run runs on the runtime that this is called in.
     pub async fn open(bus: Bus, limits: Limits) -> Result<Self, SubscribeError> {
         let (inbox, listening) = Inbox::open(&bus, &limits).await?;
-        Ok(Self { shared: Arc::new(Shared { bus, limits, inbox, _listening: listening }) })
+        let rosters = Rosters::new(bus.clone());
+        let shared = Shared { bus, limits, inbox, _listening: listening, name: Name::new(), rosters };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Who serves an address: for calls that choose among them, see [`Call::among`].
+    pub fn roster(&self, address: &Address) -> Result<Roster, SubjectError> {
+        self.shared.rosters.of(address)
     }
 
     /// How many invocations wait for something to come: an answer, or more parameters.
@@ -102,6 +119,10 @@ impl Wire {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.limits
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.shared.name
     }
 
     pub(crate) fn inbox(&self) -> &Arc<Inbox> {

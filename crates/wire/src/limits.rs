@@ -15,6 +15,8 @@ pub struct Limits {
     pub waiting_max: ByteSize,
     /// How long whoever was called may take to say that it has heard. What is longer is a black hole.
     pub accept_max: Duration,
+    /// After how long without that word a host is passed over, and what may run twice is asked of another.
+    pub accept_soon: Duration,
     /// How long parameters may take to come once the first of them are there.
     pub params_max: Duration,
     /// How long nothing may come of a body that is read.
@@ -30,6 +32,7 @@ impl Default for Limits {
             memory_max: ByteSize::mib(256),
             waiting_max: ByteSize::mib(256),
             accept_max: Duration::from_secs(2),
+            accept_soon: Duration::from_millis(250),
             params_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(60),
             at_once_max: 1_024,

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bus::{Message, PublishError};
+use bus::{Headers, Message, PublishError};
 use bytes::Bytes;
 use stdx::{Code, Explain};
 use wasmtime::component::Val;
@@ -157,10 +157,10 @@ async fn params<T>(
     let wire = caller.wire().clone();
     let memory_max = wire.limits().memory_max;
     match Reader::all(&call.payload, memory_max, &read) {
-        Ok(params) => caller.accept(wire.inbox().nowhere()).await.map(|()| params),
+        Ok(params) => caller.accept(wire.inbox().nowhere(), Headers::default()).await.map(|()| params),
         Err(DecodeError::Incomplete) => {
             let mailbox = wire.inbox().expect(inbox::PARAMS, &[]);
-            caller.accept(mailbox.subject.clone()).await?;
+            caller.accept(mailbox.subject.clone(), Headers::default()).await?;
             let patience = origin.remaining.unwrap_or(wire.limits().params_max).min(wire.limits().params_max);
             let bytes = caller.rest(&call.payload, &mailbox, patience).await?;
             Reader::all(&bytes, memory_max, &read).map_err(|error| NotTaken::Garbled(error.into()))

@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::NotConnected;
 use super::following::{self, Followed, Following};
 use super::keeper::Kept;
+use super::seen::Seen;
 use crate::bucket::{
     Backing, BucketError, BucketKey, BucketName, Change, Condition, Domain, Durability, Entry, Feed, Keep, Mark,
     Revision,
@@ -64,6 +65,9 @@ pub(super) struct NatsBucket {
     name: BucketName,
     keep: Keep,
     durability: Durability,
+    /// Whether several servers keep it, of which one leads at a time.
+    is_replicated: bool,
+    pub(super) seen: Arc<Seen>,
 }
 
 /// Why a call came to nothing.
@@ -127,18 +131,32 @@ impl NatsBucket {
         keep: Keep,
         promised: Durability,
     ) -> Result<Arc<dyn Backing>, BucketError> {
-        let mut bucket = Self { line, name, keep, durability: Durability::Memory };
+        let (durability, seen) = (Durability::Memory, Arc::default());
+        let mut bucket = Self { line, name, keep, durability, is_replicated: false, seen };
         let patience = bucket.line.patience;
-        let found = bucket.call(patience, |context| bucket.storage(context)).await?;
-        if found == StorageType::File {
+        let found = bucket.call(patience, |context| bucket.settled(context)).await?;
+        bucket.is_replicated = found.config.num_replicas > 1;
+        if found.config.storage == StorageType::File {
             bucket.durability = promised;
         }
         tracing::info!(bucket = %bucket.name, survives = %bucket.durability, "what its server acknowledges");
         Ok(Arc::new(bucket))
     }
 
-    async fn storage(&self, context: Context) -> Result<StorageType, Failure> {
-        Ok(self.settle(&context).await?.cached_info().config.storage)
+    /// What its leader says of it, if that can be believed.
+    async fn settled(&self, context: Context) -> Result<Info, Failure> {
+        let info = self.settle(&context).await?.cached_info().clone();
+        self.compare(&info)?;
+        Ok(info)
+    }
+
+    /// How far it has come, where that is not less than was seen before.
+    pub(super) fn compare(&self, info: &Info) -> Result<Mark, Failure> {
+        // A time before 1970 or after 2554 is none that a server has.
+        let made = u64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default();
+        let found = Mark { made, last: Revision::new(info.state.last_sequence) };
+        self.seen.compare(found).map_err(|behind| Failure::Unknown(behind.into()))?;
+        Ok(found)
     }
 
     pub(super) fn stream(&self) -> String {
@@ -312,6 +330,9 @@ impl NatsBucket {
     }
 
     async fn read(&self, context: Context, key: &BucketKey) -> Result<Option<Entry>, Failure> {
+        if self.is_replicated {
+            self.settled(context.clone()).await?;
+        }
         let last = self.last(&context, key).await?;
         let entry = last.filter(|message| !is_deletion(&message.headers)).map(|message| {
             let value = message.payload;
@@ -401,6 +422,10 @@ impl Backing for NatsBucket {
             // What is left is for the question why there is no answer.
             let patience = self.line.patience * 3 / 4;
             match self.call(patience, |context| self.make(context, &change)).await {
+                Ok(revision) => {
+                    self.seen.raise(revision);
+                    Ok(revision)
+                }
                 Err(BucketError::Unavailable { source, .. })
                     if self.answers_alone(self.line.patience - patience).await =>
                 {

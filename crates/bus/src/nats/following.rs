@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::push::Config;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info as ConsumerInfo};
-use async_nats::jetstream::stream::{Info, Stream};
+use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -94,6 +94,9 @@ struct Consumer {
 impl Following {
     /// Follows a bucket that had come so far, as far as that is known.
     pub(super) fn new(bucket: NatsBucket, events: mpsc::Sender<Event>, past: Option<Mark>) -> Self {
+        if let Some(past) = past {
+            bucket.seen.remember(past);
+        }
         Self { bucket, events, consumer: None, past, is_away: false }
     }
 
@@ -137,6 +140,7 @@ impl Following {
             }
             let message = consumer.next(client).await?;
             let step = consumer.cursor.step(&message);
+            self.bucket.seen.raise(consumer.cursor.last());
             self.past = self.past.map(|seen| Mark { last: seen.last.max(consumer.cursor.last()), ..seen });
             match step {
                 Step::Tell(event) => self.tell(event).await?,
@@ -154,12 +158,16 @@ impl Following {
         let connects = connects(client);
         let context = self.bucket.line.context(client);
         let stream = self.bucket.settle(&context).await?;
-        let past = self.recognise(stream.cached_info());
+        let found = self.bucket.compare(stream.cached_info())?;
+        let past = Past::of(self.past.replace(found), found);
         let inbox = client.new_inbox();
         // Listened to before there is something to hear.
         let messages = client.subscribe(inbox.clone()).await.map_err(|error| Failure::Unknown(error.into()))?;
         let made = self.make_consumer(&stream, inbox).await?;
-        let cursor = Cursor::new(self.bucket.prefix(), made.num_pending + made.delivered.consumer_sequence);
+        let waiting = made.num_pending + made.delivered.consumer_sequence;
+        let state = &stream.cached_info().state;
+        let reach = Revision::new(if state.messages == 0 { 0 } else { state.last_sequence });
+        let cursor = Cursor::new(self.bucket.prefix(), waiting, reach);
         Ok((Consumer { messages, cursor, connects }, past))
     }
 
@@ -183,14 +191,6 @@ impl Following {
         self.consumer = Some(name);
         let made = stream.create_consumer(config).await.map_err(|error| Failure::Unknown(error.into()))?;
         Ok(made.cached_info().clone())
-    }
-
-    /// Whether the bucket is the one that was followed before.
-    fn recognise(&mut self, info: &Info) -> Past {
-        // A time before 1970 or after 2554 is none that a server has.
-        let made = u64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default();
-        let found = Mark { made, last: Revision::new(info.state.last_sequence) };
-        Past::of(self.past.replace(found), found)
     }
 
     async fn tell(&self, event: Event) -> Result<(), Lost> {

@@ -15,6 +15,7 @@ use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::Error;
 
+use crate::away::FarBody;
 use crate::exchange::Stream;
 
 /// The body of an answer.
@@ -23,6 +24,8 @@ pub(crate) enum AnswerBody {
     Whole(Chunks),
     /// What is there so far, and the component that makes the rest.
     Stream(Box<Stream>),
+    /// What comes from another host.
+    Far(Box<FarBody>),
 }
 
 /// Bytes in the pieces that they came in.
@@ -78,17 +81,22 @@ impl Body for AnswerBody {
         match &mut *self {
             Self::Whole(chunks) => Poll::Ready(chunks.pop().map(|chunk| Ok(Frame::data(chunk)))),
             Self::Stream(stream) => stream.poll_frame(cx),
+            Self::Far(body) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(chunks) if chunks.len() == 0)
+        match self {
+            Self::Whole(chunks) => chunks.len() == 0,
+            Self::Stream(_) => false,
+            Self::Far(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(chunks) => SizeHint::with_exact(chunks.len() as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Far(_) => SizeHint::default(),
         }
     }
 }
@@ -103,6 +111,10 @@ pub(crate) enum Refusal {
     TooLarge,
     OutOfMemory,
     Failed,
+    Nowhere,
+    NoBus,
+    Lost,
+    FailedAway,
 }
 
 impl Refusal {
@@ -120,6 +132,13 @@ impl Refusal {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the component needed more memory than it may have\n")
             }
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the component failed\n"),
+            Self::Nowhere => (StatusCode::SERVICE_UNAVAILABLE, "the component at this path runs on no host\n"),
+            Self::NoBus => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the component at this path runs on another host, and there is no way to it now\n",
+            ),
+            Self::Lost => (StatusCode::BAD_GATEWAY, "the host that the component was asked on is gone\n"),
+            Self::FailedAway => (StatusCode::BAD_GATEWAY, "the component gave no answer on its host\n"),
         }
     }
 
@@ -130,7 +149,7 @@ impl Refusal {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        if self == Self::Full {
+        if matches!(self, Self::Full | Self::Nowhere | Self::NoBus) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -36,10 +36,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::answer::{AnswerBody, Refusal};
-use crate::core::{Core, Share};
+use crate::away::{self, Away};
+use crate::core::{Core, Share, Way};
 use crate::exchange::{Asked, Exchange};
-use crate::pool::Place;
-use crate::request::limited;
+use crate::pool::{Place, Pool};
+use crate::request::{Body, limited};
 use crate::served::Outcome;
 use crate::tls::HTTP_2;
 
@@ -111,8 +112,16 @@ struct Listed {
 
 /// The answer to one request: the component's, or a refusal.
 struct Answering {
-    begun: Option<Result<Exchange, Refusal>>,
+    begun: Option<Result<Begun, Refusal>>,
     link: Rc<Link>,
+}
+
+/// A request that somebody works on.
+enum Begun {
+    /// A component of this host.
+    Here(Exchange),
+    /// One on another, until then.
+    Away(Pin<Box<dyn Future<Output = Response<AnswerBody>>>>, Tick),
 }
 
 /// Serves one connection to its end.
@@ -164,8 +173,8 @@ async fn speak_http1<S: AsyncRead + AsyncWrite + Unpin>(
 fn answer(core: &Rc<Core>, link: &Rc<Link>, request: (Request<Incoming>, Scheme)) -> Answering {
     Ticker::wake();
     let begun = begin(core, link.listener.as_deref(), request);
-    if let Ok(exchange) = &begun {
-        link.phase.set(Phase::Working(exchange.deadline()));
+    if let Ok(begun) = &begun {
+        link.phase.set(Phase::Working(begun.deadline()));
     }
     Answering { begun: Some(begun), link: link.clone() }
 }
@@ -183,16 +192,41 @@ fn begin(
     core: &Rc<Core>,
     listener: Option<&str>,
     (request, scheme): (Request<Incoming>, Scheme),
-) -> Result<Exchange, Refusal> {
+) -> Result<Begun, Refusal> {
     let mut hosts = request.headers().get_all(HOST).iter();
     // Of two, one would be believed here and the other by somebody else on the way (RFC 9112, 3.2).
     if hosts.next().is_none() && request.uri().authority().is_none() || hosts.next().is_some() {
         return Err(Refusal::NoHost);
     }
-    let Some(pool) = core.pool_for(listener, request.uri().path(), || host_of(&request)) else {
+    let Some(way) = core.way_for(listener, request.uri().path(), || host_of(&request)) else {
         Share::add(&core.share().no_route);
         return Err(Refusal::NoRoute);
     };
+    let asked = (request.map(Body::Client), scheme);
+    match way {
+        Way::Here(pool) => begin_in(core, pool, asked, None).map(Begun::Here),
+        Way::Away(away) => begin_away(core, away, asked),
+    }
+}
+
+fn begin_away(core: &Rc<Core>, away: Arc<Away>, (request, scheme): (Request<Body>, Scheme)) -> Result<Begun, Refusal> {
+    let (parts, body) = request.into_parts();
+    let Some((body, overflow)) = limited(body, away.limits.request_body.as_u64()) else {
+        away.counts()[core.index()].add(Outcome::TooLarge);
+        return Err(Refusal::TooLarge);
+    };
+    let deadline = Tick::now().after(away.limits.timeout);
+    let asked = Asked { request: Request::from_parts(parts, body), overflow, scheme };
+    Ok(Begun::Away(Box::pin(away::forward(core.clone(), away, asked, deadline)), deadline))
+}
+
+/// Begins with a request in a pool. It may have less time than the component's.
+pub(crate) fn begin_in(
+    core: &Rc<Core>,
+    pool: Rc<Pool>,
+    (request, scheme): (Request<Body>, Scheme),
+    remaining: Option<Duration>,
+) -> Result<Exchange, Refusal> {
     let Some(place) = Place::take(&pool) else {
         pool.counts().add(Outcome::Full);
         return Err(Refusal::Full);
@@ -206,7 +240,9 @@ fn begin(
         core.spawn(keeper);
     }
     let asked = Asked { request: Request::from_parts(parts, body), overflow, scheme };
-    Ok(Exchange::start(core.clone(), pool, place, asked))
+    let own = pool.served.limits.timeout;
+    let deadline = Tick::now().after(remaining.map_or(own, |remaining| remaining.min(own)));
+    Ok(Exchange::start((core.clone(), pool), place, asked, deadline))
 }
 
 /// The slices as one, where they fit into `room`.
@@ -335,18 +371,42 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answered = match &mut self.begun {
-            Some(Ok(exchange)) => Some(ready!(exchange.poll_answered(cx))),
+            Some(Ok(Begun::Here(exchange))) => Some(ready!(exchange.poll_answered(cx))),
+            Some(Ok(Begun::Away(response, _))) => {
+                let response = ready!(response.as_mut().poll(cx));
+                return Poll::Ready(Ok(self.given(response)));
+            }
             _ => None,
         };
         let response = match (self.begun.take(), answered) {
-            (Some(Ok(exchange)), Some(answered)) => exchange.answer(answered, cx),
+            (Some(Ok(Begun::Here(exchange))), Some(answered)) => exchange.answer(answered, cx),
             (Some(Err(refusal)), _) => refusal.answer(),
             _ => unreachable!("an answer is not polled again once it was given"),
         };
+        Poll::Ready(Ok(self.given(response)))
+    }
+}
+
+impl Answering {
+    /// Notes that there is an answer.
+    fn given(&mut self, response: Response<AnswerBody>) -> Response<AnswerBody> {
+        self.begun = None;
         if matches!(response.body(), AnswerBody::Whole(_)) {
             self.link.open();
         }
-        Poll::Ready(Ok(response))
+        response
+    }
+}
+
+// === impl Begun ===
+
+impl Begun {
+    /// When it is over.
+    fn deadline(&self) -> Tick {
+        match self {
+            Self::Here(exchange) => exchange.deadline(),
+            Self::Away(_, deadline) => *deadline,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! 2. Every task of the core is in its [`LocalTasks`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,11 +15,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use engine::Failure;
+use model::ComponentName;
 use route::Routes;
 use rt::{LocalTasks, Tick};
 use slab::Slab;
 
+use crate::away::Away;
 use crate::connection::Link;
+use crate::directory::{Answers, Directory};
 use crate::pool::Pool;
 use crate::served::Served;
 
@@ -40,48 +43,58 @@ pub(crate) struct Share {
 pub(crate) struct Core {
     index: usize,
     shares: Arc<[Share]>,
-    published: Arc<ArcSwap<Routes<Arc<Served>>>>,
+    published: Arc<ArcSwap<Directory>>,
     local: RefCell<Local>,
     pub(crate) connections: RefCell<Slab<Rc<Link>>>,
     tasks: RefCell<LocalTasks>,
     logged: Cell<(u64, u32)>,
 }
 
-/// The routes as this core sees them: the snapshot that they were made from, and its own pools behind them.
+/// Who answers as this core sees it: the snapshot that it was made from, and its own pools behind that.
 struct Local {
-    seen: Arc<Routes<Arc<Served>>>,
-    routes: Routes<Rc<Pool>>,
+    seen: Arc<Directory>,
+    routes: Routes<Way>,
+    pools: BTreeMap<ComponentName, Rc<Pool>>,
+}
+
+/// Where a request goes.
+#[derive(Clone)]
+pub(crate) enum Way {
+    Here(Rc<Pool>),
+    Away(Arc<Away>),
 }
 
 // === impl Core ===
 
 impl Core {
-    pub(crate) fn new(index: usize, shares: Arc<[Share]>, published: Arc<ArcSwap<Routes<Arc<Served>>>>) -> Self {
-        let seen = published.load_full();
-        let routes = seen.map(|served| Rc::new(Pool::new(served.clone(), index)));
+    pub(crate) fn new(index: usize, shares: Arc<[Share]>, published: Arc<ArcSwap<Directory>>) -> Self {
+        let local = Local::of(published.load_full(), index, &mut BTreeMap::new());
         Self {
             index,
             shares,
             published,
-            local: RefCell::new(Local { seen, routes }),
+            local: RefCell::new(local),
             connections: RefCell::default(),
             tasks: RefCell::default(),
             logged: Cell::default(),
         }
     }
 
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     pub(crate) fn share(&self) -> &Share {
         &self.shares[self.index]
     }
 
-    /// The pool of the component that answers a request for `path` that came in at this listener, on the host that is asked for
-    /// where routes have hosts.
-    pub(crate) fn pool_for<'a>(
+    /// Where a request for `path` goes that came in at this listener, on the host that is asked for where routes have hosts.
+    pub(crate) fn way_for<'a>(
         &self,
         listener: Option<&str>,
         path: &str,
         host: impl FnOnce() -> Option<&'a str>,
-    ) -> Option<Rc<Pool>> {
+    ) -> Option<Way> {
         self.look_at_routes();
         let local = self.local.borrow();
         let routes = local.routes.at(listener);
@@ -89,20 +102,20 @@ impl Core {
         routes.find(host, path).cloned()
     }
 
-    /// Sees whether other routes were published. A pool that is in none of them answers what it has begun, and ends.
+    /// The pool of a component of this host.
+    pub(crate) fn pool_of(&self, component: &ComponentName) -> Option<Rc<Pool>> {
+        self.look_at_routes();
+        self.local.borrow().pools.get(component).cloned()
+    }
+
+    /// Sees whether something else was published. A pool that is not in it answers what it has begun, and ends.
     fn look_at_routes(&self) {
         let published = self.published.load();
         let mut local = self.local.borrow_mut();
         if !Arc::ptr_eq(&published, &local.seen) {
-            let mut old: HashMap<_, _> =
-                local.routes.iter().map(|(_, pool)| (Arc::as_ptr(&pool.served), pool.clone())).collect();
-            let routes = published.map(|served| {
-                let kept = old.get(&Arc::as_ptr(served)).cloned();
-                kept.unwrap_or_else(|| Rc::new(Pool::new(served.clone(), self.index)))
-            });
-            routes.iter().for_each(|(_, pool)| drop(old.remove(&Arc::as_ptr(&pool.served))));
+            let mut old = std::mem::take(&mut local.pools);
+            *local = Local::of(Arc::clone(&published), self.index, &mut old);
             old.values().for_each(|pool| pool.close());
-            *local = Local { seen: Arc::clone(&published), routes };
         }
     }
 
@@ -121,7 +134,7 @@ impl Core {
         self.look_at_routes();
         let now = Tick::now();
         self.connections.borrow().iter().for_each(|(_, link)| link.check(now));
-        self.local.borrow().routes.iter().for_each(|(_, pool)| pool.check_idle());
+        self.local.borrow().pools.values().for_each(|pool| pool.check_idle());
     }
 
     /// Lets what runs end and nothing begin. Says whether no connection and no task is left.
@@ -129,7 +142,7 @@ impl Core {
         self.connections.borrow().iter().for_each(|(_, link)| link.close());
         let has_connections = !self.connections.borrow().is_empty();
         if !has_connections {
-            self.local.borrow().routes.iter().for_each(|(_, pool)| pool.close());
+            self.local.borrow().pools.values().for_each(|pool| pool.close());
         }
         self.tasks.borrow_mut().reap();
         !has_connections && self.tasks.borrow().is_empty()
@@ -137,12 +150,17 @@ impl Core {
 
     /// Says that a component failed. A storm of failures is counted, not written out.
     pub(crate) fn log_failure(&self, served: &Served, failure: &Failure) {
+        self.log_seldom(|| log(served, failure));
+    }
+
+    /// Logs, but for what is too much of it.
+    pub(crate) fn log_seldom(&self, log: impl FnOnce()) {
         let second = Tick::now().since(Tick::ZERO).as_secs();
         let (last, count) = self.logged.get();
         let count = if last == second { count + 1 } else { 1 };
         self.logged.set((second, count));
         match count.cmp(&LOGGED_MAX) {
-            std::cmp::Ordering::Less => log(served, failure),
+            std::cmp::Ordering::Less => log(),
             std::cmp::Ordering::Equal => {
                 tracing::warn!("many components fail; the rest of this second is only counted")
             }
@@ -163,6 +181,25 @@ fn log(served: &Served, failure: &Failure) {
         Failure::Full => tracing::warn!(%component, "refused: no instance is free (--instances allows more)"),
         Failure::Exit(code) => tracing::warn!(%component, code, "called exit instead of answering"),
         Failure::Trap(trap) => tracing::warn!(%component, %trap, "failed"),
+    }
+}
+
+// === impl Local ===
+
+impl Local {
+    /// What is seen of a snapshot. Pools that serve the same as before are taken out of `old`.
+    fn of(seen: Arc<Directory>, index: usize, old: &mut BTreeMap<ComponentName, Rc<Pool>>) -> Self {
+        let pool = |(name, served): (&ComponentName, &Arc<Served>)| {
+            let kept = old.get(name).is_some_and(|pool| Arc::ptr_eq(&pool.served, served));
+            let kept = if kept { old.remove(name) } else { None };
+            (name.clone(), kept.unwrap_or_else(|| Rc::new(Pool::new(served.clone(), index))))
+        };
+        let pools: BTreeMap<_, _> = seen.served.iter().map(pool).collect();
+        let routes = seen.routes.map(|answers| match answers {
+            Answers::Here(served) => Way::Here(pools[&served.name].clone()),
+            Answers::Away(away) => Way::Away(away.clone()),
+        });
+        Self { seen, routes, pools }
     }
 }
 

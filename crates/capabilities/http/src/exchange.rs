@@ -91,10 +91,9 @@ enum Collected {
 // === impl Exchange ===
 
 impl Exchange {
-    /// Hands the request to the component. Nothing runs until the exchange is polled.
-    pub(crate) fn start(core: Rc<Core>, pool: Rc<Pool>, place: Place, asked: Asked) -> Self {
+    /// Hands the request to the component, which has until the deadline. Nothing runs until the exchange is polled.
+    pub(crate) fn start((core, pool): (Rc<Core>, Rc<Pool>), place: Place, asked: Asked, deadline: Tick) -> Self {
         let Asked { request, overflow, scheme } = asked;
-        let deadline = Tick::now().after(pool.served.limits.timeout);
         let (answer, answered) = oneshot::channel();
         let call = Call { request, scheme, deadline, answer };
         let (run, body_taken): (Run, _) = match &pool.served.handler {

@@ -1,4 +1,5 @@
-//! Sends the HTTP requests of components, to the hosts that someone allowed and no others.
+//! Sends the HTTP requests of components, to the hosts that someone allowed and no others, or to whom a link leads them
+//! ([`Linked`]).
 //!
 //! ```text
 //! request ─▶ Target ─▶ AllowList ─▶ a line that is kept ──────────────────────────────────────▶ HTTP/1.1 or 2
@@ -16,7 +17,7 @@
 //!
 //! # Not here
 //!
-//! Requests from one component to another inside the host (`route`). HTTP/2 without TLS: a component cannot say that its server
+//! HTTP/2 without TLS: a component cannot say that its server
 //! speaks it.
 
 mod address;
@@ -25,6 +26,7 @@ mod body;
 mod connect;
 mod host;
 mod line;
+mod linked;
 mod pool;
 mod sent;
 mod target;
@@ -55,6 +57,7 @@ use self::target::Target;
 
 pub use self::allow::{Allow, AllowList, NotAllowable};
 pub use self::host::{BadHost, Host};
+pub use self::linked::Linked;
 
 /// Requests of one component that may be on their way at once.
 const CONNECTIONS: usize = 128;

@@ -2,17 +2,28 @@
 
 use std::rc::Rc;
 
-use engine::Failure;
+use engine::{Failure, State};
+use wasmtime::Store;
+use wasmtime::component::Resource;
 use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 use crate::exchange::Call;
 use crate::pool::{Instance, Pool};
 
 /// Runs the component until it returns. Its answer goes out through the call as soon as it is given.
 pub(crate) async fn run(pool: Rc<Pool>, call: Call) -> Result<(), Failure> {
-    let mut instance = pool.take(call.deadline).await?;
-    match handle(&mut instance, call).await {
+    let mut instance: Box<Instance<Proxy>> = pool.take(call.deadline).await?;
+    let ended = match hand_over(&mut instance.store, call) {
+        Ok((request, outparam)) => {
+            let Instance { store, handler, .. } = &mut *instance;
+            handler.wasi_http_incoming_handler().call_handle(store, request, outparam).await
+        }
+        Err(error) => Err(error),
+    };
+    match ended {
         Ok(()) => {
             pool.put_back_serial(instance);
             Ok(())
@@ -21,8 +32,12 @@ pub(crate) async fn run(pool: Rc<Pool>, call: Call) -> Result<(), Failure> {
     }
 }
 
-async fn handle(instance: &mut Instance<wasmtime_wasi_http::p2::bindings::Proxy>, call: Call) -> wasmtime::Result<()> {
-    let Instance { store, handler, .. } = instance;
+/// Puts the request where the component finds it, and the means to answer it. Done before anything is waited for, so that what
+/// waits holds no request.
+fn hand_over(
+    store: &mut Store<State>,
+    call: Call,
+) -> wasmtime::Result<(Resource<HostIncomingRequest>, Resource<HostResponseOutparam>)> {
     let mut context = store.data_mut().http();
     let scheme = if call.scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http };
     let request = context.new_incoming_request(scheme, call.request)?;
@@ -31,5 +46,5 @@ async fn handle(instance: &mut Instance<wasmtime_wasi_http::p2::bindings::Proxy>
         // Whoever waited for the answer may be gone.
         drop(answer.send(answered.map_err(|error| format!("{error:?}"))));
     })?;
-    handler.wasi_http_incoming_handler().call_handle(store, request, outparam).await
+    Ok((request, outparam))
 }

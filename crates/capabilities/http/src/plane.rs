@@ -1,9 +1,9 @@
-//! This is the data plane: one listener, one thread a core, and the routes that all cores read.
+//! This is the data plane: listeners, one thread a core, and the directory that all cores read.
 //!
 //! ```text
-//! acceptor (control plane) ── connection to the core with the fewest ──► core 0: connections, pools, tasks
+//! acceptor, wire (control plane) ── to the core with the fewest ───────► core 0: connections, pools, tasks
 //!                                                                    └─► core 1: …
-//! routes: an immutable snapshot, published as a whole
+//! directory: an immutable snapshot, published as a whole
 //! ```
 //!
 //! # Invariants
@@ -13,20 +13,22 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use route::Routes;
+use model::ComponentName;
 use rt::{Activity, Cores, Task};
 use stdx::ByteSize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use wire::http::Exchange;
 
-use crate::connection::{self, Arrival};
+use crate::asked::{self, AskedFor};
+use crate::connection::{self, Arrival as Connection};
 use crate::core::{CARE, Core, Share};
-use crate::served::Served;
+use crate::directory::Directory;
 use crate::tls::Tls;
 
 /// Where clients connect.
@@ -54,8 +56,9 @@ pub struct PlaneConfig {
 pub struct Plane {
     cores: Cores,
     shares: Arc<[Share]>,
-    routes: Arc<ArcSwap<Routes<Arc<Served>>>>,
+    directory: Arc<ArcSwap<Directory>>,
     phase: watch::Sender<Phase>,
+    reception: Arc<Reception>,
     acceptors: Vec<Task>,
     addresses: Vec<SocketAddr>,
 }
@@ -73,11 +76,32 @@ pub struct PlaneCounts {
 #[derive(Clone)]
 pub struct PlaneActivity(Arc<[Share]>);
 
-/// Publishes routes to all cores of a data plane.
+/// Publishes who answers to all cores of a data plane.
 #[derive(Clone)]
-pub struct Publisher(Arc<ArcSwap<Routes<Arc<Served>>>>);
+pub struct Publisher(Arc<ArcSwap<Directory>>);
 
-/// Where connections are given to cores.
+/// The way into a data plane, for as long as it takes anything.
+#[derive(Clone)]
+pub struct Entrance(Weak<Reception>);
+
+/// A way into a data plane that keeps it from ending: whoever has it may still bring requests.
+#[derive(Clone)]
+pub struct Receiving(Arc<Reception>);
+
+/// A door that was opened later. Dropping it closes it.
+pub struct OpenDoor {
+    /// Where it is.
+    pub address: SocketAddr,
+    _accepting: Task,
+}
+
+/// What comes to a core.
+enum Arrival {
+    Connection(Connection),
+    Asked(AskedFor),
+}
+
+/// Where connections and requests are given to cores.
 struct Reception {
     cores: Vec<mpsc::Sender<Arrival>>,
     shares: Arc<[Share]>,
@@ -108,32 +132,26 @@ impl Default for PlaneConfig {
 // === impl Plane ===
 
 impl Plane {
-    /// Starts serving `routes` at these doors. Called within the control plane's runtime.
-    pub fn start(config: &PlaneConfig, doors: Vec<Door>, routes: Routes<Arc<Served>>) -> std::io::Result<Self> {
+    /// Starts serving at these doors. Called within the control plane's runtime.
+    pub fn start(config: &PlaneConfig, doors: Vec<Door>, directory: Directory) -> std::io::Result<Self> {
         let shares: Arc<[Share]> = (0..config.cores).map(|_| Share::default()).collect();
-        let routes = Arc::new(ArcSwap::from_pointee(routes));
+        let directory = Arc::new(ArcSwap::from_pointee(directory));
         let (phase, phases) = watch::channel(Phase::Serving);
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..config.cores).map(|_| mpsc::channel(1024)).unzip();
 
         let head_max = config.request_head.as_usize();
         let cores = {
-            let (shares, routes, phases) = (shares.clone(), routes.clone(), phases.clone());
+            let (shares, directory, phases) = (shares.clone(), directory.clone(), phases.clone());
             Cores::spawn("data", receivers, move |index, arrivals| {
-                let core = Rc::new(Core::new(index, shares.clone(), routes.clone()));
+                let core = Rc::new(Core::new(index, shares.clone(), directory.clone()));
                 run(core, arrivals, phases.clone(), head_max)
             })?
         };
         let addresses = doors.iter().map(|door| door.listener.local_addr()).collect::<Result<_, _>>()?;
         let reception = Reception { cores: senders, shares: shares.clone(), connections_max: config.connections_max };
         let reception = Arc::new(reception);
-        let open = |door: Door| {
-            door.listener.set_nonblocking(true)?;
-            let listener = TcpListener::from_std(door.listener)?;
-            let entry = Entry { name: door.name, tls: door.tls };
-            Ok(Task::spawn(reception.clone().accept(listener, entry)))
-        };
-        let acceptors = doors.into_iter().map(open).collect::<std::io::Result<_>>()?;
-        Ok(Self { cores, shares, routes, phase, acceptors, addresses })
+        let acceptors = doors.into_iter().map(|door| reception.open(door)).collect::<std::io::Result<_>>()?;
+        Ok(Self { cores, shares, directory, phase, reception, acceptors, addresses })
     }
 
     /// Where it listens: the address of each door.
@@ -143,7 +161,12 @@ impl Plane {
 
     /// Where other routes are published.
     pub fn publisher(&self) -> Publisher {
-        Publisher(self.routes.clone())
+        Publisher(self.directory.clone())
+    }
+
+    /// The way in, beside its doors.
+    pub fn entrance(&self) -> Entrance {
+        Entrance(Arc::downgrade(&self.reception))
     }
 
     /// Tells whoever counts ticks whether anyone needs them.
@@ -156,10 +179,10 @@ impl Plane {
         PlaneCounts::of(&self.shares)
     }
 
-    /// Stops accepting, lets running requests end for at most `patience`, and ends. Says whether all of them ended,
-    /// and what happened beside the requests of components.
+    /// Stops accepting, lets running requests end for at most `patience`, and ends. Who is still [`Receiving`] may bring others
+    /// meanwhile. Says whether all of them ended, and what happened beside the requests of components.
     pub async fn drain(self, patience: Duration) -> (bool, PlaneCounts) {
-        drop(self.acceptors);
+        drop((self.acceptors, self.reception));
         self.phase.send_replace(Phase::Draining);
         let mut cores = tokio::task::spawn_blocking(|| self.cores.join());
         let in_time = tokio::time::timeout(patience, &mut cores).await;
@@ -174,9 +197,38 @@ impl Plane {
 }
 
 impl Publisher {
-    /// Publishes other routes. Requests that are running end with the ones that they began with.
-    pub fn publish(&self, routes: Routes<Arc<Served>>) {
-        self.0.store(Arc::new(routes));
+    /// Publishes another directory. Requests that are running end with the one that they began with.
+    pub fn publish(&self, directory: Directory) {
+        self.0.store(Arc::new(directory));
+    }
+}
+
+impl Entrance {
+    /// Opens a further door. Called within the control plane's runtime.
+    pub fn open(&self, door: Door) -> std::io::Result<OpenDoor> {
+        let address = door.listener.local_addr()?;
+        let reception = self.0.upgrade().ok_or(std::io::ErrorKind::NotConnected)?;
+        Ok(OpenDoor { address, _accepting: reception.open(door)? })
+    }
+
+    /// The way in for requests that come over the wire; none where the data plane takes nothing any more.
+    pub fn receiving(&self) -> Option<Receiving> {
+        self.0.upgrade().map(Receiving)
+    }
+}
+
+impl Receiving {
+    /// Gives a request that came over the wire to a core; back where none has room for it.
+    pub fn give(&self, component: &ComponentName, call: Box<Exchange>) -> Result<(), Box<Exchange>> {
+        let Reception { cores, shares, .. } = &*self.0;
+        let fewest = (0..cores.len()).min_by_key(|core| shares[*core].tasks.load(Ordering::Relaxed));
+        let Some(core) = fewest else { return Err(call) };
+        let asked = AskedFor { component: component.clone(), call };
+        match cores[core].try_send(Arrival::Asked(asked)) {
+            Err(mpsc::error::TrySendError::Full(Arrival::Asked(asked)))
+            | Err(mpsc::error::TrySendError::Closed(Arrival::Asked(asked))) => Err(asked.call),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -200,6 +252,13 @@ impl PlaneActivity {
 // === impl Reception ===
 
 impl Reception {
+    fn open(self: &Arc<Self>, door: Door) -> std::io::Result<Task> {
+        door.listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(door.listener)?;
+        let entry = Entry { name: door.name, tls: door.tls };
+        Ok(Task::spawn(self.clone().accept(listener, entry)))
+    }
+
     /// Gives each connection to the core that has the fewest.
     async fn accept(self: Arc<Self>, listener: TcpListener, entry: Entry) {
         let renewing = async {
@@ -233,7 +292,8 @@ impl Reception {
         let (Some(core), Ok(stream)) = (fewest, unhook(stream)) else { return };
         shares[core].connections.fetch_add(1, Ordering::Relaxed);
         let tls = entry.tls.as_deref().map(Tls::current);
-        if cores[core].try_send(Arrival { stream, listener: entry.name.clone(), tls }).is_err() {
+        let connection = Connection { stream, listener: entry.name.clone(), tls };
+        if cores[core].try_send(Arrival::Connection(connection)).is_err() {
             // The core is a thousand connections behind: closing this one is the kindest that is left.
             shares[core].connections.fetch_sub(1, Ordering::Relaxed);
         }
@@ -255,15 +315,20 @@ async fn run(
 ) {
     let mut care = tokio::time::interval(CARE);
     care.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_closed = false;
     loop {
         tokio::select! {
-            Some(arrival) = arrivals.recv() => core.spawn(connection::serve(core.clone(), arrival, head_max)),
+            arrival = arrivals.recv(), if !is_closed => match arrival {
+                Some(Arrival::Connection(arrival)) => core.spawn(connection::serve(core.clone(), arrival, head_max)),
+                Some(Arrival::Asked(asked)) => core.spawn(asked::answer(core.clone(), asked)),
+                None => is_closed = true,
+            },
             _ = care.tick() => core.tick(),
             _ = phases.changed() => {}
         }
         let is_over = match *phases.borrow() {
             Phase::Serving => false,
-            Phase::Draining => core.drain(),
+            Phase::Draining => core.drain() && is_closed,
             Phase::Over => true,
         };
         if is_over {

@@ -6,13 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Body as _, Frame, SizeHint};
 use wasmtime_wasi_http::Error;
+use wire::http::IncomingError;
+
+/// A request's body, from wherever it comes.
+pub(crate) enum Body {
+    Client(hyper::body::Incoming),
+    Wire(wire::http::Incoming),
+    None,
+}
 
 /// A request's body that fails once it is larger than it may be.
 pub(crate) struct LimitedBody {
-    body: Incoming,
+    body: Body,
     left: u64,
     limit: u64,
     overflow: Overflow,
@@ -29,7 +36,7 @@ impl Overflow {
 }
 
 /// Holds `body` to `limit` bytes. `None` where it already says that it is larger.
-pub(crate) fn limited(body: Incoming, limit: u64) -> Option<(LimitedBody, Overflow)> {
+pub(crate) fn limited(body: Body, limit: u64) -> Option<(LimitedBody, Overflow)> {
     let size = body.size_hint();
     if size.lower() > limit {
         return None;
@@ -40,7 +47,14 @@ pub(crate) fn limited(body: Incoming, limit: u64) -> Option<(LimitedBody, Overfl
     Some((LimitedBody { body, left: limit, limit, overflow: overflow.clone() }, overflow))
 }
 
-impl Body for LimitedBody {
+impl LimitedBody {
+    /// A body of which it is known how large it is.
+    pub(crate) fn unlimited(body: Body) -> Self {
+        Self { body, left: u64::MAX, limit: u64::MAX, overflow: Overflow::default() }
+    }
+}
+
+impl http_body::Body for LimitedBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -60,7 +74,7 @@ impl Body for LimitedBody {
                     }
                 }
             }
-            Some(Err(error)) => Some(Err(Error::Hyper(error))),
+            Some(Err(error)) => Some(Err(error)),
             None => None,
         })
     }
@@ -71,5 +85,39 @@ impl Body for LimitedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut *self {
+            Self::Client(body) => Pin::new(body).poll_frame(cx).map_err(Error::Hyper),
+            Self::Wire(body) => Pin::new(body).poll_frame(cx).map_err(|error| match error {
+                IncomingError::Idle(_) => Error::ConnectionReadTimeout,
+                IncomingError::Cut | IncomingError::TooFast | IncomingError::Nonsense | IncomingError::Trailers(_) => {
+                    Error::ConnectionTerminated
+                }
+            }),
+            Self::None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Client(body) => body.is_end_stream(),
+            Self::Wire(body) => body.is_end_stream(),
+            Self::None => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Client(body) => body.size_hint(),
+            Self::Wire(_) => SizeHint::default(),
+            Self::None => SizeHint::with_exact(0),
+        }
     }
 }

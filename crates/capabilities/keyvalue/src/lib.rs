@@ -33,7 +33,7 @@ pub mod memory;
 pub mod nats;
 pub mod redis;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use capability::{
@@ -54,7 +54,8 @@ pub use store::{Change, Changes, Page, Refusal, Stamp, Store, StoreError, Swap};
 pub struct KeyValue {
     place: Place,
     limits: Limits,
-    peers: Option<Peers>,
+    /// They change when the host joins a lattice or leaves it.
+    peers: Mutex<Option<Peers>>,
 }
 
 /// What a link leads to.
@@ -69,12 +70,13 @@ pub(crate) struct Linked {
 impl KeyValue {
     /// What is kept on this machine is kept at `place`.
     pub fn new(place: Place) -> Self {
-        Self { place, limits: Limits::default(), peers: None }
+        Self { place, limits: Limits::default(), peers: Mutex::default() }
     }
 
     /// The same, where providers are among these.
     pub fn with_peers(self, peers: Option<Peers>) -> Self {
-        Self { peers, ..self }
+        self.face(peers);
+        self
     }
 
     /// The same with other limits.
@@ -104,7 +106,7 @@ impl Capability for KeyValue {
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
         let watched = Watched::from_settings(settings).map_err(|error| OpenError::refused(backend, error))?;
         let store = match backend == provider::INFO.name {
-            true => provider::open(settings, self.peers.as_ref())?,
+            true => provider::open(settings, self.peers().as_ref())?,
             false => BACKENDS.open_typed(backend, settings, &self.place).await?,
         };
         if watched.is_some() {
@@ -133,7 +135,7 @@ impl Capability for KeyValue {
     }
 
     fn reach(&self, component: &dyn Callable, duty: Duty) -> Option<Service> {
-        serve::reach(component, self.peers.as_ref()?, duty)
+        serve::reach(component, &self.peers()?, duty)
     }
 }
 

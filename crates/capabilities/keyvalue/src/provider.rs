@@ -14,7 +14,7 @@
 
 mod asked;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use bus::{Subject, SubjectError};
@@ -25,6 +25,7 @@ use rt::within;
 use stdx::BoxError;
 use wire::{Decode, Encode, InvokeError, Peer, Peers};
 
+use crate::KeyValue;
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
 use crate::store::{Change, Changes, Page, Refusal, Stamp, Store, StoreError, Swap};
@@ -234,6 +235,19 @@ impl<'a> Bucket<'a> {
     fn of(scope: &'a Scope) -> Self {
         let parts = scope.parts();
         Self { component: text(parts.component), name: text(parts.bucket) }
+    }
+}
+
+// === impl KeyValue ===
+
+impl KeyValue {
+    /// What is opened from now on finds providers among these.
+    pub fn face(&self, peers: Option<Peers>) {
+        *self.peers.lock().unwrap_or_else(PoisonError::into_inner) = peers;
+    }
+
+    pub(super) fn peers(&self) -> Option<Peers> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

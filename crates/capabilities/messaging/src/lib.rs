@@ -32,6 +32,8 @@ mod stream;
 pub mod subjects;
 mod way;
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use bus::Bus;
 use capability::{BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Service, Settings};
@@ -42,8 +44,8 @@ pub use exchange::Exchange;
 
 /// The capability `messaging`.
 pub struct Messaging {
-    bus: Bus,
-    peers: Option<Peers>,
+    /// These change when the host joins a lattice or leaves it.
+    beyond: Mutex<(Bus, Option<Peers>)>,
 }
 
 // === impl Messaging ===
@@ -51,12 +53,23 @@ pub struct Messaging {
 impl Messaging {
     /// The backend `bus` carries messages on `bus`.
     pub fn new(bus: Bus) -> Self {
-        Self { bus, peers: None }
+        Self { beyond: Mutex::new((bus, None)) }
     }
 
     /// The same, where providers are among these.
     pub fn with_peers(self, peers: Option<Peers>) -> Self {
-        Self { peers, ..self }
+        let (bus, _) = self.beyond();
+        self.face(bus, peers);
+        self
+    }
+
+    /// What is opened from now on carries messages on `bus`, and finds providers among these.
+    pub fn face(&self, bus: Bus, peers: Option<Peers>) {
+        *self.beyond.lock().unwrap_or_else(PoisonError::into_inner) = (bus, peers);
+    }
+
+    fn beyond(&self) -> (Bus, Option<Peers>) {
+        self.beyond.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -79,9 +92,10 @@ impl Capability for Messaging {
     }
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
+        let (bus, peers) = self.beyond();
         match backend == provider::INFO.name {
-            true => provider::open(settings, self.peers.as_ref()).map(Opened::new),
-            false => backends::open(backend, settings, &self.bus).await.map(Opened::new),
+            true => provider::open(settings, peers.as_ref()).map(Opened::new),
+            false => backends::open(backend, settings, &bus).await.map(Opened::new),
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) struct Callable {
 /// A call in text has no result.
 #[derive(Debug, thiserror::Error)]
 enum AskError {
-    #[error("{component} is not called: {source}")]
+    #[error("{component} is not called")]
     NotCalled { component: ComponentName, source: CallError },
     #[error("{} in {component} {how}", printable(function))]
     Ended { component: ComponentName, function: String, how: String, code: Code },

@@ -74,14 +74,10 @@ impl Abroad {
         }
         let (services, watches): (Vec<_>, Vec<_>) =
             services.into_iter().map(|begun| (begun.service, begun.watch)).unzip();
-        let (end, told) = oneshot::channel::<()>();
-        let (tell, ended) = oneshot::channel();
         let (wire, address) = (self.peers.wire().clone(), self.peers.address(target.slot.name().as_str()));
         let subject = model::call_subject(self.peers.lattice(), target.slot.name().as_str());
         let in_text = in_text.map(|callable| (callable, self.bus.clone(), subject));
-        // Who drops the other end wants no more, either.
-        let told: Told = told.map(drop).boxed().shared();
-        let task = Task::spawn(async move {
+        let reached = Reached::start(|told| async move {
             let by_wire = serve((wire, address, served), reachable.into(), target, told.clone());
             let by_text = async {
                 if let Some((callable, bus, subject)) = in_text {
@@ -89,10 +85,8 @@ impl Abroad {
                 }
             };
             tokio::join!(by_wire, by_text, join_all(services));
-            // Nobody may be waiting for it.
-            tell.send(()).ok();
         });
-        Some(Reached { end, watches, ended, _task: task })
+        Some(Reached { watches, ..reached })
     }
 }
 
@@ -154,6 +148,23 @@ impl Reachable {
 // === impl Reached ===
 
 impl Reached {
+    /// Lets `serve` run until it is told to end and has. Called within the control plane's runtime.
+    pub(super) fn start<F>(serve: impl FnOnce(Told) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (end, told) = oneshot::channel::<()>();
+        let (tell, ended) = oneshot::channel();
+        // Who drops the other end wants no more, either.
+        let serving = serve(told.map(drop).boxed().shared());
+        let task = Task::spawn(async move {
+            serving.await;
+            // Nobody may be waiting for it.
+            tell.send(()).ok();
+        });
+        Self { end, watches: Vec::new(), ended, _task: task }
+    }
+
     /// Takes no further call, and waits until those that run are answered.
     pub(crate) async fn end(self) {
         // Where the task is gone, it has ended.

@@ -22,8 +22,8 @@ use crate::serving::Serving;
 impl World {
     /// Reads and compiles a component, on a thread of its own, while everything goes on.
     pub(crate) async fn prepare(&self, source: Source) -> Result<Prepared, LoadError> {
-        let offers = self.offers().await;
-        let (engines, size_max, may_come) = (self.config.engines.clone(), self.config.size_max, self.config.may_come);
+        let (offers, may_come) = self.offers().await;
+        let (engines, size_max) = (self.config.engines.clone(), self.config.size_max);
         let loaded = tokio::task::spawn_blocking(move || {
             let step = Loading { engines: &engines, size_max, may_come }.load(source, &offers)?;
             match step {
@@ -98,7 +98,7 @@ impl World {
 
     /// Takes a component out. What calls it finds nobody from now on; what runs ends by itself.
     pub(crate) async fn remove(&self, name: &ComponentName) {
-        let (serving, reached) = {
+        let (serving, reached, asked) = {
             let mut live = self.live.lock().await;
             let callers = self.callers(&live, name);
             let Some(mut member) = live.members.remove(name) else { return };
@@ -106,21 +106,22 @@ impl World {
             let ids: Vec<_> = live.table.of(name).map(|link| link.id.clone()).collect();
             ids.iter().for_each(|id| drop(live.take(id)));
             // Who called it here calls it on other hosts from now on.
-            if self.config.may_come {
+            if live.beyond.may_come {
                 self.link_each(&mut live, callers, name).await;
             }
             self.publish(&live);
-            (member.serving.take(), member.reached.take())
+            (member.serving.take(), member.reached.take(), member.asked.take())
         };
         if let Some(serving) = serving {
             Serving::end(serving).await;
         }
-        if let Some(reached) = reached {
+        for reached in [reached, asked].into_iter().flatten() {
             reached.end().await;
         }
     }
 
-    async fn offers(&self) -> Vec<Offer> {
+    /// What there is to import, and whether more may come.
+    async fn offers(&self) -> (Vec<Offer>, bool) {
         let live = self.live.lock().await;
         let exported = live.members.values().flat_map(|member| {
             let by = member.name().to_string();
@@ -128,7 +129,7 @@ impl World {
                 move |contract: &Contract| Offer { contract: contract.clone(), by: by.clone(), is_linkable: true };
             member.shape.exports.iter().map(offer)
         });
-        self.host_offers.iter().cloned().chain(exported).collect()
+        (self.host_offers.iter().cloned().chain(exported).collect(), live.beyond.may_come)
     }
 
     /// The components whose imports lead to this one, or may.

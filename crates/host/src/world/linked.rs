@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use capability::{Capability, Linking, OpenLink};
-use engine::{Bound, ImportName, Part, Settings, State};
+use engine::{Bound, Egress, ImportName, Part, Settings, State};
 use http_capability::{NewState, ServedParts};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, Reach, Target, Terms};
 use stdx::Chain;
@@ -22,7 +22,7 @@ use crate::capabilities::OpenLinks;
 use crate::fusing::{self, Fusion, Lead, NotFused, Original, Plan, PlannedPart, Recipe};
 use crate::labels::Label;
 use crate::linking::{self, Import, Linked, Missing};
-use crate::links::LinkError;
+use crate::links::{self, LinkError};
 use crate::load::{LoadError, Prepared};
 use crate::serving;
 use crate::shim;
@@ -104,6 +104,7 @@ impl World {
             let parts = CalleeParts { pre, new_state: new_state(), reuse, account: account.clone(), functions };
             member.slot.fill(Some(Arc::new(Callee::new(parts))));
         }
+        let abroad = live.beyond.abroad.clone();
         let member = live.members.get_mut(name).expect("it was there a moment ago");
         member.served = served;
         member.parts = plan.parts.iter().map(|part| part.name.clone()).collect();
@@ -119,8 +120,9 @@ impl World {
             let capabilities = self.config.capabilities.all();
             let reach = |capability: &dyn Capability| serving::begin(|duty| capability.reach(&target, duty));
             let services = capabilities.filter_map(reach).collect();
-            member.reached = self.config.abroad.reach(target.clone(), &member.prepared.component, services);
+            member.reached = abroad.reach(target.clone(), &member.prepared.component, services);
         }
+        self.let_ask(&abroad, member);
         Ok(())
     }
 
@@ -178,6 +180,12 @@ impl World {
             let label = import.name.label();
             let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract, label));
             match named.map(|link| (&link.target, &link.terms)) {
+                // They are sent as any, by another way out: see `egress`.
+                _ if matches!(import.linked, Linked::To { .. })
+                    && contract.as_ref().is_ok_and(links::is_for_requests) =>
+                {
+                    continue;
+                }
                 Some((Target::Component(target), terms)) => {
                     leads.push(self.leads_of(live, member, (import.name, target, terms))?);
                     continue;
@@ -191,7 +199,7 @@ impl World {
             let exporters = contract.map(|contract| live.exporters(member, &contract)).unwrap_or_default();
             match exporters.as_slice() {
                 [only] => leads.push(self.leads_of(live, member, (import.name, only, &Terms::default()))?),
-                [] if self.config.may_come && import.may_come() => {}
+                [] if live.beyond.may_come && import.may_come() => {}
                 [] => missing.push(import),
                 several => {
                     let linked = Linked::Several { exporters: several.to_vec() };
@@ -249,7 +257,7 @@ impl World {
                 let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
                 exported.ok_or_else(|| refused(format!("it does not export {contract}")))?.to_string()
             }
-            None if !self.config.may_come => return Err(refused("it is not there".into())),
+            None if !live.beyond.may_come => return Err(refused("it is not there".into())),
             None if matches!(terms.reach, Reach::Fused | Reach::Local) => {
                 return Err(refused("it does not run on this host, which the terms of the link demand".into()));
             }
@@ -282,7 +290,7 @@ impl World {
                 self.config.capabilities.define(&mut linking).map_err(LoadError::Engine)?;
             }
             for lead in &planned.leads {
-                let to = |link: &LinkName, lead| live.to((&planned.name, link, lead), &self.config.abroad);
+                let to = |link: &LinkName, lead| live.to((&planned.name, link, lead));
                 let leads = shim::Leads {
                     import: &planned.part.name(lead.import.as_str()),
                     part: planned.part,
@@ -302,7 +310,7 @@ impl World {
 
     /// What parts import that nothing gives them yet, and that may come.
     fn gaps(&self, live: &Live, plan: &Plan) -> BTreeSet<String> {
-        if !self.config.may_come {
+        if !live.beyond.may_come {
             return BTreeSet::new();
         }
         let of = |part: &PlannedPart| {
@@ -331,7 +339,28 @@ impl World {
         let name = &plan.parts[0].name;
         let mut bound = capabilities.bind(name, first);
         bound.insert(live.names(name));
+        if let Some(egress) = self.egress(live, &live.members[name])? {
+            bound = bound.through(egress);
+        }
         Ok(bound.with_parts(others))
+    }
+
+    /// The way of a component's HTTP requests, where a link leads them to somebody.
+    fn egress(&self, live: &Live, member: &Member) -> Result<Option<Arc<dyn Egress>>, LinkError> {
+        let contracts = member.prepared.imports.iter().filter_map(|import| import.interface().parse().ok());
+        for contract in contracts.filter(links::is_for_requests) {
+            if let Some(link) = live.named_links_for(member, &contract).next() {
+                let why = "all requests of a component go one way: put the link without a name".to_owned();
+                return Err(LinkError::Other { link: Box::new(link.id.clone()), why });
+            }
+            if let Some(link) = live.link_for(member, &contract, None)
+                && let Target::Component(target) = &link.target
+            {
+                let egress = live.beyond.abroad.requests(link, target);
+                return egress.map(Some).map_err(|error| shape(member.name(), target, error.to_string()));
+            }
+        }
+        Ok(None)
     }
 
     /// The open links of a component, with those to what the host has by itself where nobody put one.

@@ -8,10 +8,10 @@ use capability::{OpenError, OpenLink, Opened, Settings as Told};
 use engine::Account;
 use http_capability::{Counts, Served};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach};
-use route::{RouteError, Routes};
 use stdx::Chain;
 use tokio::time::Instant;
 
+use super::horizon::AllReached;
 use crate::abroad::{Abroad, Reached};
 use crate::callee::{Functions, Slot};
 use crate::fusing::Lead;
@@ -20,16 +20,28 @@ use crate::load::{LoadError, Prepared, describe};
 use crate::serving::{CallCounts, Serving};
 use crate::shim;
 
+use super::routed::Routing;
+
 /// A link whose target could not be opened is tried again after so long, and then after twice as long each time.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What changes.
-#[derive(Default)]
 pub(super) struct Live {
+    pub(super) beyond: Beyond,
     pub(super) members: BTreeMap<ComponentName, Member>,
     pub(super) table: LinkTable,
     pub(super) targets: BTreeMap<LinkId, LinkTarget>,
+    pub(super) routing: Routing,
+}
+
+/// What is beyond a host: it changes when the host joins a lattice or leaves it.
+#[derive(Clone)]
+pub(crate) struct Beyond {
+    /// The way there.
+    pub(crate) abroad: Abroad,
+    /// Whether there may be other hosts: then components there may meet what nothing here does.
+    pub(crate) may_come: bool,
 }
 
 /// A component that is there.
@@ -48,6 +60,8 @@ pub(super) struct Member {
     pub(super) serving: Option<Serving>,
     /// How other hosts call it, where it exports anything that they can call.
     pub(super) reached: Option<Reached>,
+    /// How other hosts ask it over HTTP, where it answers that.
+    pub(super) asked: Option<Reached>,
 }
 
 /// What a link to a backend leads to.
@@ -69,14 +83,17 @@ pub(super) enum TargetState {
 pub(super) type Taken = (Option<Link>, Option<LinkTarget>);
 
 impl Live {
-    pub(super) fn routes(&self) -> Result<Routes<Arc<Served>>, RouteError> {
-        let mut routes = Vec::new();
-        for member in self.members.values() {
-            if let Some(served) = &member.served {
-                routes.extend(member.routes.iter().map(|route| (route.clone(), served.clone())));
-            }
-        }
-        Routes::new(routes)
+    pub(super) fn new(beyond: Beyond) -> Self {
+        let (members, table) = (BTreeMap::new(), LinkTable::default());
+        Self { beyond, members, table, targets: BTreeMap::new(), routing: Routing::default() }
+    }
+
+    /// What reaches the components here, taken out: who links them anew makes it anew.
+    pub(super) fn take_reached(&mut self) -> AllReached {
+        let take = |(name, member): (&ComponentName, &mut Member)| {
+            (name.clone(), (member.reached.take(), member.asked.take()))
+        };
+        self.members.iter_mut().map(take).collect()
     }
 
     /// Puts a link in the place of one of the same identity.
@@ -135,15 +152,11 @@ impl Live {
     }
 
     /// The target of a lead by the link of that name: here, unless the link's terms want another host.
-    pub(super) fn to<'a>(
-        &'a self,
-        (source, link, lead): (&ComponentName, &LinkName, &'a Lead),
-        abroad: &Abroad,
-    ) -> shim::To<'a> {
+    pub(super) fn to<'a>(&'a self, (source, link, lead): (&ComponentName, &LinkName, &'a Lead)) -> shim::To<'a> {
         let here = self.members.get(&lead.target).filter(|_| lead.terms.reach != Reach::Remote);
         let place = match here {
             Some(target) => shim::Place::Here(&target.slot, &target.prepared.component),
-            None => shim::Place::Abroad(abroad.road(source, link, &lead.target)),
+            None => shim::Place::Abroad(self.beyond.abroad.road(source, link, &lead.target)),
         };
         shim::To { place, export: &lead.export, terms: &lead.terms }
     }

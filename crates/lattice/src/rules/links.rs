@@ -6,6 +6,7 @@ use model::{ComponentName, Contracts, LinkDel, LinkPut, Target};
 
 use super::course::Step;
 use super::providers;
+use super::routes::route;
 use super::settings::{of_names, problem, unknown};
 use crate::hands::Deed;
 use crate::state::State;
@@ -58,6 +59,9 @@ pub(crate) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fa
 
 /// What shows whether a link can be put here. What is elsewhere is not known here.
 pub(crate) fn checks(state: &State, link: &LatticeLink) -> Vec<Step> {
+    if let Some(route) = route(state, link) {
+        return vec![Step::Do(Deed::CheckRoute(route))];
+    }
     match mapped(state, link) {
         Ok(_) if leads_away(state, link) => Vec::new(),
         Ok(puts) => puts.into_iter().map(Deed::Check).map(Step::Do).collect(),
@@ -68,6 +72,9 @@ pub(crate) fn checks(state: &State, link: &LatticeLink) -> Vec<Step> {
 /// What puts a link of the lattice among those of this host. It is the lattice's all the same where it leads away and this host has
 /// no way there: it may be for a provider.
 pub(crate) fn linked(state: &State, link: &LatticeLink) -> Vec<Step> {
+    if let Some(route) = route(state, link) {
+        return vec![Step::Do(Deed::Route(route))];
+    }
     let leads_away = leads_away(state, link);
     let put = |put: LinkPut| match (Step::Do(Deed::Put(put)), leads_away) {
         (step, true) => step.at_leisure(),
@@ -86,10 +93,12 @@ pub(crate) fn links_with(state: &State, id: &ComponentName) -> Vec<Step> {
     own.into_iter().flat_map(|link| linked(state, link)).chain(to_it.map(Step::at_leisure)).collect()
 }
 
-/// What puts all links of what runs here, as far as they are known.
+/// What puts all links of what runs and listens here, as far as they are known.
 pub(crate) fn as_known(state: &State) -> Vec<Step> {
     let of = |id: &ComponentName| state.links.get(id.as_str()).into_iter().flatten();
     let links = state.components.keys().flat_map(of);
+    let routes = state.links.values().flatten().filter(|link| route(state, link).is_some());
+    let links = links.chain(routes);
     links.flat_map(|link| linked(state, link)).map(Step::at_leisure).collect()
 }
 
@@ -109,6 +118,9 @@ pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) ->
 
 /// What takes a link out that is not among those of the lattice any more.
 fn unlinked(state: &State, link: &LatticeLink) -> Vec<Step> {
+    if let Some(route) = route(state, link) {
+        return vec![Step::Do(Deed::Unroute(route.id)).at_leisure()];
+    }
     let deleted = |LinkPut { source, name, contract, .. }| Deed::Delete(LinkDel { source, name, contract });
     let puts = mapped(state, link).unwrap_or_default();
     puts.into_iter().map(|put| Step::Do(deleted(put)).at_leisure()).collect()

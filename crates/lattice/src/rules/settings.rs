@@ -1,7 +1,7 @@
 //! Settings by name, as components and links have them.
 
 use model::ComponentName;
-use model::lattice::Labels;
+use model::lattice::{Labels, LatticeLink};
 
 use super::course::Step;
 use super::{links, providers};
@@ -56,7 +56,8 @@ pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> 
     let has = |names: &[String]| names.iter().any(|known| known == name);
     let components = state.components.iter().filter(|(_, runs)| has(&runs.config));
     let told = components.map(|(id, _)| Step::Tell(id.clone()));
-    let links = state.links.values().flatten().filter(|link| has(&link.target_config));
+    let is_told = |link: &&LatticeLink| has(&link.target_config) || has(&link.source_config);
+    let links = state.links.values().flatten().filter(is_told);
     let told = told.chain(links.flat_map(|link| links::linked(state, link))).map(Step::at_leisure);
     told.chain(providers::briefed_of_settings(state, name)).collect()
 }

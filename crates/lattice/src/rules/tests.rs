@@ -266,6 +266,31 @@ fn settings_are_learned_once_and_told_to_who_has_them() {
 }
 
 #[test]
+fn a_link_from_the_hosts_themselves_leads_requests() {
+    let mut state = state(&["a"]);
+    let from = |source: &str, target: &str| LatticeLink {
+        wit_package: "http".into(),
+        target_config: vec!["s".into()],
+        ..link(source, target, &["incoming-handler"])
+    };
+    let mut learn = |link: &LatticeLink| {
+        let spec = ComponentSpec { url: String::new(), links: vec![link.clone()] };
+        let value = serde_json::to_string(&spec).expect("JSON");
+        follows(&mut state, Kind::Components, &format!("COMPONENT_{}", link.source_id), Some(value))
+    };
+    assert_eq!(learn(&from("http", "a")), "lead requests from http to a\n");
+    assert_eq!(learn(&from("http", "b")), "try to lead no requests from http to a\nlead requests from http to b\n");
+    assert_eq!(learn(&from("provider", "a")), "", "others listen");
+    let told = follows(&mut state, Kind::Settings, "s", Some(r#"{"path":"/a"}"#.into()));
+    assert_eq!(told, "try to lead requests from http to b\n");
+    let shown = |steps: Vec<Step>| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
+    assert_eq!(shown(as_known(&state)), "try to lead requests from http to b\n");
+    assert_eq!(shown(checks(&state, &from("http", "c"))), "check whether requests can be led from http to c\n");
+    state.run(name("http"), Some(runs("file:///a", 1)));
+    assert_eq!(shown(checks(&state, &from("http", "c"))), "", "it is a component's own");
+}
+
+#[test]
 fn what_comes_is_linked_and_who_links_to_it_as_far_as_that_can_be() {
     let mut state = state(&["a", "b"]);
     let links = [link("a", "b", &["store"]), link("b", "a", &["batch"]), link("gone", "a", &["batch"])];

@@ -35,12 +35,15 @@ fn an_event_is_a_cloud_event() {
 fn the_name_of_a_fact_is_the_end_of_its_type() {
     let facts = [
         Fact::HostStopped { labels: Labels::new() },
+        Fact::HostLost { host_id: String::new(), heard: String::new() },
         Fact::LabelsChanged { host_id: String::new(), labels: Labels::new() },
         Fact::ConfigSet { config_name: String::new() },
         Fact::ConfigDeleted { config_name: String::new() },
     ];
     for fact in facts {
         let value = to_value(&fact).expect("a value");
-        assert_eq!(value["type"], format!("com.wasmcloud.lattice.{}", fact.name()));
+        let own = matches!(fact, Fact::HostLost { .. });
+        let whose = if own { "wattle" } else { "com.wasmcloud" };
+        assert_eq!(value["type"], format!("{whose}.lattice.{}", fact.name()));
     }
 }

@@ -45,5 +45,5 @@ fn nothing_is_left_behind() {
     assert!(is_there(number) && claim(number).is_none());
     drop((net, site));
     assert!(!sleeping.wait().expect("it was started here").success());
-    assert!(namespaces(number).is_empty());
+    assert!(namespaces(number).is_empty() && ports(number).is_empty());
 }

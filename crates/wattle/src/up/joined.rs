@@ -1,37 +1,42 @@
 //! These are the flags that say which lattice a host is in, and as what.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bus::{ConnectOptions, FirstTry, Login};
+use bus::{ConnectOptions, Durability, FirstTry, Login};
 use clap::Args;
 use host::LatticeConfig;
 use lattice::RoleConfig;
 
 use crate::failure::Failure;
-use crate::token;
+use crate::nats::NatsFlags;
+
+/// In the place of an address: none.
+const OFF: &str = "off";
 
 /// The lattice of a host.
 #[derive(Debug, Args)]
 pub(super) struct LatticeFlags {
-    /// The NATS servers that carry the lattice: nats://HOST:PORT, several with commas between [default: the host's own bus]
+    /// The NATS servers that carry the lattice: nats://HOST:PORT, several with commas between; `off` for none, and to forget which
+    /// lattice the host joined [default: what it joined with `wattle lattice join`, else its own bus]
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
-    /// The file of the token that these servers ask for
-    #[arg(long, value_name = "FILE", requires = "nats")]
-    nats_token: Option<PathBuf>,
-    /// The lattice: hosts of the same name on the same bus are one
-    #[arg(long, value_name = "NAME", default_value = model::LATTICE, value_parser = crate::reach::lattice_name)]
-    lattice: String,
+    #[command(flatten)]
+    flags: NatsFlags,
+    /// What the acknowledgements of these servers survive: `process`, or `disk` where all of them have `sync_interval: always`
+    #[arg(long, value_name = "CLASS", requires = "nats", default_value_t = Durability::Process)]
+    nats_durability: Durability,
+    /// The lattice: hosts of the same name on the same bus are one [default: default]
+    #[arg(long, value_name = "NAME", value_parser = crate::reach::lattice_name)]
+    lattice: Option<String>,
     /// What the host carries, so that components can be spread by it (can be given several times)
     #[arg(long, value_name = "NAME=VALUE", value_parser = crate::reach::pair)]
     label: Vec<(String, String)>,
     /// What people call the host [default: a name made from its key]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How often the host says that it is there, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = crate::imports::seconds)]
+    /// How often the host says that it is there, in seconds. The lattice has lost it when it did not for four times that
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = crate::imports::seconds)]
     heartbeat: f64,
     /// Lets whoever reaches the lattice have files of this machine run. It is so where the bus is on this machine
     #[arg(long)]
@@ -43,28 +48,32 @@ pub(super) struct LatticeFlags {
 impl LatticeFlags {
     /// Whether a NATS server carries the lattice.
     pub(super) fn is_carried(&self) -> bool {
-        self.nats.is_some()
+        self.nats.as_deref().is_some_and(|nats| nats != OFF)
     }
 
     /// As a host takes it.
     pub(super) fn config(self) -> Result<LatticeConfig, Failure> {
-        let login = self.nats_token.as_deref().map(token::read).transpose()?.map_or(Login::Anyone, Login::Token);
+        if !self.is_carried() && !self.flags.is_empty() {
+            crate::cli::refuse("the flags --nats-... say how to connect to servers that --nats names: give that, too");
+        }
         // A host starts without its bus, and is there for others as soon as the bus is.
         let options = ConnectOptions {
             name: "wattle host".into(),
-            login,
             first_try: FirstTry::MayFail,
-            ..ConnectOptions::default()
+            durability: self.nats_durability,
+            ..self.flags.options(|| Login::Anyone)?
         };
-        let allows_files = self.allow_file_load || self.nats.as_deref().is_none_or(is_here);
+        let forgets = self.nats.as_deref() == Some(OFF);
+        let is_named = self.lattice.is_some();
         let role = RoleConfig {
-            name: self.lattice,
+            name: self.lattice.unwrap_or_else(|| model::LATTICE.to_owned()),
             friendly_name: self.name,
             labels: self.label.into_iter().collect::<BTreeMap<_, _>>(),
             heartbeat: Duration::from_secs_f64(self.heartbeat),
         };
-        let nats = self.nats.map(|url| (url, options));
-        Ok(LatticeConfig { role, nats, allows_files, provider_variables: provider_variables() })
+        let nats = self.nats.filter(|_| !forgets).map(|url| (url, options));
+        let (allows_files, provider_variables) = (self.allow_file_load, provider_variables());
+        Ok(LatticeConfig { role, nats, is_named, forgets, allows_files, provider_variables })
     }
 }
 
@@ -74,36 +83,4 @@ fn provider_variables() -> Vec<(String, String)> {
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     variables.filter(|(name, _)| is_theirs(name)).collect()
-}
-
-/// Whether all of these servers are on this machine.
-fn is_here(urls: &str) -> bool {
-    urls.split(',').all(|url| {
-        let rest = url.trim().rsplit("://").next().unwrap_or_default();
-        let address = rest.rsplit('@').next().unwrap_or_default().trim_end_matches('/');
-        let host = match address.strip_prefix('[').and_then(|address| address.split_once(']')) {
-            Some((host, _port)) => host,
-            None => address.split(':').next().unwrap_or_default(),
-        };
-        host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn servers_are_here_or_not() {
-        for here in
-            ["nats://127.0.0.1:4222", "localhost", "nats://a:b@[::1]:4222/", "tls://127.0.0.2,nats://localhost:1"]
-        {
-            assert!(is_here(here), "{here}");
-        }
-        for away in
-            ["nats://10.0.0.1:4222", "nats://127.0.0.1:1,nats://nats.example:4222", "", "nats://localhost.evil:1"]
-        {
-            assert!(!is_here(away), "{away}");
-        }
-    }
 }

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. A body that was cut ends as an error, on both sides: the end of its path without the end of its stream is no end.
-//! 2. What comes and is not read waits within the limits of the wire; where it is more, the body ends as an error.
+//! 2. What comes and is not read waits within the limits of the wire; where it is more, the body ends as an error. One of us
+//!    does not send more than is read: see [`allowance`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,13 +16,12 @@ use bytes::{Buf, Bytes};
 use futures::future::BoxFuture;
 use http::HeaderMap;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
 use stdx::BoxError;
-use tokio::time::{Instant, Sleep};
 
 use super::head::{self, Beside, HeadError, Rest};
 use super::pieces::{Next, Pieces};
-use crate::inbound::{Fault, Path};
+use crate::allowance::{self, Allowance, Halt, Receipts};
+use crate::inbound::{Fault, Inbound, Path};
 use crate::inbox::Mailbox;
 use crate::outbound;
 use crate::shapes::write_leb;
@@ -40,7 +40,8 @@ pub struct Incoming {
     body: Data,
     trailers: Beside<Option<HeaderMap>>,
     pieces: Vec<Bytes>,
-    idle: Idle,
+    receipts: Receipts,
+    silence: Silence,
     /// What goes the other way meanwhile, driven by whoever reads.
     outgoing: Option<BoxFuture<'static, ()>>,
 }
@@ -53,9 +54,10 @@ enum Data {
 }
 
 /// How long nothing has come.
-struct Idle {
+struct Silence {
+    bus: Bus,
     limit: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    lasting: Option<BoxFuture<'static, rt::Late>>,
 }
 
 /// A body could not be read.
@@ -90,19 +92,25 @@ pub enum OutgoingError {
     /// A stranger's address has no room for the path.
     #[error("the body could not be sent")]
     Address(#[source] SubjectError),
+    /// Whoever read it does not want the rest.
+    #[error("nobody wants the rest of the body")]
+    Unwanted,
+    /// Nobody reads it.
+    #[error("nobody reads the body")]
+    Stuck(#[source] rt::Late),
 }
 
 // === impl Incoming ===
 
 impl Incoming {
-    /// What comes after a head.
-    pub(super) fn new(mailbox: Mailbox, rest: Rest, idle_max: Duration) -> Self {
+    /// What comes after a head, on this bus.
+    pub(super) fn new(mailbox: Mailbox, rest: Rest, (receipts, bus, idle_max): (Receipts, &Bus, Duration)) -> Self {
         let body = match rest.body {
             Beside::Pending => Data::Stream(Pieces::default()),
             Beside::Whole(body) => Data::Whole(body),
         };
-        let idle = Idle { limit: idle_max, timer: None };
-        Self { mailbox, body, trailers: rest.trailers, pieces: Vec::new(), idle, outgoing: None }
+        let silence = Silence { bus: bus.clone(), limit: idle_max, lasting: None };
+        Self { mailbox, body, trailers: rest.trailers, pieces: Vec::new(), receipts, silence, outgoing: None }
     }
 
     /// The same, and meanwhile something goes the other way.
@@ -114,10 +122,20 @@ impl Incoming {
     fn poll_piece(&mut self, path: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, IncomingError>> {
         match self.mailbox.poll_piece(path, cx) {
             Poll::Ready(piece) => {
-                self.idle.timer = None;
-                Poll::Ready(piece.transpose().map_err(IncomingError::from))
+                self.silence.lasting = None;
+                let piece = piece.transpose().map_err(IncomingError::from)?;
+                if path == BODY
+                    && let Some(piece) = &piece
+                {
+                    self.receipts.take(Inbound::weight(piece));
+                    self.receipts.poll(cx);
+                }
+                Poll::Ready(Ok(piece))
             }
-            Poll::Pending => self.idle.poll(cx).map(Err),
+            Poll::Pending => {
+                let question = || self.receipts.again(&self.mailbox.subject);
+                self.silence.poll(question, cx).map(|late| Err(IncomingError::Idle(late)))
+            }
         }
     }
 
@@ -174,14 +192,16 @@ impl Body for Incoming {
         {
             self.outgoing = None;
         }
+        self.receipts.poll(cx);
         let read = match ready!(self.poll_data(cx)) {
             Ok(Some(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
             Ok(None) => ready!(self.poll_trailers(cx)),
             Err(error) => Err(error),
         };
-        if read.is_err() {
+        match &read {
+            Ok(_) => self.receipts.end(),
             // It is said once, and then there is nothing more.
-            (self.body, self.trailers) = (Data::Read, Beside::Whole(None));
+            Err(_) => (self.body, self.trailers) = (Data::Read, Beside::Whole(None)),
         }
         Poll::Ready(read.map(|trailers| trailers.map(Frame::trailers)).transpose())
     }
@@ -197,14 +217,15 @@ impl fmt::Debug for Incoming {
     }
 }
 
-// === impl Idle ===
+// === impl Silence ===
 
-impl Idle {
+impl Silence {
     /// Whether nothing has come for as long as may be.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<IncomingError> {
-        let limit = self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
-        timer.as_mut().poll(cx).map(|()| IncomingError::Idle(rt::Late(limit)))
+    fn poll(&mut self, question: impl FnOnce() -> Option<Message>, cx: &mut Context<'_>) -> Poll<rt::Late> {
+        let lasting = self
+            .lasting
+            .get_or_insert_with(|| Box::pin(allowance::silence(self.bus.clone(), question(), Some(self.limit))));
+        lasting.as_mut().poll(cx)
     }
 }
 
@@ -213,22 +234,27 @@ impl Idle {
 impl From<Fault> for IncomingError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::NobodyThere | Fault::Refused(_) => Self::Cut,
+            Fault::NobodyThere | Fault::Gone | Fault::Refused(_) => Self::Cut,
             Fault::TooLarge => Self::TooFast,
             Fault::Nonsense => Self::Nonsense,
         }
     }
 }
 
-/// Says a body and its trailers below `root`, which is where the values of its side go. Where the body ends as an error, its
-/// stream ends without the mark of its end.
-pub(super) async fn say<B>(bus: &Bus, root: &Subject, mut body: B) -> Result<(), OutgoingError>
+/// Says a body and its trailers below `root`, which is where the values of its side go, as fast as they are taken. Where the body
+/// ends as an error, its stream ends without the mark of its end.
+pub(super) async fn say<B>(
+    bus: &Bus,
+    root: &Subject,
+    mut body: B,
+    mut allowance: Allowance,
+) -> Result<(), OutgoingError>
 where
     B: Body<Data: Buf, Error: Into<BoxError>> + Unpin,
 {
     let [data, last] = ["0.0", "0.1"].map(|path| outbound::below(root, path));
     let (data, last) = (data.map_err(OutgoingError::Address)?, last.map_err(OutgoingError::Address)?);
-    let said = say_data(bus, &data, &mut body).await;
+    let said = say_data(bus, &data, &mut body, &mut allowance).await;
     if let Ok(trailers) = &said {
         publish(bus, &data, vec![0]).await?;
         let trailers = head::write_trailers(trailers.as_ref()).unwrap_or_else(|| vec![0]);
@@ -240,13 +266,17 @@ where
 }
 
 /// Says what is in a body; gives its trailers, if it has some.
-async fn say_data<B>(bus: &Bus, subject: &Subject, body: &mut B) -> Result<Option<HeaderMap>, OutgoingError>
+async fn say_data<B>(
+    bus: &Bus,
+    subject: &Subject,
+    body: &mut B,
+    allowance: &mut Allowance,
+) -> Result<Option<HeaderMap>, OutgoingError>
 where
     B: Body<Data: Buf, Error: Into<BoxError>> + Unpin,
 {
-    let most = bus.payload_max().as_usize().saturating_sub(COUNT_MAX).max(1);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| OutgoingError::Read(error.into()))?;
+    let most = bus.payload_max().as_usize().min(allowance.piece_max()).saturating_sub(COUNT_MAX).max(1);
+    while let Some(frame) = next_frame(body, allowance).await? {
         let mut data = match frame.into_data() {
             Ok(data) => data,
             // Trailers are the last of a body.
@@ -259,12 +289,35 @@ where
             let start = chunk.len();
             chunk.resize(start + count, 0);
             data.copy_to_slice(&mut chunk[start..]);
+            let chunk = Bytes::from(chunk);
+            allowance.wait(Inbound::weight(&chunk)).await?;
             publish(bus, subject, chunk).await?;
         }
     }
     Ok(None)
 }
 
-async fn publish(bus: &Bus, subject: &Subject, payload: Vec<u8>) -> Result<(), OutgoingError> {
+/// The next frame of a body, as long as anybody wants it.
+async fn next_frame<B>(body: &mut B, allowance: &Allowance) -> Result<Option<Frame<B::Data>>, OutgoingError>
+where
+    B: Body<Error: Into<BoxError>> + Unpin,
+{
+    let frame = std::future::poll_fn(|cx| match allowance.poll_unwanted(cx) {
+        Poll::Ready(()) => Poll::Ready(Err(OutgoingError::Unwanted)),
+        Poll::Pending => Pin::new(&mut *body).poll_frame(cx).map(Ok),
+    });
+    frame.await?.transpose().map_err(|error| OutgoingError::Read(error.into()))
+}
+
+async fn publish(bus: &Bus, subject: &Subject, payload: impl Into<Bytes>) -> Result<(), OutgoingError> {
     bus.publish(Message::new(subject.clone(), payload.into())).await.map_err(OutgoingError::NotSent)
+}
+
+impl From<Halt> for OutgoingError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Unwanted => Self::Unwanted,
+            Halt::Stuck(late) => Self::Stuck(late),
+        }
+    }
 }

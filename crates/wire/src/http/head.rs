@@ -14,7 +14,7 @@
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Method, StatusCode, Uri, request, response};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, request, response};
 use stdx::ByteSize;
 
 use super::error_code::ErrorCode;
@@ -69,15 +69,15 @@ pub enum HeadError {
 type Result<T> = std::result::Result<T, HeadError>;
 
 /// Lays out a request whose body and trailers come beside it. Nothing where a part of it is larger than can be said.
-pub(super) fn write_request(head: &request::Parts) -> Option<Vec<u8>> {
+pub(super) fn write_request<B>(head: &Request<B>) -> Option<Vec<u8>> {
     let mut out = vec![0, 0];
-    let method = METHODS.iter().position(|method| *method == head.method);
+    let method = METHODS.iter().position(|method| method == head.method());
     write_leb(&mut out, method.unwrap_or(METHODS.len()) as u64);
     if method.is_none() {
-        write_bytes(&mut out, head.method.as_str().as_bytes())?;
+        write_bytes(&mut out, head.method().as_str().as_bytes())?;
     }
-    write_maybe(&mut out, head.uri.path_and_query().map(PathAndQuery::as_str))?;
-    match head.uri.scheme() {
+    write_maybe(&mut out, head.uri().path_and_query().map(PathAndQuery::as_str))?;
+    match head.uri().scheme() {
         None => out.push(0),
         Some(scheme) if *scheme == Scheme::HTTP => out.extend([1, 0]),
         Some(scheme) if *scheme == Scheme::HTTPS => out.extend([1, 1]),
@@ -86,8 +86,8 @@ pub(super) fn write_request(head: &request::Parts) -> Option<Vec<u8>> {
             write_bytes(&mut out, scheme.as_str().as_bytes())?;
         }
     }
-    write_maybe(&mut out, head.uri.authority().map(Authority::as_str))?;
-    write_fields(&mut out, &head.headers)?;
+    write_maybe(&mut out, head.uri().authority().map(Authority::as_str))?;
+    write_fields(&mut out, head.headers())?;
     Some(out)
 }
 

@@ -51,8 +51,9 @@ fn a_request_and_its_response_flow_with_trailers() {
                 let request = Request::put("http://shop/a?b=c").header("x", "1").header("x", "2");
                 let body = pieces(vec![data("abc"), data("de"), Ok(Frame::trailers(trailers()))]);
                 let origin = Origin { source: Some("http".into()), ..Origin::default() };
-                let response =
-                    here.send_http(&handler, request.body(body).expect("a request"), Call::new(origin, PATIENCE)).await;
+                let response = here
+                    .send_http(&handler, &mut request.body(Some(body)).expect("a request"), Call::new(origin, PATIENCE))
+                    .await;
                 let response = response.expect("a response");
                 assert_eq!(
                     (response.status().as_u16(), &response.headers()["content-type"]),
@@ -84,9 +85,9 @@ fn a_response_is_read_while_its_request_is_still_written() {
         };
         let call = async {
             let mut says = says;
-            let request = Request::new(StreamBody::new(said));
-            let response =
-                here.send_http(&handler, request, Call::new(Origin::default(), PATIENCE)).await.expect("a response");
+            let mut request = Request::new(Some(StreamBody::new(said)));
+            let call = Call::new(Origin::default(), PATIENCE);
+            let response = here.send_http(&handler, &mut request, call).await.expect("a response");
             let mut body = response.into_body();
             for number in 0..20u8 {
                 says.try_send(Ok(Frame::data(Bytes::from(vec![number; 1_000])))).expect("there is room");
@@ -116,7 +117,8 @@ fn a_body_that_is_cut_does_not_look_whole() {
             exchange.respond.with(Response::new(cut())).await.expect_err("it is cut");
         };
         let call = async {
-            let response = here.send_http(&handler, Request::new(cut()), Call::new(Origin::default(), PATIENCE)).await;
+            let response =
+                here.send_http(&handler, &mut Request::new(Some(cut())), Call::new(Origin::default(), PATIENCE)).await;
             let error = response.expect("a head").into_body().collect().await.expect_err("it is cut");
             assert_eq!(error, IncomingError::Cut);
         };
@@ -139,7 +141,8 @@ fn a_body_that_nobody_writes_is_given_up() {
             exchange.respond.with_error(&ErrorCode::internal("no body")).await.expect("it is taken");
         };
         let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-        let call = here.send_http(&handler, Request::new(never), Call::new(Origin::default(), PATIENCE));
+        let mut request = Request::new(Some(never));
+        let call = here.send_http(&handler, &mut request, Call::new(Origin::default(), PATIENCE));
         let ((), answer) = tokio::join!(serve, call);
         let error = answer.expect_err("a code");
         let SendError::Answered { code, .. } = error else { panic!("{error:?}") };
@@ -153,32 +156,36 @@ fn a_body_that_nobody_reads_waits_within_the_limits_and_then_fails() {
     let rig = Rig::in_process();
     run(async {
         let limits = Limits { size_max: stdx::ByteSize::kib(64), ..Limits::default() };
-        let (here, there) = (rig.wire().await, rig.wire_with(limits).await);
+        let there = rig.wire_with(limits).await;
         let mut accepting = there.accept_http(&address()).await.expect("it accepts");
-        let handler = Handler::new(&address(), Side::Incoming).expect("a subject");
-        let (all_said, said) = futures::channel::oneshot::channel();
-        let end = stream::once(async move {
-            all_said.send(()).expect("somebody waits");
-            Ok(Frame::data(Bytes::from_static(&[7])))
-        });
-        let chunk = |_| Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[7; 4_096])));
-        let large = StreamBody::new(stream::iter((0..100).map(chunk)).chain(Box::pin(end)));
-        let serve = async {
-            let exchange = accepting.next().await.expect("a request");
-            said.await.expect("it is said");
-            let held = limits.waiting_max.as_u64() - there.room().as_u64();
-            assert!(held > 32 << 10 && held <= 64 << 10, "{held}");
-            let mut body = exchange.request.into_body().into_data_stream();
-            loop {
-                match body.next().await.expect("it does not end well") {
-                    Ok(data) => assert!(data.iter().all(|byte| *byte == 7)),
-                    Err(error) => break error,
-                }
+        // A stranger: he does not know how much is taken.
+        let stranger = rig.bus().await;
+        let mut heard = stranger.subscribe("rc.>".parse().expect("a pattern"), None).await.expect("it listens");
+        let say = |subject: String, reply: Option<&str>, payload: Vec<u8>| {
+            let reply = reply.map(|reply| reply.parse().expect("a subject"));
+            let message = bus::Message::new(subject.parse().expect("a subject"), payload.into());
+            stranger.publish(bus::Message { reply, ..message })
+        };
+        let call = "default.echo.wrpc.0.0.1.wrpc:http/incoming-handler@0.1.0.handle".to_owned();
+        // GET / without a scheme, an authority and headers.
+        say(call, Some("rc.x"), vec![0, 0, 0, 1, 1, b'/', 0, 0, 0]).await.expect("it is taken");
+        let exchange = accepting.next().await.expect("a request");
+        let place = heard.next().await.expect("it is heard").reply.expect("a place for the rest");
+        for _ in 0..100 {
+            let chunk = [&[0x80, 0x20][..], &[7; 4_096]].concat();
+            say(format!("{place}.params.0.0"), None, chunk).await.expect("it is taken");
+        }
+        let held = limits.waiting_max.as_u64() - there.room().as_u64();
+        assert!(held > 32 << 10 && held <= 64 << 10, "{held}");
+        let mut body = exchange.request.into_body().into_data_stream();
+        let error = loop {
+            match body.next().await.expect("it does not end well") {
+                Ok(data) => assert!(data.iter().all(|byte| *byte == 7)),
+                Err(error) => break error,
             }
         };
-        let call = here.send_http(&handler, Request::new(large), Call::new(Origin::default(), PATIENCE));
-        let error = tokio::select! { error = serve => error, _ = call => panic!("nobody answers") };
         assert_eq!(error, IncomingError::TooFast);
+        drop(body);
         assert_eq!(there.room(), limits.waiting_max);
     });
 }
@@ -190,10 +197,11 @@ fn nobody_there_is_known_at_once() {
         let wire = rig.wire().await;
         for side in [Side::Incoming, Side::Outgoing] {
             let handler = Handler::new(&address(), side).expect("a subject");
-            let request = Request::new(Full::new(Bytes::from_static(b"x")));
-            let error =
-                wire.send_http(&handler, request, Call::new(Origin::default(), PATIENCE)).await.expect_err("nobody");
+            let mut request = Request::new(Some(Full::new(Bytes::from_static(b"x"))));
+            let call = Call::new(Origin::default(), PATIENCE);
+            let error = wire.send_http(&handler, &mut request, call).await.expect_err("nobody");
             assert!(matches!(error, SendError::Invoke(error) if error.was_not_heard()));
+            assert!(request.body().is_some(), "it can be sent to somebody else");
         }
     });
 }

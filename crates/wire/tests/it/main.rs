@@ -7,3 +7,6 @@ mod bodies;
 mod ours;
 mod reference;
 mod rig;
+mod rosters;
+mod stock;
+mod windows;

@@ -21,17 +21,17 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// What carries a test.
 pub(crate) enum Rig {
-    Nats(testkit::Nats),
+    Nats(Box<testkit::Nats>),
     InProcess(Broker),
 }
 
 impl Rig {
     pub(crate) fn nats() -> Self {
-        Self::Nats(testkit::Nats::start())
+        Self::Nats(Box::new(testkit::Nats::start()))
     }
 
     pub(crate) fn nats_with(line: &str) -> Self {
-        Self::Nats(testkit::Nats::start_with([line]))
+        Self::Nats(Box::new(testkit::Nats::start_with([line])))
     }
 
     pub(crate) fn in_process() -> Self {

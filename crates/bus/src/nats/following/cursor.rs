@@ -25,6 +25,8 @@ pub(super) struct Cursor {
     last: Revision,
     /// How many messages have to come until all is told that was there when it was made; nothing when that was said.
     until: Option<u64>,
+    /// The number of the last message in the stream when it was made, as its leader said.
+    reach: Revision,
     is_caught_up: bool,
 }
 
@@ -44,9 +46,11 @@ pub(super) enum Step {
 // === impl Cursor ===
 
 impl Cursor {
-    /// A consumer of which nothing was heard, and which so many messages waited for when it was made.
-    pub(super) fn new(prefix: String, waiting: u64) -> Self {
-        Self { prefix, heard: 0, last: Revision::new(0), until: Some(waiting), is_caught_up: waiting == 0 }
+    /// A consumer of which nothing was heard, and which so many messages waited for when it was made: as it says itself, and a server
+    /// that is behind the stream's leader may have it. So all is told only when the leader's last message has come, too.
+    pub(super) fn new(prefix: String, waiting: u64, reach: Revision) -> Self {
+        let is_caught_up = waiting == 0 && reach == Revision::new(0);
+        Self { prefix, heard: 0, last: Revision::new(0), until: Some(waiting), reach, is_caught_up }
     }
 
     /// The highest number of a message in the stream that was heard of.
@@ -95,7 +99,8 @@ impl Cursor {
         self.heard = numbers.delivered;
         let revision = Revision::new(numbers.sequence);
         self.last = self.last.max(revision);
-        self.is_caught_up |= numbers.pending == 0 && self.until.is_some_and(|until| self.heard >= until);
+        let has_all = self.last >= self.reach && self.until.is_some_and(|until| self.heard >= until);
+        self.is_caught_up |= numbers.pending == 0 && has_all;
         let key = message.subject.strip_prefix(self.prefix.as_str()).and_then(|key| key.parse().ok());
         key.map_or(Step::Nothing, |key| Step::Tell(event(key, message, revision)))
     }

@@ -25,7 +25,21 @@ fn idle(headers: &[(&str, &str)]) -> Message {
 }
 
 fn cursor(waiting: u64) -> Cursor {
-    Cursor::new("$KV.b.".into(), waiting)
+    Cursor::new("$KV.b.".into(), waiting, Revision::new(0))
+}
+
+#[test]
+fn a_consumer_of_a_server_that_is_behind_has_not_told_all() {
+    let mut behind = Cursor::new("$KV.b.".into(), 0, Revision::new(12));
+    assert!(!behind.catches_up(), "it says that nothing waits, and the leader has more");
+    for (delivered, is_current) in [(1, false), (2, true)] {
+        assert!(matches!(behind.step(&brought(delivered, 0)), Step::Tell(Event::Set(..))));
+        assert_eq!(behind.catches_up(), is_current);
+    }
+    // What was last was removed: then silence says so.
+    let mut removed = Cursor::new("$KV.b.".into(), 0, Revision::new(12));
+    assert_eq!(removed.step(&idle(&[(LAST, "0")])), Step::Nothing);
+    assert!(removed.catches_up());
 }
 
 #[test]

@@ -12,16 +12,16 @@ use trust::Credentials;
 
 /// How a provider gets onto a bus.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Entrance {
+pub(super) struct Admission {
     /// The addresses, with a token or a user in them where the bus asks for such.
-    pub(crate) address: String,
+    pub(super) address: String,
     /// What is shown beside, where it asks for credentials.
-    pub(crate) login: Option<provider::Login>,
+    pub(super) login: Option<provider::Login>,
 }
 
 /// A provider would not get onto the bus.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoEntrance {
+pub(super) enum NotAdmitted {
     #[error("the bus of this host listens to nobody, so that no provider reaches it: start it with --bus or --nats")]
     NoBus,
     #[error("the host logs in to its bus by a seed without a token, which providers cannot: give it credentials")]
@@ -35,25 +35,25 @@ pub(crate) enum NoEntrance {
 }
 
 /// How a provider gets onto the bus at these addresses, where the host logs in like that.
-pub(crate) fn entrance(addresses: &str, login: &Login) -> Result<Entrance, NoEntrance> {
-    let by_address = |login: &str| Ok(Entrance { address: with_login(addresses, login), login: None });
+pub(super) fn admission(addresses: &str, login: &Login) -> Result<Admission, NotAdmitted> {
+    let by_address = |login: &str| Ok(Admission { address: with_login(addresses, login), login: None });
     match login {
-        Login::Anyone => Ok(Entrance { address: addresses.to_owned(), login: None }),
+        Login::Anyone => Ok(Admission { address: addresses.to_owned(), login: None }),
         Login::Token(token) => by_address(&encoded(token)),
         Login::TokenFile(path) => by_address(&encoded(text(path)?.trim())),
         Login::User { name, password } => by_address(&format!("{}:{}", encoded(name), encoded(password))),
-        Login::NkeyFile(_) => Err(NoEntrance::Nkey),
+        Login::NkeyFile(_) => Err(NotAdmitted::Nkey),
         Login::CredentialsFile(path) => {
-            let failed = |error| NoEntrance::File { path: path.clone(), source: io::Error::other(error) };
+            let failed = |error| NotAdmitted::File { path: path.clone(), source: io::Error::other(error) };
             let credentials: Credentials = text(path)?.parse().map_err(failed)?;
             let (jwt, seed) = (credentials.token().to_owned(), credentials.seed().to_secret_text().to_string());
-            Ok(Entrance { address: addresses.to_owned(), login: Some(provider::Login { jwt, seed }) })
+            Ok(Admission { address: addresses.to_owned(), login: Some(provider::Login { jwt, seed }) })
         }
     }
 }
 
-fn text(path: &Path) -> Result<String, NoEntrance> {
-    fs::read_to_string(path).map_err(|source| NoEntrance::File { path: path.to_owned(), source })
+fn text(path: &Path) -> Result<String, NotAdmitted> {
+    fs::read_to_string(path).map_err(|source| NotAdmitted::File { path: path.to_owned(), source })
 }
 
 fn with_login(addresses: &str, login: &str) -> String {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn an_address_holds_the_login_that_a_provider_needs() {
-        let with = |login| entrance("nats://a:1,b:2", &login).expect("an entrance").address;
+        let with = |login| admission("nats://a:1,b:2", &login).expect("it gets in").address;
         assert_eq!(with(Login::Anyone), "nats://a:1,b:2");
         assert_eq!(with(Login::Token("s/1".into())), "nats://s%2F1@a:1,nats://s%2F1@b:2");
         let user = Login::User { name: "ada".into(), password: "p@x".into() };
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_cannot_show_is_said() {
-        let why = |login| entrance("nats://a:1", &login).expect_err("there is none").to_string();
+        let why = |login| admission("nats://a:1", &login).expect_err("there is none").to_string();
         assert!(why(Login::NkeyFile("seed".into())).contains("give it credentials"));
         let missing = why(Login::CredentialsFile("/nowhere/user.creds".into()));
         assert!(missing.ends_with("cannot be read from /nowhere/user.creds"), "{missing}");

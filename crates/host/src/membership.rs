@@ -1,0 +1,422 @@
+//! This is a host's membership: which lattice it is in, and how it joins one and leaves it while everything runs.
+//!
+//! ```text
+//! alone ── join: connect, compare ─▶ retire here ─▶ take along ─▶ remember ─▶ face there ─▶ begin there ── in
+//!   ▲                                                                                                      │
+//!   └───────────── begin here ◀─ face here ◀─ forget ◀─ keep what is its own ◀─ retire there ── leave ─────┘
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. What fails leaves the host where it was, with all that it kept.
+//! 2. A host that is killed at any moment is in or out after its restart, as the file that remembers it says, and everything that
+//!    was acknowledged is where it is then.
+//! 3. Requests go on: what they run in is linked anew beside them (`World::face`).
+//! 4. One change at a time; the same one twice does nothing the second time.
+
+mod door;
+mod errors;
+mod login;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bus::{Bus, ConnectOptions, FirstTry, Login, SubscribeError};
+use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps};
+use model::lattice::Labels;
+use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, MembershipView, Standing};
+use rt::Task;
+use stdx::Chain;
+use tokio::sync::Notify;
+
+use crate::abroad::Abroad;
+use crate::applications::{Applications, Books};
+use crate::hands::{LatticeConfig, WorldHands, running};
+use crate::providers::{Providers, ProvidersSetup};
+use crate::running::HostError;
+use crate::world::{Beyond, World};
+use errors::JoinError;
+
+pub use login::connect_options;
+
+/// Which lattice a host is in, for as long as it runs.
+pub(crate) struct Membership {
+    shared: Arc<Shared>,
+    _answering: Task,
+}
+
+/// What a membership begins with.
+pub(crate) struct MembershipSetup {
+    pub(crate) world: Arc<World>,
+    pub(crate) identity: Identity,
+    pub(crate) config: LatticeConfig,
+    pub(crate) application: Option<DeclaredApplication>,
+    /// Where the host is alone.
+    pub(crate) home: Place,
+    /// Where it is in another lattice from the start.
+    pub(crate) elsewhere: Option<Place>,
+}
+
+/// Where a host can be: a lattice on a bus.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) lattice: String,
+    pub(crate) bus: Bus,
+    pub(crate) abroad: Abroad,
+    /// Where others reach the bus.
+    pub(crate) address: String,
+    /// Where the providers of this host reach it, and how the host logs in there.
+    pub(crate) providers_at: Option<(String, Login)>,
+    /// The domain of JetStream that what the lattice keeps is in, where it is in one.
+    pub(crate) domain: Option<String>,
+    pub(crate) standing: Standing,
+    /// Whether there may be other hosts, or there were.
+    pub(crate) may_come: bool,
+    /// Whether nothing was ever kept there, where that is on this host.
+    pub(crate) is_new: bool,
+    pub(crate) allows_files: bool,
+}
+
+struct Shared {
+    world: Arc<World>,
+    identity: Identity,
+    config: LatticeConfig,
+    application: Option<DeclaredApplication>,
+    home: Place,
+    stop: Arc<Notify>,
+    /// Nothing only while it changes, and after the end. Held by who changes it.
+    member: tokio::sync::Mutex<Option<Member>>,
+    /// Where the host is, for who asks.
+    place: Mutex<Place>,
+    friendly_name: String,
+}
+
+/// A host in a lattice.
+struct Member {
+    role: Role,
+    applications: Applications,
+    providers: Arc<Providers>,
+    // Says what becomes of them.
+    saying: Task,
+}
+
+/// What a host carries and runs, wherever it is.
+#[derive(Clone)]
+struct Load {
+    labels: Labels,
+    runs: BTreeMap<ComponentName, Runs>,
+}
+
+// === impl Membership ===
+
+impl Membership {
+    /// Begins where the host is from the start. Called within the control plane's runtime.
+    pub(crate) async fn start(setup: MembershipSetup) -> Result<Self, HostError> {
+        let MembershipSetup { world, identity, config, application, home, elsewhere } = setup;
+        let place = elsewhere.unwrap_or_else(|| home.clone());
+        let load = Load { labels: config.role.labels.clone(), runs: running(&world).await };
+        let mut shared = Shared {
+            world,
+            identity,
+            config,
+            application,
+            home,
+            stop: Arc::default(),
+            member: tokio::sync::Mutex::default(),
+            place: Mutex::new(place.clone()),
+            friendly_name: String::new(),
+        };
+        let member = shared.begin(&place, load).await?;
+        shared.friendly_name = member.role.friendly_name().to_owned();
+        shared.member = tokio::sync::Mutex::new(Some(member));
+        let shared = Arc::new(shared);
+        let answering = door::answer(shared.clone()).await.map_err(HostError::Bus)?;
+        Ok(Self { shared, _answering: answering })
+    }
+
+    /// The host's key, what people call it, and where it is.
+    pub(crate) fn view(&self) -> MembershipView {
+        self.shared.view()
+    }
+
+    /// Waits until somebody tells the host to stop.
+    pub(crate) async fn stop_asked(&self) {
+        self.shared.stop.notified().await;
+    }
+
+    /// Answers nothing more, and says that the host stops. Gives the providers, which end when nobody calls them any more.
+    pub(crate) async fn end(self) -> Option<Arc<Providers>> {
+        drop(self._answering);
+        let Member { role, applications, providers, .. } = self.shared.member.lock().await.take()?;
+        applications.end().await;
+        role.end().await;
+        Some(providers)
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Takes the host into a lattice.
+    async fn join(&self, JoinLattice { entrance, prefer }: JoinLattice) -> Result<MembershipView, JoinError> {
+        let mut member = self.member.lock().await;
+        if let Some(there) = errors::may_join(&self.view(), &entrance, self.joined().as_ref())? {
+            return Ok(there);
+        }
+        let here = member.as_ref().ok_or(JoinError::Ending)?;
+        errors::may_move(&here.providers.names())?;
+        let options = connect_options(&entrance.login)?;
+        let bus = Bus::connect(&entrance.nats, options.clone()).await?;
+        let (address, whom) = ((entrance.nats.as_str(), entrance.lattice.as_str()), (bus, &options));
+        let there = self.home.elsewhere(address, whom, (Standing::Joined, self.config.allows_files)).await?;
+        let at = (&there.bus, there.lattice.as_str());
+        let compared = here.role.holdings();
+        lattice::take_along(at, &compared, prefer).await?;
+        lattice::copy(at, &self.copy()).await?;
+        let (kept, load) = self.retire(&mut member).await;
+        // What came in between was acknowledged here, and is taken along as well.
+        let moved = async {
+            if kept != compared {
+                lattice::take_along(at, &kept, prefer).await?;
+            }
+            lattice::remember(self.identity.kept(), &entrance)?;
+            self.world.face(there.beyond()).await?;
+            Ok::<_, JoinError>(self.begin(&there, load.clone()).await?)
+        };
+        match moved.await {
+            Ok(begun) => {
+                // Who asks next finds it there.
+                if let Err(error) = there.bus.flush().await {
+                    tracing::warn!(error = %Chain(&error), "the bus was lost a moment after it was joined");
+                }
+                Ok(self.settle(&mut member, begun, there))
+            }
+            Err(error) => {
+                // In this order: who is killed in between is alone, and has everything.
+                if let Err(error) = lattice::forget(self.identity.kept()) {
+                    tracing::error!(error = %Chain(&error), "this host is not in the lattice that it remembers");
+                }
+                self.stay(&mut member, load).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the host out of its lattice: it is alone then.
+    async fn leave(&self) -> Result<MembershipView, JoinError> {
+        let mut member = self.member.lock().await;
+        if let Some(alone) = errors::may_leave(&self.view())? {
+            return Ok(alone);
+        }
+        let here = member.as_ref().ok_or(JoinError::Ending)?;
+        errors::may_move(&here.providers.names())?;
+        let joined = self.joined();
+        let (kept, load) = self.retire(&mut member).await;
+        // What ran elsewhere may come back: what imports it goes on, and its calls fail until then.
+        let home = Place { is_new: false, may_come: true, ..self.home.clone() };
+        let moved = async {
+            let own = kept.concerning(&settings_of(&load));
+            lattice::keep_only((&home.bus, &home.lattice), &own).await?;
+            lattice::forget(self.identity.kept())?;
+            self.world.face(home.beyond()).await?;
+            Ok::<_, JoinError>(self.begin(&home, load.clone()).await?)
+        };
+        match moved.await {
+            Ok(begun) => Ok(self.settle(&mut member, begun, home)),
+            Err(error) => {
+                if let Some(entrance) = &joined
+                    && let Err(error) = lattice::remember(self.identity.kept(), entrance)
+                {
+                    tracing::error!(error = %Chain(&error), "this host does not remember the lattice that it is in");
+                }
+                self.stay(&mut member, load).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends what the host is where it is, once it has answered what it was asked. Gives what it knew of what is kept there, and
+    /// what it carries and runs.
+    async fn retire(&self, member: &mut Option<Member>) -> (Holdings, Load) {
+        let Member { role, applications, providers, saying } = member.take().expect("it was there a moment ago");
+        applications.end().await;
+        let Retired { holdings, labels, runs } = role.retire().await;
+        // One that was started a moment ago is started again by whoever wants it there.
+        providers.end().await;
+        drop(saying);
+        (holdings, Load { labels, runs })
+    }
+
+    /// The host is there now.
+    fn settle(&self, member: &mut Option<Member>, begun: Member, place: Place) -> MembershipView {
+        *member = Some(begun);
+        *self.place() = place;
+        let view = self.view();
+        tracing::info!(lattice = view.lattice, bus = view.bus, "the host is in another lattice");
+        view
+    }
+
+    /// Begins again where the host was.
+    async fn stay(&self, member: &mut Option<Member>, load: Load) {
+        let place = Place { is_new: false, ..self.place().clone() };
+        if let Err(error) = self.world.face(place.beyond()).await {
+            tracing::error!(error = %Chain(&error), "what was linked before cannot be linked again");
+        }
+        match self.begin(&place, load).await {
+            Ok(begun) => *member = Some(begun),
+            Err(error) => tracing::error!(error = %Chain(&error), "this host answers nobody: restart it"),
+        }
+    }
+
+    /// Answers in a lattice, as the host with this key that carries and runs this.
+    async fn begin(&self, place: &Place, load: Load) -> Result<Member, HostError> {
+        let keeps = match place.standing {
+            Standing::Alone => Keeps::Here { is_new: place.is_new },
+            Standing::Joined | Standing::Started => Keeps::Elsewhere { copy: Some(self.copy()) },
+        };
+        let role = RoleConfig { name: place.lattice.clone(), labels: load.labels, ..self.config.role.clone() };
+        let (providers, heard) = Providers::new(ProvidersSetup {
+            bus: place.bus.clone(),
+            host: self.identity.id(),
+            lattice: place.lattice.clone(),
+            at: place.providers_at.clone(),
+            folder: self.identity.kept().join("providers"),
+            variables: self.config.provider_variables.clone(),
+        })
+        .map_err(HostError::NoKey)?;
+        let providers = Arc::new(providers);
+        let hands =
+            WorldHands { world: self.world.clone(), providers: providers.clone(), allows_files: place.allows_files };
+        let role = Role::start(RoleSetup {
+            config: role,
+            id: self.identity.id(),
+            bus: place.bus.clone(),
+            address: place.address.clone(),
+            domain: place.domain.clone(),
+            keeps,
+            running: load.runs,
+            hands: Arc::new(hands),
+            stamps: Stamps::of_this_machine(),
+            stop: self.stop.clone(),
+        });
+        let role = role.await.map_err(HostError::Bus)?;
+        let books = Books {
+            bus: place.bus.clone(),
+            lattice: place.lattice.clone(),
+            host: role.id().to_owned(),
+            host_name: role.friendly_name().to_owned(),
+            may_be_kept: place.standing != Standing::Alone || !place.is_new,
+        };
+        let applications = Applications::start(books, self.application.clone()).await.map_err(HostError::Bus)?;
+        let saying = heard.say_by(role.voice().clone(), self.identity.id());
+        Ok(Member { role, applications, providers, saying })
+    }
+
+    /// Where the copy is of what is kept elsewhere.
+    fn copy(&self) -> PathBuf {
+        copy_in(self.identity.kept())
+    }
+
+    /// What the host joined, where it did.
+    fn joined(&self) -> Option<Entrance> {
+        let remembered = lattice::remembered(self.identity.kept());
+        remembered.inspect_err(|error| tracing::error!(error = %Chain(error), "what was joined is not known")).ok()?
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self) -> MembershipView {
+        let place = self.place();
+        MembershipView {
+            host: self.identity.id(),
+            host_name: self.friendly_name.clone(),
+            lattice: place.lattice.clone(),
+            bus: place.address.clone(),
+            standing: place.standing,
+            leads_away: Vec::new(),
+        }
+    }
+}
+
+/// Where a host is alone, and where it is instead from the start: where flags say, or where it remembers that it was told to be.
+pub(crate) async fn beginning(
+    config: &LatticeConfig,
+    kept: &Path,
+    own_bus: &Bus,
+) -> Result<(Place, Option<Place>), HostError> {
+    if config.forgets {
+        lattice::forget(kept)?;
+    }
+    let remembered = if config.nats.is_none() { lattice::remembered(kept)? } else { None };
+    let told = &config.role.name;
+    let home = Place {
+        lattice: told.clone(),
+        abroad: Abroad::open(own_bus.clone(), told, None).await.map_err(HostError::Bus)?,
+        bus: own_bus.clone(),
+        address: own_bus.describe(),
+        providers_at: None,
+        domain: None,
+        standing: Standing::Alone,
+        may_come: false,
+        is_new: true,
+        allows_files: true,
+    };
+    let (at, options, standing) = match (&config.nats, remembered) {
+        (Some((url, options)), _) => ((url.clone(), told.clone()), options.clone(), Standing::Started),
+        (None, Some(joined)) if config.is_named && joined.lattice != *told => {
+            return Err(HostError::Elsewhere { told: told.clone(), joined: joined.lattice });
+        }
+        // It starts without its servers, as one that was started there.
+        (None, Some(joined)) => {
+            let options = ConnectOptions { first_try: FirstTry::MayFail, ..connect_options(&joined.login)? };
+            ((joined.nats, joined.lattice), options, Standing::Joined)
+        }
+        (None, None) => return Ok((home, None)),
+    };
+    let bus = Bus::connect(&at.0, options.clone()).await?;
+    let place = home.elsewhere((&at.0, &at.1), (bus, &options), (standing, config.allows_files)).await;
+    Ok((home, Some(place.map_err(HostError::Bus)?)))
+}
+
+/// Where in this folder the copy is of what is kept elsewhere.
+fn copy_in(kept: &Path) -> PathBuf {
+    kept.join("copy")
+}
+
+/// The names of the settings of what runs.
+fn settings_of(load: &Load) -> BTreeMap<String, Vec<String>> {
+    load.runs.iter().map(|(id, runs)| (id.to_string(), runs.config.clone())).collect()
+}
+
+// === impl Place ===
+
+impl Place {
+    /// A lattice on servers, as seen from here.
+    async fn elsewhere(
+        &self,
+        (nats, lattice): (&str, &str),
+        (bus, options): (Bus, &ConnectOptions),
+        (standing, allows_files): (Standing, bool),
+    ) -> Result<Self, SubscribeError> {
+        Ok(Self {
+            lattice: lattice.to_owned(),
+            abroad: Abroad::open(bus.clone(), lattice, Some(&self.bus)).await?,
+            address: bus.describe(),
+            providers_at: Some((nats.to_owned(), options.login.clone())),
+            domain: options.domain.as_ref().map(ToString::to_string),
+            bus,
+            standing,
+            may_come: true,
+            is_new: false,
+            allows_files: allows_files || door::is_here(nats),
+        })
+    }
+
+    /// What is beyond the host there.
+    pub(crate) fn beyond(&self) -> Beyond {
+        Beyond { abroad: self.abroad.clone(), may_come: self.may_come }
+    }
+}

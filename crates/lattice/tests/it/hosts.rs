@@ -1,0 +1,164 @@
+//! Hosts that run nothing: a role each, with hands that note what they would have done.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bus::{BucketKey, Bus, Keep};
+use lattice::{Deed, Hands, Keeps, Role, RoleConfig, RoleSetup, Runs, Stamp, Stamps};
+use model::lattice::Labels;
+use model::record::HostRecord;
+use model::{LinkDel, LinkPut};
+use stdx::BoxError;
+use tokio::time::Instant;
+
+/// How often the hosts of these tests beat, and how long their leases hold.
+pub(crate) const BEAT: Duration = Duration::from_secs(5);
+pub(crate) const LEASE: Duration = Duration::from_secs(20);
+
+/// The day on which these tests take place.
+const DAY: Duration = Duration::from_secs(1_773_057_600);
+
+/// What hands have done, as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// How many invocations at once, and from where.
+    pub(crate) components: BTreeMap<String, (u32, String)>,
+    /// What source, name and contract lead to.
+    pub(crate) links: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, Labels>,
+}
+
+/// Hands that note.
+#[derive(Debug, Default)]
+pub(crate) struct Noting {
+    done: Mutex<Done>,
+}
+
+/// A host.
+pub(crate) struct Host {
+    pub(crate) role: Role,
+    pub(crate) hands: Arc<Noting>,
+}
+
+// === impl Noting ===
+
+impl Noting {
+    pub(crate) fn done(&self) -> Done {
+        lock(&self.done).clone()
+    }
+
+    fn put(&self, put: &LinkPut) {
+        let contract = put.contract.clone().map(String::from).unwrap_or_default();
+        let key = format!("{} {} {contract}", put.source, put.name);
+        lock(&self.done).links.insert(key, put.target.to_string());
+    }
+
+    fn delete(&self, LinkDel { source, name, contract }: &LinkDel) {
+        let contract = contract.clone().map(String::from).unwrap_or_default();
+        lock(&self.done).links.remove(&format!("{source} {name} {contract}"));
+    }
+}
+
+#[async_trait]
+impl Hands for Noting {
+    async fn carry_out(&self, deed: Deed) -> Result<(), BoxError> {
+        // Whatever is done takes its time, in which other things happen.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        match deed {
+            Deed::Start { id, image_ref, count } => {
+                let before = lock(&self.done).components.insert(id.to_string(), (count, image_ref));
+                assert_eq!(before, None, "it runs already");
+            }
+            Deed::Exchange { id, image_ref } => {
+                lock(&self.done).components.get_mut(id.as_str()).expect("it runs").1 = image_ref;
+            }
+            Deed::Allow { id, count } => {
+                lock(&self.done).components.get_mut(id.as_str()).expect("it runs").0 = count;
+            }
+            Deed::Stop { id } => drop(lock(&self.done).components.remove(id.as_str())),
+            Deed::Tell { id, settings } => {
+                let mut done = lock(&self.done);
+                match settings {
+                    Some(settings) => done.settings.insert(id.to_string(), settings),
+                    None => done.settings.remove(id.as_str()),
+                };
+            }
+            Deed::Check(_) => {}
+            Deed::Put(put) => self.put(&put),
+            Deed::Delete(delete) => self.delete(&delete),
+        }
+        Ok(())
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    /// A host that runs `till`, which has the settings `s`. Its clock is wrong by so much.
+    pub(crate) async fn start(bus: Bus, id: &str, skew: Duration) -> Self {
+        Self::start_with(bus, id, (skew, BEAT)).await
+    }
+
+    pub(crate) async fn start_with(bus: Bus, id: &str, (skew, heartbeat): (Duration, Duration)) -> Self {
+        let hands = Arc::new(Noting::default());
+        lock(&hands.done).components.insert("till".into(), (1, "file:///till".into()));
+        let till = Runs { image_ref: "file:///till".into(), count: 1, config: vec!["s".into()], ..Runs::default() };
+        let role = Role::start(RoleSetup {
+            config: RoleConfig {
+                name: "default".into(),
+                friendly_name: Some(id.to_lowercase()),
+                labels: Labels::new(),
+                heartbeat,
+            },
+            id: id.into(),
+            address: bus.describe(),
+            bus,
+            keeps: Keeps::Elsewhere { copy: None },
+            hands: hands.clone(),
+            running: [("till".parse().expect("a name"), till)].into(),
+            stamps: stamps(id, skew),
+        });
+        Self { role: role.await.expect("it listens"), hands }
+    }
+}
+
+/// The same stamps each time.
+fn stamps(id: &str, skew: Duration) -> Stamps {
+    let (begun, count, id) = (Instant::now(), AtomicU64::new(0), id.to_owned());
+    Stamps::new(move || {
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&count.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        random[8..].copy_from_slice(&id.as_bytes()[..2]);
+        Some(Stamp { time: UNIX_EPOCH + DAY + skew + begun.elapsed(), random })
+    })
+}
+
+/// Runs a story on a runtime of its own, whose clock goes on when nothing else does.
+pub(crate) fn simulate<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(story)
+}
+
+/// What the lattice keeps of its hosts.
+pub(crate) async fn records(bus: &Bus) -> BTreeMap<String, HostRecord> {
+    let bucket = bus.bucket("HOSTS_default".parse().expect("a name"), Keep::default()).await.expect("a bucket");
+    let entries = bucket.entries().await.expect("it is there");
+    let read = |value: &[u8]| serde_json::from_slice(value).expect("a record");
+    entries.iter().map(|(key, entry): (&BucketKey, _)| (key.to_string(), read(&entry.value))).collect()
+}
+
+/// `NA present NB lost`.
+pub(crate) async fn known(bus: &Bus) -> String {
+    let word = |(id, record): (&String, &HostRecord)| match record {
+        HostRecord::Present(_) => format!("{id} present"),
+        HostRecord::Lost(_) => format!("{id} lost"),
+    };
+    records(bus).await.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,7 @@
+//! Roles in a lattice, with hands that only note what they are told: on a simulated bus, and on a real one.
+
+mod hosts;
+mod kept;
+mod lost;
+mod served;
+mod traffic;

@@ -1,0 +1,71 @@
+//! Hosts, commands and contexts log in to a NATS server by the same flags.
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use serde_json::json;
+use testkit::{Nats, Up, eventually};
+use trust::{KeyKind, Seed};
+
+use crate::lattice::host;
+use crate::wattle;
+
+/// A server that knows one user by an nkey, encrypts with a certificate that nobody knows, and keeps a domain of its own.
+#[test]
+fn a_host_a_command_and_a_context_log_in_by_the_same_flags() {
+    let wattle = wattle();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let user = Seed::new(KeyKind::User, [7; 32]);
+    let file = |name: &str, content: &str| wattle.write(name, content).display().to_string();
+    let (ca, key) = (file("ca.pem", &cert.pem()), file("key.pem", &signing_key.serialize_pem()));
+    let seed = file("me.nk", &user.to_secret_text());
+    let server = Nats::start_with([
+        &format!("authorization {{ users: [ {{ nkey: {} }} ] }}", user.public()),
+        &format!("tls {{ cert_file: {ca:?}, key_file: {key:?}, timeout: 10 }}"),
+        "jetstream { store_dir: kept, domain: hub }",
+    ]);
+    let bus = server.url();
+    let at = ["--nats", &bus];
+    let flags = ["--nats-nkey", &seed, "--nats-ca", &ca, "--nats-domain", "hub"];
+
+    let ada = host(&wattle, &[&at[..], &flags, &["--name", "ada", "--nats-durability", "disk"]].concat());
+    let run = |words: &[&[&str]]| wattle.run(words.concat().iter().chain(&["-o", "json"]));
+    let hosts = || run(&[&["get", "hosts"], &at, &flags]);
+    eventually("Ada answers", || hosts().values()[0]["hosts"] != json!([]));
+    let found = &hosts().values()[0]["hosts"][0];
+    assert_eq!((&found["friendly_name"], &found["js_domain"]), (&json!("ada"), &json!("hub")));
+    let put = ["link", "put", "till", "price", "--contract", "demo:shop/tag"];
+    let ended = run(&[&put, &at, &flags]);
+    assert_eq!(ended.code, Some(0), "what is kept in the domain can be changed: {}", ended.stderr);
+
+    // Without the flags, and with some of them.
+    let untrusted = run(&[&["get", "hosts"], &at]);
+    assert!(untrusted.code == Some(65) && untrusted.stderr.contains("E0710"), "{}", untrusted.stderr);
+    let nobody = run(&[&["get", "hosts"], &at, &["--nats-ca", &ca]]);
+    assert!(nobody.code == Some(65) && nobody.stderr.contains("refuses the login"), "{}", nobody.stderr);
+
+    // A context keeps the paths, and nothing that is in the files.
+    let put = run(&[&["ctx", "put", "lab"], &at, &flags]);
+    assert_eq!(put.values()[0]["contexts"][0]["nats-nkey"], json!(seed), "{}", put.stdout);
+    let kept = run(&[&["get", "hosts"]]);
+    assert_eq!(kept.values()[0]["hosts"][0]["friendly_name"], json!("ada"), "{}", kept.stderr);
+    assert_eq!(ada.stop().code, Some(0));
+}
+
+#[test]
+fn a_host_says_what_is_wrong_with_the_files_and_does_not_start() {
+    let wattle = wattle();
+    let start = |flags: &[&str]| {
+        let fixed = ["host", "--http", "127.0.0.1:0", "--nats", "nats://127.0.0.1:1"];
+        Up::try_start(&mut wattle.command(fixed.iter().chain(flags))).expect_err("it cannot start")
+    };
+    let ended = start(&["--nats-creds", "no.creds", "--nats-ca", "no.pem"]);
+    let names_both = ["no.creds: No such file", "no.pem: No such file"].iter().all(|text| ended.stderr.contains(text));
+    assert!(ended.code == Some(65) && names_both && ended.stderr.contains("E0705"), "{}", ended.stderr);
+    for wrong in [&["--nats-creds", "a", "--nats-nkey", "b"][..], &["--nats-cert", "a"], &["--nats-domain", "a.b"]] {
+        let ended = start(wrong);
+        assert_eq!(ended.code, Some(2), "{wrong:?}: {}", ended.stderr);
+    }
+    let alone = wattle.command(["host", "--http", "127.0.0.1:0", "--nats-creds", "a"]);
+    let ended = Up::try_start(&mut { alone }).expect_err("there is no address");
+    assert!(ended.code == Some(2) && ended.stderr.contains("--nats"), "{}", ended.stderr);
+}

@@ -1,0 +1,93 @@
+//! Rolls as stories: who answers, who is called.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn names(list: &str) -> Vec<Name> {
+    list.split_whitespace().map(|name| Name::read(name.as_bytes()).expect("a name")).collect()
+}
+
+fn member<'a>(known: &'a Known, name: &str) -> &'a Arc<Member> {
+    known.members.iter().find(|member| member.name.as_str() == name).expect("it is known")
+}
+
+/// How often each is chosen of a thousand calls that are answered at once.
+fn shares(known: &Known, now: u64) -> BTreeMap<String, usize> {
+    let mut shares = BTreeMap::new();
+    for number in 0..1_000_u64 {
+        let chosen = known.choose(now, number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let name = chosen.map_or("anybody".to_owned(), |chosen| chosen.name.as_str().to_owned());
+        *shares.entry(name).or_default() += 1;
+    }
+    shares
+}
+
+fn chosen(known: &Known, now: u64) -> Vec<String> {
+    shares(known, now).into_keys().collect()
+}
+
+#[test]
+fn those_who_answer_share_the_calls() {
+    let known = Known::default();
+    assert_eq!(chosen(&known, 0), ["anybody"]);
+    let known = known.after(1, names("ada bob eve ada").into_iter());
+    let shares = shares(&known, 0);
+    assert!(shares.len() == 3 && shares.values().all(|share| (250..420).contains(share)), "{shares:?}");
+}
+
+#[test]
+fn who_is_silent_to_a_call_is_passed_over_until_a_later_roll() {
+    let known = Known::default().after(1, names("ada bob").into_iter());
+    // The second roll was called before it.
+    member(&known, "bob").doubt(3);
+    assert_eq!(chosen(&known, 0), ["ada"]);
+    let known = known.after(2, names("ada bob").into_iter());
+    assert!(known.is_in_doubt());
+    assert_eq!(chosen(&known, 0), ["ada"]);
+    let known = known.after(3, names("ada bob").into_iter());
+    assert!(!known.is_in_doubt());
+    assert_eq!(chosen(&known, 0), ["ada", "bob"]);
+    member(&known, "ada").doubt(4);
+    member(&known, "bob").doubt(4);
+    assert_eq!(chosen(&known, 0), ["anybody"]);
+}
+
+#[test]
+fn who_is_silent_to_two_rolls_is_gone() {
+    let known = Known::default().after(1, names("ada bob").into_iter());
+    let bob = member(&known, "bob").clone();
+    let known = known.after(2, names("ada").into_iter());
+    assert_eq!((chosen(&known, 0), known.len(), *bob.is_gone.borrow()), (vec!["ada".to_owned()], 2, false));
+    let again = known.after(3, names("ada bob").into_iter());
+    assert_eq!(chosen(&again, 0), ["ada", "bob"]);
+    let known = again.after(4, names("ada").into_iter()).after(5, names("ada").into_iter());
+    assert_eq!((known.len(), *bob.is_gone.borrow()), (1, true));
+}
+
+#[test]
+fn who_has_more_to_do_gets_less() {
+    let known = Known::default().after(1, names("ada bob").into_iter());
+    let running = member(&known, "bob").clone().count();
+    assert_eq!(chosen(&known, 0), ["ada"]);
+    drop(running);
+    assert_eq!(chosen(&known, 0), ["ada", "bob"]);
+}
+
+#[test]
+fn who_has_no_room_is_spared_for_a_moment_where_others_have() {
+    let known = Known::default().after(1, names("ada bob").into_iter());
+    member(&known, "bob").spare(100);
+    assert_eq!((chosen(&known, 100), chosen(&known, 150)), (vec!["ada".to_owned()], vec!["ada".into(), "bob".into()]));
+    member(&known, "ada").spare(100);
+    assert_eq!(chosen(&known, 100), ["ada", "bob"]);
+}
+
+#[test]
+fn strangers_fill_no_memory() {
+    let many = (0..10_000).filter_map(|number| Name::read(format!("n{number}").as_bytes()));
+    assert_eq!(Known::default().after(1, many).len(), MEMBERS_MAX);
+    for name in ["", "a.b", "a b", "*", ">", "ä", &"x".repeat(65)] {
+        assert_eq!(Name::read(name.as_bytes()), None, "{name}");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use model::fact::{Event, Fact, Scaled};
-use model::lattice::{ComponentDescription, Host, HostInventory};
+use model::lattice::{ComponentDescription, Host, HostInventory, ProviderDescription};
 use model::record::{HostRecord, Lease};
 
 use crate::host::HostView;
@@ -77,7 +77,25 @@ impl Lattice {
             Fact::ComponentScaled(scaled) => {
                 scale(&mut self.heard(now, host).components, scaled);
             }
+            Fact::ProviderStarted { provider_id, image_ref, annotations, .. } => {
+                let provider = ProviderDescription {
+                    id: provider_id.clone(),
+                    image_ref: image_ref.clone(),
+                    name: None,
+                    revision: 0,
+                    annotations: annotations.clone(),
+                    condition: None,
+                };
+                self.heard(now, host).providers.insert(provider_id.clone(), provider);
+            }
+            Fact::ProviderStopped { provider_id, .. } => {
+                self.heard(now, host).providers.remove(provider_id);
+            }
             Fact::ComponentScaleFailed { .. }
+            | Fact::ProviderStartFailed { .. }
+            | Fact::HealthCheckPassed(_)
+            | Fact::HealthCheckFailed(_)
+            | Fact::HealthCheckStatus(_)
             | Fact::LinkdefSet(_)
             | Fact::LinkdefSetFailed { .. }
             | Fact::LinkdefDeleted { .. }

@@ -88,7 +88,7 @@ impl Away {
 /// Asks another host, and answers with what it says.
 pub(crate) async fn forward(core: Rc<Core>, away: Arc<Away>, asked: Asked, deadline: Tick) -> Response<AnswerBody> {
     let Asked { request, overflow, scheme } = asked;
-    let mut tally = Tally { core, away: away.clone(), is_counted: false };
+    let tally = Tally { core, away: away.clone(), is_counted: false };
     let Some(request) = addressed(request, scheme) else { return tally.refuse(Refusal::NoHost, Outcome::Failed) };
     match send(&away, request, deadline).await {
         _ if overflow.happened() => tally.refuse(Refusal::TooLarge, Outcome::TooLarge),

@@ -227,5 +227,7 @@ async fn connect(settings: &Settings) -> Result<Bus, OpenError> {
         ConnectError::Address { source, .. } | ConnectError::Refused { source, .. } => {
             OpenError::refused(&named, source)
         }
+        // Neither is asked for here, and either says by itself what is wrong.
+        error @ (ConnectError::Files { .. } | ConnectError::Untrusted { .. }) => OpenError::refused(&named, error),
     })
 }

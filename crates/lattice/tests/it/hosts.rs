@@ -67,7 +67,7 @@ impl Hands for Noting {
     async fn carry_out(&self, deed: Deed) -> Result<(), BoxError> {
         // Whatever is done takes its time, in which other things happen.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        match deed {
+        match deed.clone() {
             Deed::Start { id, image_ref, count } => {
                 let before = lock(&self.done).components.insert(id.to_string(), (count, image_ref));
                 assert_eq!(before, None, "it runs already");
@@ -86,9 +86,16 @@ impl Hands for Noting {
                     None => done.settings.remove(id.as_str()),
                 };
             }
-            Deed::Check(_) => {}
+            Deed::Check(_) | Deed::CheckRoute(_) => {}
             Deed::Put(put) => self.put(&put),
             Deed::Delete(delete) => self.delete(&delete),
+            Deed::StartProvider { .. }
+            | Deed::Brief { .. }
+            | Deed::StopProvider { .. }
+            | Deed::Route(_)
+            | Deed::Unroute(_) => {
+                return Err(format!("nobody here tells it to {deed}").into());
+            }
         }
         Ok(())
     }
@@ -116,10 +123,12 @@ impl Host {
             id: id.into(),
             address: bus.describe(),
             bus,
+            domain: None,
             keeps: Keeps::Elsewhere { copy: None },
             hands: hands.clone(),
             running: [("till".parse().expect("a name"), till)].into(),
             stamps: stamps(id, skew),
+            stop: Arc::default(),
         });
         Self { role: role.await.expect("it listens"), hands }
     }

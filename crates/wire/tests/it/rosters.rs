@@ -6,7 +6,7 @@ use rt::Task;
 use tokio::sync::oneshot;
 use wire::{Again, Call, InvokeError, Limits, Origin, Roster, Wire};
 
-use crate::rig::{PATIENCE, Rig, address, function, remote, run, signature, text};
+use crate::rig::{PATIENCE, Rig, address, function, remote, results, run, signature, text};
 
 /// What somebody who serves does with calls.
 enum Manner {
@@ -43,7 +43,7 @@ async fn serve(rig: &Rig, manner: Manner) -> Serving {
                 end = &mut told => break end,
             };
             match manner {
-                Manner::Says(said) => invocation.reply.answer(&text(said)).await.expect("it is taken"),
+                Manner::Says(said) => invocation.reply.answer(results(&text(said))).await.expect("it is taken"),
                 Manner::Takes => taken.push(invocation),
             }
         };

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bus::Login;
-use trust::Credentials;
+use trust::{Credentials, CredentialsError};
 
 /// How a provider gets onto a bus.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +44,8 @@ pub(super) fn admission(addresses: &str, login: &Login) -> Result<Admission, Not
         Login::User { name, password } => by_address(&format!("{}:{}", encoded(name), encoded(password))),
         Login::NkeyFile(_) => Err(NotAdmitted::Nkey),
         Login::CredentialsFile(path) => {
-            let failed = |error| NotAdmitted::File { path: path.clone(), source: io::Error::other(error) };
+            let failed =
+                |error: CredentialsError| NotAdmitted::File { path: path.clone(), source: io::Error::other(error) };
             let credentials: Credentials = text(path)?.parse().map_err(failed)?;
             let (jwt, seed) = (credentials.token().to_owned(), credentials.seed().to_secret_text().to_string());
             Ok(Admission { address: addresses.to_owned(), login: Some(provider::Login { jwt, seed }) })

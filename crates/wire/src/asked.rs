@@ -14,7 +14,7 @@ use crate::inbox::Mailbox;
 use crate::invoke::{Again, InvokeError};
 use crate::limits::Limits;
 use crate::refusal::Reason;
-use crate::roster::{Counted, Roster};
+use crate::roster::{Counted, Member, Roster};
 
 /// Who is asked.
 pub(crate) struct Asked {
@@ -22,7 +22,8 @@ pub(crate) struct Asked {
     pub(crate) remote: Subject,
     /// Where the call goes.
     pub(crate) subject: Subject,
-    member: Option<(Roster, Counted)>,
+    roster: Option<Roster>,
+    member: Option<Counted>,
     again: Again,
 }
 
@@ -39,11 +40,12 @@ pub(crate) enum Waited {
 impl Asked {
     /// One of those on the roster; where that knows nobody, and without one, any.
     pub(crate) fn one_of(roster: Option<&Roster>, remote: &Subject, again: Again) -> Self {
-        let member = roster.and_then(|roster| Some((roster.clone(), roster.choose()?)));
-        let at = member.as_ref().and_then(|(roster, member)| roster.at(member, remote).ok());
+        let member = roster.and_then(Roster::choose);
+        let at = roster.zip(member.as_ref()).and_then(|(roster, member)| roster.at(member, remote).ok());
         // Where the name is too long for a subject, any is asked.
-        let member = member.filter(|_| at.is_some()).map(|(roster, member)| (roster, member.count()));
-        Self { remote: remote.clone(), subject: at.unwrap_or_else(|| remote.clone()), member, again }
+        let member = member.filter(|_| at.is_some()).map(Member::count);
+        let subject = at.unwrap_or_else(|| remote.clone());
+        Self { remote: remote.clone(), subject, roster: roster.cloned(), member, again }
     }
 
     /// Waits until the call was heard, see [`Mailbox::accepted`].
@@ -66,15 +68,22 @@ impl Asked {
 
     /// Passes the host over that is silent. Says whether this call is given up, too.
     fn is_given_up_early(&self) -> bool {
-        let Some((roster, member)) = &self.member else { return false };
-        roster.doubt(member);
-        self.again == Again::May && roster.has_other(member)
+        let Some(roster) = &self.roster else { return false };
+        let has_other = match &self.member {
+            Some(member) => {
+                roster.doubt(member);
+                roster.has_other(member)
+            }
+            // The bus chose, since nobody was known yet: by now somebody may be.
+            None => !roster.is_empty(),
+        };
+        self.again == Again::May && has_other
     }
 
     /// Waits for the answer of a call that was heard; where it may be made again, no longer than who took it is there.
     pub(crate) async fn values(&self, mailbox: &Mailbox) -> Waited {
-        match &self.member {
-            Some((roster, member)) if self.again == Again::May => tokio::select! {
+        match (&self.roster, &self.member) {
+            (Some(roster), Some(member)) if self.again == Again::May => tokio::select! {
                 biased;
                 values = mailbox.values() => Waited::Answered(values),
                 () = roster.lost(member) => Waited::Lost,
@@ -85,7 +94,7 @@ impl Asked {
 
     /// Learns how the call failed, and says what that is where one was asked by name.
     pub(crate) fn failed(&self, error: InvokeError) -> InvokeError {
-        let Some((roster, member)) = &self.member else { return error };
+        let (Some(roster), Some(member)) = (&self.roster, &self.member) else { return error };
         match error {
             InvokeError::NobodyThere { remote } => {
                 roster.doubt(member);

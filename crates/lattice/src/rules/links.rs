@@ -105,7 +105,11 @@ pub(crate) fn as_known(state: &State) -> Vec<Step> {
 /// From now on the links of a source are these. Gives what follows.
 pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) -> Vec<Step> {
     let before = state.links.remove(source).unwrap_or_default();
-    let is_replaced = |link: &LatticeLink| links.iter().any(|other| is_in_place_of(other, link));
+    let id = |link: &LatticeLink| route(state, link).map(|route| route.id);
+    let is_replaced = |link: &LatticeLink| match id(link) {
+        Some(led) => links.iter().any(|other| id(other).as_ref() == Some(&led)),
+        None => links.iter().any(|other| is_in_place_of(other, link)),
+    };
     let gone: Vec<_> = before.iter().filter(|link| !is_replaced(link)).cloned().collect();
     let put: Vec<_> = links.iter().filter(|link| !before.contains(link)).cloned().collect();
     if !links.is_empty() {

@@ -1,7 +1,7 @@
 //! HTTP from host to host: who listens is one host, who answers another, and which that is may change.
 
 use std::io::{BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -96,7 +96,7 @@ fn settings_say_where_requests_come_in_and_may_change() {
     assert!(taken.contains("/shop is taken: kit is routed there"), "{taken}");
     tell(&ada, &bus, &["config", "put", "odd", "cors=*"]);
     let odd = refusal(&ada, &bus, &[&put[..], &["odd"]].concat());
-    assert!(odd.contains("a route has no setting \"cors\""), "{odd}");
+    assert!(odd.contains("a route has no setting") && odd.contains("cors"), "{odd}");
     assert_eq!(ask_echo().status, 200, "what was refused changes nothing");
 
     // Where nobody listens, somebody does from now on.
@@ -268,7 +268,7 @@ fn what_nobody_waits_for_is_not_worked_on_elsewhere() {
 #[test]
 fn a_stranger_asks_a_component_by_the_wire() {
     let ada = wattle();
-    let up = ada.up([guest("http-kit")]);
+    let up = ada.up([guest("http-kit"), "--bus-token=none".into()]);
     let stranger = Stranger::new(&up.bus());
     let client = stranger.client.clone();
     let body = stranger.runtime.block_on(async {
@@ -296,7 +296,7 @@ fn a_stranger_asks_a_component_by_the_wire() {
         ] {
             say(format!("{place}.{path}"), payload).await.expect("it is said");
         }
-        let (mut head, mut body) = (Vec::new(), Vec::new());
+        let (mut head, mut body) = (Vec::<u8>::new(), Vec::<u8>::new());
         loop {
             let said = heard.next().await.expect("it is there");
             match said.subject.as_str() {

@@ -38,11 +38,19 @@ fn large() -> Vec<Bytes> {
     (0..LARGE / 4_096).map(|number| Bytes::from(vec![number as u8; 4_096])).collect()
 }
 
-/// Sees that a body is that of [`body`].
+/// Sees that a body is that of [`body`]. What comes after its trailers is not asked for: theirs panics then.
 async fn check<B: Body<Data = Bytes, Error: std::fmt::Debug>>(came: B, frames: &[Bytes]) {
-    let came = came.collect().await.expect("a body");
-    assert_eq!(came.trailers().and_then(|trailers| trailers.get("x-sum")).expect("a trailer"), "7");
-    assert!(came.to_bytes() == frames.concat());
+    let mut came = std::pin::pin!(came);
+    let (mut bytes, mut trailers) = (Vec::new(), None);
+    while trailers.is_none() {
+        let frame = came.as_mut().frame().await.expect("trailers come last").expect("a body");
+        match frame.into_data() {
+            Ok(data) => bytes.extend_from_slice(&data),
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    assert_eq!(trailers.and_then(|trailers| trailers.get("x-sum").cloned()).expect("a trailer"), "7");
+    assert!(bytes == frames.concat());
 }
 
 /// Answers what is asked for: a body with its trailers, or an error.

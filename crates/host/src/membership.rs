@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, ConnectOptions, FirstTry, SubscribeError};
+use bus::{Bus, ConnectOptions, FirstTry, Login, SubscribeError};
 use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps};
 use model::lattice::Labels;
 use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, MembershipView, Standing};
@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 use crate::abroad::Abroad;
 use crate::applications::{Applications, Books};
 use crate::hands::{LatticeConfig, WorldHands, running};
-use crate::providers::{Providers, ProvidersSetup, address_with_login};
+use crate::providers::{Providers, ProvidersSetup};
 use crate::running::HostError;
 use crate::world::{Beyond, World};
 use errors::JoinError;
@@ -66,8 +66,8 @@ pub(crate) struct Place {
     pub(crate) abroad: Abroad,
     /// Where others reach the bus.
     pub(crate) address: String,
-    /// Where the providers of this host reach it, with what they need to be let in.
-    pub(crate) providers_at: Option<String>,
+    /// Where the providers of this host reach it, and how the host logs in there.
+    pub(crate) providers_at: Option<(String, Login)>,
     /// The domain of JetStream that what the lattice keeps is in, where it is in one.
     pub(crate) domain: Option<String>,
     pub(crate) standing: Standing,
@@ -280,7 +280,7 @@ impl Shared {
             bus: place.bus.clone(),
             host: self.identity.id(),
             lattice: place.lattice.clone(),
-            address: place.providers_at.clone(),
+            at: place.providers_at.clone(),
             folder: self.identity.kept().join("providers"),
             variables: self.config.provider_variables.clone(),
         })
@@ -405,7 +405,7 @@ impl Place {
             lattice: lattice.to_owned(),
             abroad: Abroad::open(bus.clone(), lattice, Some(&self.bus)).await?,
             address: bus.describe(),
-            providers_at: Some(address_with_login(nats, &options.login)),
+            providers_at: Some((nats.to_owned(), options.login.clone())),
             domain: options.domain.as_ref().map(ToString::to_string),
             bus,
             standing,

@@ -4,6 +4,8 @@
 //!
 //! What a provider is and how it is kept running (`provider`), which there shall be and what they are told (`lattice`).
 
+mod admission;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -19,6 +21,8 @@ use rt::Task;
 use stdx::BoxError;
 use tokio::sync::mpsc;
 
+use admission::{Admission, NotAdmitted, admission};
+
 /// News that wait to be said; whoever has more waits.
 const NEWS_MAX: usize = 256;
 
@@ -28,8 +32,8 @@ pub(crate) struct ProvidersSetup {
     /// The key of the host.
     pub(crate) host: String,
     pub(crate) lattice: String,
-    /// Where they find the bus; nowhere, where it listens to nobody.
-    pub(crate) address: Option<String>,
+    /// Where they find the bus, and how the host logs in there; nowhere, where it listens to nobody.
+    pub(crate) at: Option<(String, Login)>,
     /// Where archives are unpacked.
     pub(crate) folder: PathBuf,
     /// What they find in their environment.
@@ -38,8 +42,8 @@ pub(crate) struct ProvidersSetup {
 
 /// The providers that run on a host, by their names.
 pub(crate) struct Providers {
-    home: Arc<Home>,
-    has_address: bool,
+    /// What they have in common, or why none is started.
+    home: Result<Arc<Home>, Arc<NotAdmitted>>,
     folder: PathBuf,
     running: Mutex<BTreeMap<ComponentName, Provider>>,
     tell: mpsc::Sender<(String, News)>,
@@ -48,32 +52,29 @@ pub(crate) struct Providers {
 /// What has become of providers, until it is said.
 pub(crate) struct Heard(mpsc::Receiver<(String, News)>);
 
-/// A provider would find nobody.
-#[derive(Debug, thiserror::Error)]
-#[error("the bus of this host listens to nobody, so that no provider reaches it: start it with --bus or --nats")]
-struct NoAddress;
-
 // === impl Providers ===
 
 impl Providers {
     pub(crate) fn new(setup: ProvidersSetup) -> std::io::Result<(Self, Heard)> {
-        let ProvidersSetup { bus, host, lattice, address, folder, variables } = setup;
+        let ProvidersSetup { bus, host, lattice, at, folder, variables } = setup;
         let (tell, heard) = mpsc::channel(NEWS_MAX);
-        let has_address = address.is_some();
-        let place = Place { host, lattice, address: address.unwrap_or_default(), login: None };
-        let home = Arc::new(Home { bus, place, key: HostKey::new()?, variables, rhythm: Rhythm::default() });
-        Ok((Self { home, has_address, folder, running: Mutex::default(), tell }, Heard(heard)))
+        let key = HostKey::new()?;
+        let home = |Admission { address, login }| {
+            let place = Place { host, lattice, address, login };
+            Arc::new(Home { bus, place, key, variables, rhythm: Rhythm::default() })
+        };
+        let admission = at.map_or(Err(NotAdmitted::NoBus), |(addresses, login)| admission(&addresses, &login));
+        let home = admission.map(home).map_err(Arc::new);
+        Ok((Self { home, folder, running: Mutex::default(), tell }, Heard(heard)))
     }
 
     /// Starts a provider that does not run.
     pub(crate) async fn start(&self, id: ComponentName, path: PathBuf, briefing: Briefing) -> Result<(), BoxError> {
-        if !self.has_address {
-            return Err(NoAddress.into());
-        }
+        let home = self.home.clone()?;
         let (folder, name) = (self.folder.clone(), id.to_string());
         let open = move || Program::open(&path, (&folder, &name), SystemTime::now());
         let program = tokio::task::spawn_blocking(open).await??;
-        let provider = Provider::start(self.home.clone(), (id.as_str(), program), briefing, self.tell.clone()).await?;
+        let provider = Provider::start(home, (id.as_str(), program), briefing, self.tell.clone()).await?;
         self.running().insert(id, provider);
         Ok(())
     }
@@ -147,28 +148,6 @@ fn fact(checked: Checked, news: &News) -> Option<Fact> {
     }
 }
 
-/// The address of a bus with the login that a provider needs there, as far as an address can hold it.
-pub(crate) fn address_with_login(addresses: &str, login: &Login) -> String {
-    let login = match login {
-        Login::Token(token) => encoded(token),
-        Login::User { name, password } => format!("{}:{}", encoded(name), encoded(password)),
-        Login::Anyone | Login::TokenFile(_) | Login::NkeyFile(_) | Login::CredentialsFile(_) => {
-            return addresses.to_owned();
-        }
-    };
-    let with_login = |address: &str| {
-        let (scheme, rest) = address.trim().split_once("://").unwrap_or(("nats", address.trim()));
-        format!("{scheme}://{login}@{}", rest.rsplit('@').next().unwrap_or_default())
-    };
-    addresses.split(',').map(with_login).collect::<Vec<_>>().join(",")
-}
-
-fn encoded(text: &str) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    let shown = |byte: u8| if is_plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(shown).collect()
-}
-
 /// A condition in words.
 struct Shown(Condition);
 
@@ -187,15 +166,6 @@ impl fmt::Display for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_holds_the_login_that_a_provider_needs() {
-        let with = |login| address_with_login("nats://a:1,b:2", &login);
-        assert_eq!(with(Login::Anyone), "nats://a:1,b:2");
-        assert_eq!(with(Login::Token("s/1".into())), "nats://s%2F1@a:1,nats://s%2F1@b:2");
-        let user = Login::User { name: "ada".into(), password: "p@x".into() };
-        assert_eq!(with(user), "nats://ada:p%40x@a:1,nats://ada:p%40x@b:2");
-    }
 
     #[test]
     fn what_has_become_of_a_process_is_told_in_words() {

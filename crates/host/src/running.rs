@@ -20,7 +20,6 @@ use crate::holder::holder_of;
 use crate::linking::{self, Offer};
 use crate::load::{LoadError, LoadedComponent, Loading, Prepared, Source, Step};
 use crate::membership::{Membership, MembershipSetup, Place, beginning};
-use crate::providers::address_with_login;
 use crate::serving::{Busy, CallCounts};
 use crate::world::{Front, World, WorldConfig};
 
@@ -236,7 +235,7 @@ impl Running {
         let own_address = loopback.as_ref().map(|own| format!("nats://{}", own.address()));
         let (home, elsewhere) = beginning(&config.lattice, &kept, &own_bus).await?;
         let home = Place {
-            providers_at: own_address.as_ref().map(|address| address_with_login(address, &own_login)),
+            providers_at: own_address.clone().map(|address| (address, own_login)),
             address: own_address.unwrap_or_else(|| own_bus.describe()),
             is_new,
             ..home

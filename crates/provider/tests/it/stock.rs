@@ -44,7 +44,7 @@ async fn create(bus: &Bus, source: &str, container: &str) -> Option<Result<(), S
         [0] => Some(Ok(())),
         // The length of the text is one or two bytes, and then it begins.
         [1, text @ ..] => Some(Err(String::from_utf8_lossy(text).into_owned())),
-        other => panic!("{other:?}"),
+        other => Some(Err(format!("{other:?}"))),
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use async_nats::Client;
+use async_nats::{Client, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
@@ -150,6 +150,16 @@ fn wait(what_is_not: &'static str, mut is_so: impl FnMut() -> bool) -> anyhow::R
     Ok(())
 }
 
+/// Answers each request with what it brings.
+async fn answer_all(echo: Client, mut requests: Subscriber) {
+    while let Some(request) = requests.next().await {
+        let Some(reply) = request.reply else { continue };
+        if echo.publish(reply, request.payload).await.is_err() {
+            return;
+        }
+    }
+}
+
 // === impl Raw ===
 
 impl Raw {
@@ -159,19 +169,10 @@ impl Raw {
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
         let (here, there) = (runtime()?, runtime()?);
         let echo = there.block_on(async_nats::connect(url))?;
-        let mut requests = there.block_on(echo.subscribe(Self::SUBJECT))?;
+        let requests = there.block_on(echo.subscribe(Self::SUBJECT))?;
         there.block_on(echo.flush())?;
         // It ends with the harness.
-        thread::spawn(move || {
-            there.block_on(async {
-                while let Some(request) = requests.next().await {
-                    let Some(reply) = request.reply else { continue };
-                    if echo.publish(reply, request.payload).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        });
+        thread::spawn(move || there.block_on(answer_all(echo, requests)));
         let client = here.block_on(async_nats::connect(url))?;
         Ok(Self { runtime: here, client })
     }

@@ -57,7 +57,7 @@ fn begin(
 ) -> Result<Exchange, Refusal> {
     let pool = core.pool_of(component).ok_or(Refusal::NoRoute)?;
     let scheme = request.uri().scheme().filter(|scheme| **scheme == Scheme::HTTPS).cloned().unwrap_or(Scheme::HTTP);
-    begin_in(core, pool, (request.map(Body::Wire), scheme), remaining)
+    begin_in(core, pool, (request.map(|body| Body::Wire(Box::new(body))), scheme), remaining)
 }
 
 async fn work(exchange: Exchange, respond: Respond) {

@@ -13,7 +13,8 @@ use wire::http::IncomingError;
 /// A request's body, from wherever it comes.
 pub(crate) enum Body {
     Client(hyper::body::Incoming),
-    Wire(wire::http::Incoming),
+    /// Boxed, so that bodies of clients stay as small as they are.
+    Wire(Box<wire::http::Incoming>),
     None,
 }
 

@@ -143,9 +143,8 @@ fn theirs_asks_ours() {
             let response = response.expect("a response");
             assert_eq!((response.status().as_u16(), response.headers()["y"].as_bytes()), (202, &b"3"[..]));
             let sending = async {
-                match sending {
-                    Some(sending) => sending.await.expect("it is sent"),
-                    None => {}
+                if let Some(sending) = sending {
+                    sending.await.expect("it is sent");
                 }
             };
             let errors = errors.for_each(async |error| panic!("{error:?}"));

@@ -73,7 +73,7 @@ impl Shared {
             tracing::debug!(error = %Chain(&error), "a request got no answer by its link");
             as_component_sees(&error)
         })?;
-        let response = response.map(|body| Body::Wire(body).boxed_unsync());
+        let response = response.map(|body| Body::Wire(Box::new(body)).boxed_unsync());
         let transmission = async { sent.await.unwrap_or(Err(Error::ConnectionTerminated)) };
         Ok((response, Box::pin(transmission)))
     }

@@ -214,7 +214,9 @@ fn a_host_that_is_killed_while_it_joins_is_in_or_out_and_has_everything() {
         std::thread::scope(|scope| {
             let joining = scope.spawn(|| try_lattice(&ada, &up, &["join", &bus, "--lattice", &name, "--timeout", "2"]));
             // Requests are what time is counted in here.
-            (0..later).for_each(|_| drop(sell(&up)));
+            for _ in 0..later {
+                sell(&up);
+            }
             up.signal(rustix::process::Signal::KILL);
             drop(joining.join().expect("it ends"));
         });

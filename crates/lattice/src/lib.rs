@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! 1. What is done, said and answered is decided by [`rules`], which neither wait nor know of a bus.
+//! 1. What is done, said and answered is decided by `rules`, which neither wait nor know of a bus.
 //! 2. Nothing here asks for the time of day or for randomness but through [`Stamps`]; what is measured is the runtime's clock.
 //!
 //! # Not here

@@ -86,9 +86,10 @@ impl Bucket {
         self.change(key, Some(value), Condition::Is(seen)).await
     }
 
-    /// Leaves nothing under a key, whatever was there.
-    pub async fn delete(&self, key: &BucketKey) -> Result<(), BucketError> {
-        self.change(key, None, Condition::Always).await.map(drop)
+    /// Leaves nothing under a key, whatever was there. Gives which change that was; where there was nothing, it may be one that is
+    /// lower than any.
+    pub async fn delete(&self, key: &BucketKey) -> Result<Revision, BucketError> {
+        self.change(key, None, Condition::Always).await
     }
 
     /// Leaves nothing in the place of the value that was seen; where another is there, the race was lost.

@@ -24,7 +24,7 @@ use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
 use stdx::Chain;
 use tokio::sync::Notify;
 
-use crate::kept::{Keeps, Kept};
+use crate::kept::{Heard, Keeps, Kept};
 use crate::role::Shared;
 use crate::rules::{self, COMPONENT, Kind};
 
@@ -126,15 +126,15 @@ impl Shared {
                 kept.write_down(copy, &told).await;
             }
             match told {
-                Told::Set { key, entry } => self.learn_from_others(kind, key, Some(entry)).await,
-                Told::Gone { key } => self.learn_from_others(kind, key, None).await,
+                Told::Set { key, entry } => self.learn_from_others(kind, key, Heard::There(entry)).await,
+                Told::Gone { key } => self.learn_from_others(kind, key, Heard::Nothing).await,
                 Told::Anew { .. } => kept.forget_numbers(),
                 Told::Current(_) | Told::Away => {}
             }
         }
     }
 
-    /// Asks for what this host wrote and was not told of.
+    /// Asks for what this host knows and was not told of.
     async fn ask_for(&self, kind: Kind, keys: Vec<BucketKey>) {
         let kept = self.keeping.of(kind);
         for key in keys {
@@ -142,29 +142,38 @@ impl Shared {
             match found.await {
                 Ok(entry) => {
                     kept.found(&key, entry.as_ref().map(|entry| entry.revision));
-                    self.learn_from_others(kind, key, entry).await;
+                    self.learn_from_others(kind, key, entry.map_or(Heard::Nothing, Heard::There)).await;
                 }
-                Err(error) => tracing::debug!(%key, error = %Chain(&error), "what was written cannot be asked for"),
+                Err(error) => tracing::debug!(%key, error = %Chain(&error), "what is in doubt cannot be asked for"),
             }
         }
     }
 
-    async fn learn_from_others(&self, kind: Kind, key: BucketKey, entry: Option<Entry>) {
-        if let Err(error) = self.learn(kind, &key, entry).await {
+    async fn learn_from_others(&self, kind: Kind, key: BucketKey, heard: Heard) {
+        if let Err(error) = self.learn(kind, &key, heard).await {
             tracing::warn!(%key, error, "what the lattice keeps cannot be followed here");
         }
     }
 
     /// Learns what is under a key now, and does what follows from it. Says what went wrong with that.
-    async fn learn(&self, kind: Kind, key: &BucketKey, entry: Option<Entry>) -> Result<(), String> {
+    async fn learn(&self, kind: Kind, key: &BucketKey, heard: Heard) -> Result<(), String> {
         let _turn = self.keeping.learning.lock().await;
-        if !self.keeping.of(kind).note(key, entry.as_ref()) {
+        if !self.keeping.of(kind).note(key, &heard) {
             return Ok(());
         }
-        let value = entry.as_ref().map(|entry| entry.value.as_ref());
+        let value = match &heard {
+            Heard::There(entry) => Some(entry.value.as_ref()),
+            Heard::Nothing | Heard::Deleted(_) => None,
+        };
         let steps = rules::learned(&mut self.state(), kind, key.as_str(), value);
         // Boxed, since of steps in general some are learned from.
         Box::pin(self.attempt(steps)).await
+    }
+
+    /// Learns what this host has written or found, of which its watch may never tell it.
+    async fn learn_ahead(&self, kind: Kind, key: &BucketKey, entry: Entry) -> Result<(), String> {
+        self.keeping.of(kind).ran_ahead(key, entry.revision);
+        self.learn(kind, key, Heard::There(entry)).await
     }
 
     /// Puts a link of the lattice. Where its source runs here, it is followed when this returns.
@@ -230,7 +239,10 @@ impl Shared {
             let mut now = before.clone();
             let outcome = change(&mut now)?;
             if now == before {
-                let followed = if there.is_some() { self.learn(kind, &key, there).await } else { Ok(()) };
+                let followed = match there {
+                    Some(entry) => self.learn_ahead(kind, &key, entry).await,
+                    None => Ok(()),
+                };
                 return Ok(Changed { before, now, outcome, followed });
             }
             let value = Bytes::from(serde_json::to_vec(&now).map_err(|error| error.to_string())?);
@@ -240,8 +252,7 @@ impl Shared {
             };
             match written {
                 Ok(revision) => {
-                    kept.wrote(&key, revision);
-                    let followed = self.learn(kind, &key, Some(Entry { value, revision })).await;
+                    let followed = self.learn_ahead(kind, &key, Entry { value, revision }).await;
                     return Ok(Changed { before, now, outcome, followed });
                 }
                 Err(BucketError::Conflict { .. }) => tokio::time::sleep(PAUSE * attempt).await,
@@ -258,8 +269,7 @@ impl Shared {
         let value = Bytes::from(serde_json::to_vec(settings).map_err(|error| error.to_string())?);
         let bucket = kept.bucket().await.map_err(|error| kept.words(error))?;
         let revision = bucket.put(&key, value.clone()).await.map_err(|error| kept.words(error))?;
-        kept.wrote(&key, revision);
-        self.learn(Kind::Settings, &key, Some(Entry { value, revision })).await
+        self.learn_ahead(Kind::Settings, &key, Entry { value, revision }).await
     }
 
     /// Deletes the settings of that name, if there are any.
@@ -267,8 +277,8 @@ impl Shared {
         let (key, kept) = (key(name)?, &self.keeping.settings);
         self.keeping.begun.notify_one();
         let bucket = kept.bucket().await.map_err(|error| kept.words(error))?;
-        bucket.delete(&key).await.map_err(|error| kept.words(error))?;
-        self.learn(Kind::Settings, &key, None).await
+        let revision = bucket.delete(&key).await.map_err(|error| kept.words(error))?;
+        self.learn(Kind::Settings, &key, Heard::Deleted(revision)).await
     }
 
     /// Looks for those of these settings that this host does not know: it may be told of them in a moment.
@@ -280,7 +290,10 @@ impl Shared {
         for key in unknown.iter().filter_map(|name| key(name).ok()) {
             let found = async { self.keeping.settings.bucket().await?.get(&key).await };
             match found.await {
-                Ok(Some(entry)) => self.learn_from_others(Kind::Settings, key, Some(entry)).await,
+                Ok(Some(entry)) => {
+                    self.keeping.settings.ran_ahead(&key, entry.revision);
+                    self.learn_from_others(Kind::Settings, key, Heard::There(entry)).await;
+                }
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%key, error = %Chain(&error), "settings cannot be looked for"),
             }

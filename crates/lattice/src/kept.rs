@@ -32,21 +32,32 @@ pub(crate) struct Kept {
     folder: Option<PathBuf>,
     /// The copy, between its being read and its being followed.
     copy: Mutex<Option<Mirror>>,
-    /// What was learned last of each key.
+    /// What was learned last of each key: which change put it there or, where this host has, deleted it.
     known: Mutex<BTreeMap<BucketKey, Revision>>,
     doubts: Mutex<Doubts>,
     /// There is something to doubt.
     doubted: Notify,
 }
 
-/// What this host has written itself and its watch has not told it of. Another may have deleted it before the watch came to it: then
-/// it never will.
+/// What this host has written or found itself and its watch has not told it of. Another may have deleted it before the watch came to
+/// it: then it never will.
 #[derive(Debug, Default)]
 struct Doubts {
     /// What the watch told last of each key.
     told: BTreeMap<BucketKey, Revision>,
-    /// What was written, and when it is asked for.
-    written: BTreeMap<BucketKey, (Revision, Instant)>,
+    /// What is not told of yet, and when it is asked for.
+    ahead: BTreeMap<BucketKey, (Revision, Instant)>,
+}
+
+/// What is under a key, as this host has heard it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// This.
+    There(Entry),
+    /// Nothing.
+    Nothing,
+    /// Nothing, since this host deleted it with that change. Its answer may be late: others may have put something meanwhile.
+    Deleted(Revision),
 }
 
 /// Where what a lattice keeps is.
@@ -141,17 +152,28 @@ impl Kept {
             (copy, _) => copy,
         };
         let known = copy.as_ref().map_or_else(Known::default, Mirror::known);
+        // Of that the watch will not tell.
+        for (key, revision) in &known.revisions {
+            lock(&self.doubts).see(key, *revision);
+        }
         (bucket.watch_from(known), copy)
     }
 
-    /// Notes what was learned of a key; says whether it is news.
-    pub(crate) fn note(&self, key: &BucketKey, entry: Option<&Entry>) -> bool {
+    /// Notes what was heard of a key; says whether it is news.
+    pub(crate) fn note(&self, key: &BucketKey, heard: &Heard) -> bool {
         let mut known = lock(&self.known);
-        match entry {
-            Some(entry) if known.get(key).is_some_and(|known| *known >= entry.revision) => return false,
-            Some(entry) => drop(known.insert(key.clone(), entry.revision)),
-            None => drop(known.remove(key)),
+        let number = match heard {
+            Heard::There(entry) => entry.revision,
+            Heard::Deleted(revision) => *revision,
+            Heard::Nothing => {
+                known.remove(key);
+                return true;
+            }
+        };
+        if known.get(key).is_some_and(|known| *known >= number) {
+            return false;
         }
+        known.insert(key.clone(), number);
         true
     }
 
@@ -161,9 +183,9 @@ impl Kept {
         *lock(&self.doubts) = Doubts::default();
     }
 
-    /// This host has written that.
-    pub(crate) fn wrote(&self, key: &BucketKey, revision: Revision) {
-        lock(&self.doubts).write(key, revision);
+    /// This host has written or found that, whatever its watch has told so far.
+    pub(crate) fn ran_ahead(&self, key: &BucketKey, revision: Revision) {
+        lock(&self.doubts).run_ahead(key, revision);
         self.doubted.notify_one();
     }
 
@@ -217,32 +239,35 @@ impl Kept {
 // === impl Doubts ===
 
 impl Doubts {
-    fn write(&mut self, key: &BucketKey, revision: Revision) {
+    fn run_ahead(&mut self, key: &BucketKey, revision: Revision) {
         if self.told.get(key).is_none_or(|told| *told < revision) {
-            self.written.insert(key.clone(), (revision, Instant::now() + PATIENCE));
+            self.ahead.insert(key.clone(), (revision, Instant::now() + PATIENCE));
         }
     }
 
     fn tell(&mut self, told: &Told) {
         match told {
-            Told::Set { key, entry } => {
-                self.told.insert(key.clone(), entry.revision);
-                if self.written.get(key).is_some_and(|(written, _)| *written <= entry.revision) {
-                    self.written.remove(key);
-                }
-            }
+            Told::Set { key, entry } => self.see(key, entry.revision),
             Told::Gone { key } => drop(self.told.remove(key)),
             Told::Anew { .. } | Told::Current(_) | Told::Away => {}
         }
     }
 
+    /// The watch has told that, or does not have to.
+    fn see(&mut self, key: &BucketKey, revision: Revision) {
+        self.told.insert(key.clone(), revision);
+        if self.ahead.get(key).is_some_and(|(ahead, _)| *ahead <= revision) {
+            self.ahead.remove(key);
+        }
+    }
+
     fn next(&self) -> Option<Instant> {
-        self.written.values().map(|(_, at)| *at).min()
+        self.ahead.values().map(|(_, at)| *at).min()
     }
 
     /// What is asked for now; and again, unless something is found out meanwhile.
     fn take_due(&mut self, now: Instant) -> Vec<BucketKey> {
-        let due = self.written.iter_mut().filter(|(_, (_, at))| *at <= now);
+        let due = self.ahead.iter_mut().filter(|(_, (_, at))| *at <= now);
         due.map(|(key, (_, at))| {
             *at = now + PATIENCE;
             key.clone()
@@ -253,7 +278,7 @@ impl Doubts {
     /// What is there the watch will tell of.
     fn find(&mut self, key: &BucketKey, found: Option<Revision>) {
         if found.is_none() {
-            self.written.remove(key);
+            self.ahead.remove(key);
         }
     }
 }

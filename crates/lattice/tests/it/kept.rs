@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use bus::Keep;
 use bus::sim::{Network, Weather};
+use bus::{Keep, Message};
 use model::lattice::Labels;
 
 use crate::hosts::{Host, simulate};
+
+/// How long something is on its way that takes long.
+const LONG: Duration = Duration::from_secs(5);
 
 /// The host's write is acknowledged and its watch sees nothing any more; when it sees something again there is nothing to see.
 async fn deleted_unseen(seed: u64) -> Option<Labels> {
@@ -30,4 +33,69 @@ fn what_one_host_kept_and_another_deleted_is_gone_from_both() {
         let told = simulate(deleted_unseen(seed));
         assert_eq!(told, Some(Labels::new()), "seed {seed}: settings that were deleted are as if they were empty");
     }
+}
+
+/// One host deletes settings and another puts them, at once: what the first is told last, it may learn before its own answer.
+async fn deleted_and_put(seed: u64) -> (Vec<Labels>, Labels) {
+    let network = Network::new(seed);
+    let mut hosts = Vec::new();
+    for id in ["NA", "NB"] {
+        hosts.push(Host::start(network.bus(id), id, Duration::ZERO).await);
+    }
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    network.set_weather(Weather { lost: 0, doubled: 0, ..Weather::STORM });
+    let people = network.bus("people");
+    for (what, payload) in [("put", r#"{"k":"1"}"#), ("del", ""), ("put", r#"{"k":"2"}"#)] {
+        let subject = format!("wasmbus.ctl.v1.default.config.{what}.s").parse().expect("a subject");
+        people.publish(Message::new(subject, payload.into())).await.expect("it is taken");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let bucket = people.bucket("CONFIGDATA_default".parse().expect("a name"), Keep::default()).await.expect("a bucket");
+    let kept = bucket.get(&"s".parse().expect("a key")).await.expect("it is there");
+    let kept = kept.map(|entry| serde_json::from_slice(&entry.value).expect("settings")).unwrap_or_default();
+    let told = hosts.iter().map(|host| host.hands.done().settings.remove("till").unwrap_or_default());
+    (told.collect(), kept)
+}
+
+#[test]
+fn what_is_put_while_a_host_deletes_is_known_to_it() {
+    for seed in 0..200 {
+        let (told, kept) = simulate(deleted_and_put(seed));
+        assert_eq!(told, [kept.clone(), kept], "seed {seed}");
+    }
+}
+
+/// A host finds settings of which its watch is to tell it, and they are deleted before it has: then it never does.
+async fn found_and_deleted() -> [Option<Labels>; 2] {
+    let network = Network::new(1);
+    let (people, host) = (network.bus("people"), Host::start(network.bus("NA"), "NA", Duration::ZERO).await);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let bucket = people.bucket("CONFIGDATA_default".parse().expect("a name"), Keep::default()).await.expect("a bucket");
+    let [other, key] = ["other", "t"].map(|key| key.parse().expect("a key"));
+    let told = || host.hands.done().settings.remove("c1");
+    // While the watch is told of the one, of the other it is not yet.
+    network.set_weather(Weather { delay_min: LONG, delay_max: LONG, ..Weather::CALM });
+    let story = async {
+        tokio::time::sleep(LONG + Duration::from_millis(10)).await;
+        network.set_weather(Weather::CALM);
+        bucket.put(&key, r#"{"k":"v"}"#.into()).await.expect("it is put");
+        let subject = "wasmbus.ctl.v1.default.component.scale.NA".parse().expect("a subject");
+        let command = r#"{"component_id":"c1","component_ref":"file:///c","count":1,"config":["t"]}"#;
+        people.publish(Message::new(subject, command.into())).await.expect("it is taken");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = told();
+        bucket.delete(&key).await.expect("it is deleted");
+        before
+    };
+    let (put, before) = tokio::join!(bucket.put(&other, "{}".into()), story);
+    put.expect("it is put");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    [before, told()]
+}
+
+#[test]
+fn what_a_host_found_and_another_deleted_is_gone() {
+    let has = Labels::from([("k".to_owned(), "v".to_owned())]);
+    assert_eq!(simulate(found_and_deleted()), [Some(has), Some(Labels::new())]);
 }

@@ -17,7 +17,8 @@
 //!
 //! 1. The same seed and the same program give the same [`Network::trace`], byte for byte, on a runtime of one thread with a paused
 //!    clock. Nothing here asks for the time of day, for randomness or for another thread. A `select!` in the program that is not
-//!    `biased` does: tokio draws which branch it looks at first, and not from this seed.
+//!    `biased` does: tokio draws which branch it looks at first, and not from this seed. So does its `watch`, with the order in
+//!    which it wakes.
 //! 2. A bucket is in one place, and each change is made there at one moment between question and answer.
 //!
 //! # Not here
@@ -26,6 +27,7 @@
 
 mod bucket;
 mod carrier;
+mod changes;
 mod dice;
 mod flight;
 mod network;

@@ -154,6 +154,7 @@ impl Role {
             let (shared, told, alive) = (shared.clone(), told.clone(), alive.clone());
             async move {
                 tokio::select! {
+                    biased;
                     () = shared.follow_kept() => {}
                     () = told => {}
                 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::carrier::{Offline, SimCarrier};
+use super::changes::Watching;
 use crate::bucket::{
     Backing, BucketError, BucketKey, BucketName, Change, Durability, Entry, Event, Feed, Keep, Mark, PATIENCE, Revision,
 };
@@ -27,7 +27,7 @@ pub(super) struct SimBucket {
 /// What a watch on one host is told.
 struct SimFeed {
     bucket: SimBucket,
-    changes: watch::Receiver<u64>,
+    changes: Watching,
     /// What is followed where the bucket is; nothing while it is not reached.
     followed: Option<Box<dyn Feed>>,
     /// What is on its way, and when it arrives.
@@ -141,8 +141,7 @@ impl SimFeed {
                 if !std::mem::replace(&mut self.is_away, true) {
                     return Event::Away;
                 }
-                // The network is there as long as this bucket is.
-                self.changes.changed().await.ok();
+                self.changes.changed().await;
                 continue;
             }
             if let Some(event) = self.follow().await {
@@ -158,14 +157,14 @@ impl SimFeed {
             None => {
                 let kept = self.bucket.kept().await.ok()?;
                 self.is_away = false;
-                self.changes.mark_unchanged();
+                self.changes.see();
                 self.followed.insert(kept.feed(self.seen))
             }
         };
         let event = tokio::select! {
             biased;
             // It may not be reached any more, or be another one.
-            _ = self.changes.changed() => {
+            () = self.changes.changed() => {
                 self.followed = None;
                 return None;
             }

@@ -5,10 +5,11 @@ use std::fmt::{self, Display, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rt::Task;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::carrier::SimCarrier;
+use super::changes::{Changes, Watching};
 use super::dice::Dice;
 use super::flight::{Flight, Flights};
 use super::weather::Weather;
@@ -34,7 +35,7 @@ pub(super) struct Shared {
     /// Told when something was sent.
     sent: Notify,
     /// Counts what a test did to the network.
-    changes: watch::Sender<u64>,
+    changes: Arc<Changes>,
     limits: Limits,
 }
 
@@ -78,7 +79,7 @@ impl Network {
             offline: BTreeSet::new(),
             trace: String::new(),
         };
-        let (state, changes) = (Mutex::new(state), watch::Sender::new(0));
+        let (state, changes) = (Mutex::new(state), Arc::default());
         let shared = Arc::new(Shared { state, sent: Notify::new(), changes, limits });
         let landing = Task::spawn(land(shared.clone()));
         Self { shared, _landing: Arc::new(landing) }
@@ -145,7 +146,7 @@ impl Network {
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.shared.lock());
-        self.shared.changes.send_modify(|count| *count += 1);
+        self.shared.changes.tell();
     }
 }
 
@@ -164,8 +165,8 @@ impl Shared {
     }
 
     /// Tells when a test has done something to the network.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub(super) fn changes(&self) -> Watching {
+        self.changes.watch()
     }
 
     /// Sends a message to all who subscribed to its subject, each in its own weather.

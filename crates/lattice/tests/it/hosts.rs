@@ -1,7 +1,7 @@
 //! Hosts that run nothing: a role each, with hands that note what they would have done.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -35,6 +35,8 @@ pub(crate) struct Done {
 #[derive(Debug, Default)]
 pub(crate) struct Noting {
     done: Mutex<Done>,
+    /// Whether the next link that it is told to put is lost.
+    forgets: AtomicBool,
 }
 
 /// A host.
@@ -50,7 +52,15 @@ impl Noting {
         lock(&self.done).clone()
     }
 
+    /// From now on one link that it is told to put is lost.
+    pub(crate) fn forget_one(&self) {
+        self.forgets.store(true, Ordering::Relaxed);
+    }
+
     fn put(&self, put: &LinkPut) {
+        if self.forgets.swap(false, Ordering::Relaxed) {
+            return;
+        }
         let contract = put.contract.clone().map(String::from).unwrap_or_default();
         let key = format!("{} {} {contract}", put.source, put.name);
         lock(&self.done).links.insert(key, put.target.to_string());

@@ -4,4 +4,6 @@ mod hosts;
 mod kept;
 mod lost;
 mod served;
+mod simulated;
+mod story;
 mod traffic;

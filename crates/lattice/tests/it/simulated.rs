@@ -1,0 +1,57 @@
+//! Lattices under thousands of seeds: the same seed is the same story, what has to be true is true of each, and faults are found.
+
+use crate::hosts::simulate;
+use crate::story::{Ending, Fault, story};
+
+/// How many seeds are tried.
+const SEEDS: u64 = 2_000;
+
+/// On so many threads.
+const THREADS: u64 = 2;
+
+/// Within so many seeds a fault is found.
+const FOUND_WITHIN: u64 = 100;
+
+#[test]
+fn what_a_lattice_promises_holds_in_every_weather() {
+    let try_some = |first: u64| {
+        let mut losses = 0;
+        for seed in (first..SEEDS).step_by(THREADS as usize) {
+            let ending = simulate(story(seed, Fault::None));
+            assert!(ending.problems.is_empty(), "seed {seed}: {:#?}", ending.problems);
+            losses += ending.losses;
+        }
+        losses
+    };
+    let losses: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|first| scope.spawn(move || try_some(first))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).sum()
+    });
+    assert!(losses as u64 > SEEDS / 8, "{losses} losses are too few to have shown anything");
+}
+
+#[test]
+fn the_same_seed_is_the_same_lattice() {
+    for seed in (0..20).chain([u64::MAX]) {
+        let [one, other] = [(), ()].map(|()| simulate(story(seed, Fault::None)));
+        assert!(one.trace == other.trace, "seed {seed} was another story: {}", first_difference(&one, &other));
+    }
+}
+
+fn first_difference(one: &Ending, other: &Ending) -> String {
+    let differs = one.trace.lines().zip(other.trace.lines()).find(|(one, other)| one != other);
+    differs.map_or_else(|| "one goes on".into(), |(one, other)| format!("\n{one}\n{other}"))
+}
+
+#[test]
+fn a_fact_that_is_lost_is_found() {
+    for fault in [Fault::LostBeats, Fault::LostLink] {
+        let is_found = |seed: &u64| {
+            let healthy = simulate(story(*seed, Fault::None)).problems;
+            assert!(healthy.is_empty(), "seed {seed}: {healthy:#?}");
+            !simulate(story(*seed, fault)).problems.is_empty()
+        };
+        let found = (0..FOUND_WITHIN).find(is_found);
+        assert!(found.is_some(), "{fault:?} was not found in {FOUND_WITHIN} seeds");
+    }
+}

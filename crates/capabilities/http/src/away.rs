@@ -27,7 +27,7 @@ use model::ComponentName;
 use rt::Tick;
 use stdx::Chain;
 use wire::http::{Handler, SendError};
-use wire::{Address, Call, Origin, Wire};
+use wire::{Address, Again, Call, Origin, Roster, Wire};
 
 use crate::answer::{AnswerBody, Refusal};
 use crate::core::Core;
@@ -47,6 +47,8 @@ pub struct Away {
     name: ComponentName,
     wire: Wire,
     handler: Handler,
+    /// Who runs it: one of them is asked, as calls of functions are.
+    roster: Roster,
     origin: Origin,
     pub(crate) limits: Arc<Limits>,
     counts: Arc<[Counts]>,
@@ -74,9 +76,10 @@ impl Away {
         (limits, counts): (Arc<Limits>, Arc<[Counts]>),
     ) -> Result<Self, bus::SubjectError> {
         let handler = Handler::new(address, wire::http::Side::Incoming)?;
+        let roster = wire.roster(address)?;
         let target = Some(name.to_string());
         let origin = Origin { source: Some(source.to_owned()), target, ..Origin::default() };
-        Ok(Self { name, wire, handler, origin, limits, counts })
+        Ok(Self { name, wire, handler, roster, origin, limits, counts })
     }
 
     /// What happened to its requests.
@@ -116,9 +119,10 @@ async fn send(
 ) -> Result<Response<wire::http::Incoming>, (SendError, Refusal)> {
     let has_body = request.body().as_ref().is_some_and(|body| !body.is_end_stream());
     let is_idempotent = request.method().is_idempotent();
+    let again = if is_idempotent && !has_body { Again::May } else { Again::Never };
     let mut tries = 0;
     loop {
-        let call = Call::new(away.origin.clone(), deadline.since(Tick::now()));
+        let call = Call::new(away.origin.clone(), deadline.since(Tick::now())).among(&away.roster, again);
         let error = match away.wire.send_http(&away.handler, &mut request, call).await {
             Ok(response) => return Ok(response),
             Err(error) => error,

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_nats::jetstream;
 use bus::{Bucket, Bus, ConnectOptions, Keep, Told, Watch};
@@ -15,6 +16,9 @@ const STREAM: &str = "KV_LATTICEDATA_test";
 
 /// Writes that have to be acknowledged after a leader was killed.
 const ENOUGH: usize = 100;
+
+/// Before something is tried again that was not acknowledged.
+const BREATH: Duration = Duration::from_millis(5);
 
 /// Three servers that are one.
 struct Cluster {
@@ -79,7 +83,11 @@ impl History {
             let name = format!("k{number}");
             match bucket.put(&key(&name), name.clone().into()).await {
                 Ok(_) => drop(self.acknowledged.borrow_mut().insert(name)),
-                Err(_) => self.failed.set(self.failed.get() + 1),
+                Err(_) => {
+                    self.failed.set(self.failed.get() + 1);
+                    // What is refused for want of a connection is refused at once, and the connection needs this thread.
+                    tokio::time::sleep(BREATH).await;
+                }
             }
         }
     }
@@ -97,7 +105,7 @@ impl History {
                 let missing: Vec<_> = before.difference(&keys).collect();
                 assert!(missing.is_empty(), "{missing:?} were acknowledged, and a list has only {}", keys.len());
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(BREATH).await;
         }
     }
 

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use model::ComponentName;
 use model::fact::{Event, Fact, Scaled};
 use model::lattice::{
-    ComponentAuctionAck, ComponentAuctionRequest, ComponentDescription, Host, ScaleComponent, StopHost, UpdateComponent,
+    ComponentAuctionRequest, ComponentDescription, Host, HostInventory, ScaleComponent, StopHost, UpdateComponent,
 };
 use serde_json::json;
 use stdx::Code;
@@ -19,8 +19,9 @@ use stdx::Code;
 use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::placed::{Placement, locate};
 use crate::provider;
-use crate::reach::{LatticeReach, Reached, pair};
+use crate::reach::{LatticeReach, Reached};
 
 /// Starts components and providers on hosts of a lattice
 #[derive(Debug, Args)]
@@ -42,12 +43,8 @@ enum Start {
         /// How many invocations run at once
         #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
-        /// On this host: its key, the beginning of it, or its name
-        #[arg(long, value_name = "HOST")]
-        host: Option<String>,
-        /// On a host that carries this label (can be given several times)
-        #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "host")]
-        label: Vec<(String, String)>,
+        #[command(flatten)]
+        placement: Placement,
         /// With the settings of this name, see `wattle config` (can be given several times; later ones win)
         #[arg(long, value_name = "NAME")]
         config: Vec<String>,
@@ -139,21 +136,19 @@ pub(crate) struct Facts(Subscription);
 /// Carries out `wattle start`.
 pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, Failure> {
     alone::new_runtime()?.block_on(async {
-        let (from, id, count, host, label, config) = match command.what {
-            Start::Component { from, id, count, host, label, config } => (from, id, count, host, label, config),
+        let (from, id, count, placement, config) = match command.what {
+            Start::Component { from, id, count, placement, config } => (from, id, count, placement, config),
             Start::Provider(flags) => return provider::start(&command.reach.connect().await?, flags, output).await,
         };
         let component_ref = reference(&from)?;
         let id = id.unwrap_or_else(|| ComponentName::from_stem(&stem(&from)));
         let reached = command.reach.connect().await?;
-        let host = match host {
-            Some(named) => reached.host(Some(&named)).await?.id,
-            None => {
-                let (component_ref, constraints) = (component_ref.clone(), label.into_iter().collect());
-                let request = ComponentAuctionRequest { component_ref, component_id: id.to_string(), constraints };
-                bidder(&reached, request).await?
-            }
+        let request = |constraints| ComponentAuctionRequest {
+            component_ref: component_ref.clone(),
+            component_id: id.to_string(),
+            constraints,
         };
+        let host = placement.find(&reached, ("component.auction", &id), request).await?;
         let wanted = ScaleComponent { component_ref, count, config, ..ScaleComponent::default() };
         scaled(&reached, (&host, &id), wanted, output).await
     })
@@ -165,7 +160,7 @@ pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Fai
         let reached = command.reach.connect().await?;
         match command.what {
             Stop::Component { id, host } => {
-                let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
+                let (host, runs) = running(&reached, &id, host.as_deref()).await?;
                 let wanted = ScaleComponent { component_ref: runs.image_ref, count: 0, ..ScaleComponent::default() };
                 scaled(&reached, (&host.id, &id), wanted, output).await
             }
@@ -187,7 +182,7 @@ pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, F
     let Scale::Component { id, count, host, config } = command.what;
     alone::new_runtime()?.block_on(async {
         let reached = command.reach.connect().await?;
-        let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
+        let (host, runs) = running(&reached, &id, host.as_deref()).await?;
         let (component_ref, annotations) = (runs.image_ref, runs.annotations);
         let wanted = ScaleComponent { component_ref, count, config, annotations, ..ScaleComponent::default() };
         scaled(&reached, (&host.id, &id), wanted, output).await
@@ -200,7 +195,7 @@ pub(crate) fn update(command: UpdateCommand, output: Output) -> Result<ExitCode,
     alone::new_runtime()?.block_on(async {
         let new_component_ref = reference(&from)?;
         let reached = command.reach.connect().await?;
-        let (host, runs) = locate(&reached, &id, host.as_deref()).await?;
+        let (host, runs) = running(&reached, &id, host.as_deref()).await?;
         if runs.image_ref == new_component_ref {
             let text = format!("{id} runs from {new_component_ref} already");
             output.print(&text, &json!({ "component": id, "from": new_component_ref, "changed": false }));
@@ -302,51 +297,15 @@ impl Facts {
     }
 }
 
-/// A host that would run a component.
-async fn bidder(reached: &Reached, request: ComponentAuctionRequest) -> Result<String, Failure> {
-    let mut acks: Vec<ComponentAuctionAck> = reached.gather("component.auction", &request).await?;
-    // The same one for the same hosts.
-    acks.sort_by(|one, other| one.host_id.cmp(&other.host_id));
-    if let Some(ack) = acks.into_iter().next() {
-        return Ok(ack.host_id);
-    }
-    let id = request.component_id;
-    let text = match reached.hosts().await?.len() {
-        0 => format!("there is no host in lattice {}; `wattle host` starts one", reached.lattice),
-        count => format!(
-            "none of {count} hosts bids for {id}: it runs there already (`wattle scale component`), or they do not carry the labels"
-        ),
-    };
-    Err(Failure::new(Code::E1002, text))
-}
-
-/// Where a component runs: on the host that is named, or on the only one that runs it.
-async fn locate(
+/// Where a component runs.
+async fn running(
     reached: &Reached,
     id: &ComponentName,
     named: Option<&str>,
 ) -> Result<(Host, ComponentDescription), Failure> {
-    let hosts = match named {
-        Some(named) => vec![reached.host(Some(named)).await?],
-        None => reached.hosts().await?,
-    };
-    let mut found = Vec::new();
-    for host in hosts {
-        let inventory = reached.inventory(&host).await?;
-        let runs = inventory.components.into_iter().find(|component| component.id == id.as_str());
-        found.extend(runs.map(|runs| (host, runs)));
-    }
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(Code::E1002, format!("no host runs {id}; `wattle start component FILE {id}` starts it"))),
-        _ => {
-            let hosts: Vec<_> = found.iter().map(|(host, _)| format!("{} ({})", host.friendly_name, host.id)).collect();
-            Err(Failure::new(
-                Code::E1002,
-                format!("{id} runs on several hosts, name one with --host: {}", hosts.join(", ")),
-            ))
-        }
-    }
+    let runs =
+        |inventory: HostInventory| inventory.components.into_iter().find(|component| component.id == id.as_str());
+    locate(reached, (id, named), runs).await
 }
 
 /// A reference that the host understands: a file by its whole path.

@@ -20,6 +20,7 @@ mod inspect;
 mod label;
 mod lattice;
 mod link;
+mod placed;
 mod provider;
 mod run;
 mod secret;

@@ -5,16 +5,15 @@ use std::process::ExitCode;
 use clap::Args;
 use model::ComponentName;
 use model::fact::Fact;
-use model::lattice::{
-    Host, ProviderAuctionAck, ProviderAuctionRequest, ProviderDescription, StartProvider, StopProvider,
-};
+use model::lattice::{HostInventory, ProviderAuctionRequest, StartProvider, StopProvider};
 use serde_json::json;
 use stdx::Code;
 
 use crate::component::{Facts, reference, stem};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::reach::{Reached, pair};
+use crate::placed::{Placement, locate};
+use crate::reach::Reached;
 
 /// What is said to start a provider.
 #[derive(Debug, Args)]
@@ -23,12 +22,8 @@ pub(crate) struct StartFlags {
     from: String,
     /// What it is called [default: after its file]
     id: Option<ComponentName>,
-    /// On this host: its key, the beginning of it, or its name
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// On a host that carries this label (can be given several times)
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "host")]
-    label: Vec<(String, String)>,
+    #[command(flatten)]
+    placement: Placement,
     /// With the settings of this name, see `wattle config` (can be given several times; later ones win)
     #[arg(long, value_name = "NAME")]
     config: Vec<String>,
@@ -46,17 +41,15 @@ pub(crate) struct StopFlags {
 
 /// Starts a provider on the host that is named, or on one that bids for it.
 pub(crate) async fn start(reached: &Reached, flags: StartFlags, output: Output) -> Result<ExitCode, Failure> {
-    let StartFlags { from, id, host, label, config } = flags;
+    let StartFlags { from, id, placement, config } = flags;
     let provider_ref = reference(&from)?;
     let id = id.unwrap_or_else(|| ComponentName::from_stem(stem(&from).split('.').next().unwrap_or_default()));
-    let host = match host {
-        Some(named) => reached.host(Some(&named)).await?.id,
-        None => {
-            let constraints = label.into_iter().collect();
-            let (provider_ref, provider_id) = (provider_ref.clone(), id.to_string());
-            bidder(reached, ProviderAuctionRequest { provider_ref, provider_id, constraints }).await?
-        }
+    let request = |constraints| ProviderAuctionRequest {
+        provider_ref: provider_ref.clone(),
+        provider_id: id.to_string(),
+        constraints,
     };
+    let host = placement.find(reached, ("provider.auction", &id), request).await?;
     let mut facts = Facts::hear(reached).await?;
     let wanted = StartProvider {
         provider_id: id.to_string(),
@@ -84,7 +77,9 @@ pub(crate) async fn start(reached: &Reached, flags: StartFlags, output: Output) 
 /// Stops a provider on the host that is named, or on the only one that runs it.
 pub(crate) async fn stop(reached: &Reached, flags: StopFlags, output: Output) -> Result<ExitCode, Failure> {
     let StopFlags { id, host } = flags;
-    let host = locate(reached, &id, host.as_deref()).await?.id;
+    let runs =
+        |inventory: HostInventory| inventory.providers.iter().any(|provider| provider.id == id.as_str()).then_some(());
+    let host = locate(reached, (&id, host.as_deref()), runs).await?.0.id;
     let mut facts = Facts::hear(reached).await?;
     let wanted = StopProvider { provider_id: id.to_string(), host_id: host.clone() };
     reached.ask::<()>(&format!("provider.stop.{host}"), &wanted).await?;
@@ -92,46 +87,4 @@ pub(crate) async fn stop(reached: &Reached, flags: StopFlags, output: Output) ->
     facts.until(&host, reached.timeout, |fact| is_it(fact).then_some(Ok(()))).await?;
     output.print(&format!("provider {id} has stopped on {host}"), &json!({ "provider": id, "host": host }));
     Ok(ExitCode::SUCCESS)
-}
-
-/// A host that would run a provider: the same one for the same hosts.
-async fn bidder(reached: &Reached, request: ProviderAuctionRequest) -> Result<String, Failure> {
-    let acks: Vec<ProviderAuctionAck> = reached.gather("provider.auction", &request).await?;
-    if let Some(host) = acks.into_iter().map(|ack| ack.host_id).min() {
-        return Ok(host);
-    }
-    let id = request.provider_id;
-    let text = match reached.hosts().await?.len() {
-        0 => format!("there is no host in lattice {}; `wattle host` starts one", reached.lattice),
-        count => format!("none of {count} hosts bids for {id}: it runs there already, or they do not carry the labels"),
-    };
-    Err(Failure::new(Code::E1002, text))
-}
-
-/// Where a provider runs: on the host that is named, or on the only one that runs it.
-async fn locate(reached: &Reached, id: &ComponentName, named: Option<&str>) -> Result<Host, Failure> {
-    let hosts = match named {
-        Some(named) => vec![reached.host(Some(named)).await?],
-        None => reached.hosts().await?,
-    };
-    let mut found = Vec::new();
-    for host in hosts {
-        let inventory = reached.inventory(&host).await?;
-        let is_it = |provider: &ProviderDescription| provider.id == id.as_str();
-        if inventory.providers.iter().any(is_it) {
-            found.push(host);
-        }
-    }
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(
-            Code::E1002,
-            format!("no host runs the provider {id}; `wattle get inventory` shows what runs"),
-        )),
-        _ => {
-            let hosts: Vec<_> = found.iter().map(|host| format!("{} ({})", host.friendly_name, host.id)).collect();
-            let text = format!("{id} runs on several hosts, name one with --host: {}", hosts.join(", "));
-            Err(Failure::new(Code::E1002, text))
-        }
-    }
 }

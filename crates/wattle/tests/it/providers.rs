@@ -210,7 +210,7 @@ fn what_is_no_provider_is_refused_with_the_reason() {
     let why = refusal(&wattle, &bus, &["start", "provider", &text, "x", "--config", "nothing"]);
     assert!(why.contains("Configuration nothing not found"), "{why}");
     let why = refusal(&wattle, &bus, &["stop", "provider", "x"]);
-    assert!(why.contains("no host runs the provider x"), "{why}");
+    assert!(why.contains("no host runs x"), "{why}");
     assert_eq!(up.stop().code, Some(0));
 }
 

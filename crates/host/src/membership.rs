@@ -415,6 +415,11 @@ impl Place {
         })
     }
 
+    /// The same bus where it listens at this address for who logs in like this.
+    pub(crate) fn open_at(self, address: String, login: Login) -> Self {
+        Self { providers_at: Some((address.clone(), login)), address, ..self }
+    }
+
     /// What is beyond the host there.
     pub(crate) fn beyond(&self) -> Beyond {
         Beyond { abroad: self.abroad.clone(), may_come: self.may_come }

@@ -15,6 +15,7 @@ use stdx::Chain;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::Wire;
+use crate::brief::{self, Unheard};
 use crate::inbound::Fault;
 use crate::inbox::Mailbox;
 use crate::outbound;
@@ -25,9 +26,19 @@ pub(crate) struct Caller {
     wire: Wire,
     /// Where he listens; none when he was told all.
     subject: Option<Subject>,
-    is_heard: bool,
+    told: Told,
     unanswered: mpsc::Sender<Subject>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// What he was told.
+pub(crate) enum Told {
+    /// Nothing yet.
+    Nothing,
+    /// That he was heard.
+    Heard,
+    /// That he was heard, if somebody else has claimed to say so; else nothing yet, and he takes his answer in one message.
+    Perhaps(Unheard),
 }
 
 /// Why a call was not taken.
@@ -55,11 +66,11 @@ pub(crate) enum NotTaken {
 impl Caller {
     pub(crate) fn new(
         wire: Wire,
-        subject: Subject,
+        (subject, told): (Subject, Told),
         unanswered: mpsc::Sender<Subject>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { wire, subject: Some(subject), is_heard: false, unanswered, _permit: permit }
+        Self { wire, subject: Some(subject), told, unanswered, _permit: permit }
     }
 
     /// Where he listens, until he was told all.
@@ -74,10 +85,40 @@ impl Caller {
     /// Tells him that he was heard, and where the rest of his call is to be sent.
     pub(crate) async fn accept(&mut self, here: Subject, headers: Headers) -> Result<(), NotTaken> {
         let Some(subject) = self.subject.clone() else { return Err(NotTaken::Gone) };
-        let heard = Message { reply: Some(here), headers, ..Message::new(subject, Bytes::new()) };
-        self.wire.bus().publish(heard).await.map_err(NotTaken::Bus)?;
-        self.is_heard = true;
-        Ok(())
+        if let Told::Perhaps(unheard) = &self.told {
+            // Where he was told before, he sends the rest nowhere, and hears in the end that it did not come.
+            unheard.claim();
+        }
+        self.told = Told::Heard;
+        say_heard(&self.wire, subject, here, headers).await.map_err(NotTaken::Bus)
+    }
+
+    /// Tells him that all of his call was heard, unless he takes the answer in place of that.
+    pub(crate) async fn acknowledge(&mut self) -> Result<(), NotTaken> {
+        match self.told {
+            Told::Perhaps(_) => Ok(()),
+            Told::Nothing | Told::Heard => self.accept(self.wire.inbox().nowhere(), Headers::default()).await,
+        }
+    }
+
+    /// Gives him all of the answer.
+    pub(crate) async fn answer(&mut self, mut bytes: Bytes) -> Result<(), PublishError> {
+        if let Told::Perhaps(unheard) = &self.told
+            && unheard.claim()
+        {
+            let bus = self.wire.bus();
+            let Some(subject) = self.subject.clone() else { return Ok(()) };
+            let headers = brief::mark(Headers::default());
+            if bytes.len() + headers.as_bytes().len() <= bus.payload_max().as_usize() {
+                self.subject = None;
+                let payload = std::mem::take(&mut bytes);
+                return bus.publish(Message { headers, ..Message::new(subject, payload) }).await;
+            }
+            say_heard(&self.wire, subject, self.wire.inbox().nowhere(), Headers::default()).await?;
+        }
+        self.told = Told::Heard;
+        let Some(subject) = self.results() else { return Ok(()) };
+        outbound::say_whole(self.wire.bus(), subject, bytes).await
     }
 
     /// All parameters, once he has sent what his first message had no room for. He was told where to.
@@ -115,7 +156,12 @@ impl Caller {
     }
 
     fn place_of_refusal(&mut self) -> Option<Subject> {
-        if self.is_heard { self.results() } else { self.subject.take() }
+        let is_heard = match &self.told {
+            Told::Nothing => false,
+            Told::Heard => true,
+            Told::Perhaps(unheard) => !unheard.claim(),
+        };
+        if is_heard { self.results() } else { self.subject.take() }
     }
 }
 
@@ -133,6 +179,11 @@ impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caller").field("subject", &self.subject).finish_non_exhaustive()
     }
+}
+
+/// Says that a call was heard, and where the rest of it is to be sent.
+pub(crate) async fn say_heard(wire: &Wire, to: Subject, here: Subject, headers: Headers) -> Result<(), PublishError> {
+    wire.bus().publish(Message { reply: Some(here), headers, ..Message::new(to, Bytes::new()) }).await
 }
 
 /// Says that there will be no answer. To a stranger it is an answer that ends before it began, without the reason.

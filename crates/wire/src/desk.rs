@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bus::{FlushError, Message, QueueGroup, Subject, SubjectError, SubscribeError, Subscription};
+use bus::{FlushError, Headers, Message, QueueGroup, Subject, SubjectError, SubscribeError, Subscription};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SelectAll};
@@ -23,7 +23,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::Wire;
 use crate::address::{Address, Function};
-use crate::caller::{self, Caller};
+use crate::brief::{self, Patient};
+use crate::caller::{self, Caller, Told};
 use crate::refusal::{Reason, Refusal};
 
 /// The calls that come, and what was begun with them.
@@ -34,6 +35,7 @@ pub(crate) struct Desk<T> {
     rolls: Option<Subscription>,
     begun: FuturesUnordered<Begun<T>>,
     permits: Arc<Semaphore>,
+    patient: Patient,
     unanswered: (mpsc::Sender<Subject>, mpsc::Receiver<Subject>),
 }
 
@@ -128,6 +130,7 @@ impl<T: Send + 'static> Desk<T> {
             rolls: Some(rolls),
             begun: FuturesUnordered::new(),
             permits: Arc::new(Semaphore::new(at_once_max)),
+            patient: Patient::default(),
             unanswered: mpsc::channel(at_once_max.max(1)),
         })
     }
@@ -144,6 +147,10 @@ impl<T: Send + 'static> Desk<T> {
                     Some(come_to) => return Poll::Ready(Some(come_to)),
                     None => continue,
                 }
+            }
+            if let Poll::Ready(subject) = self.patient.poll_due(cx) {
+                self.begun.push(heard(self.wire.clone(), subject));
+                continue;
             }
             if let Poll::Ready(Some(subject)) = self.unanswered.1.poll_recv(cx) {
                 // It is one that was taken: he waits for results.
@@ -163,7 +170,12 @@ impl<T: Send + 'static> Desk<T> {
                     let Some(subject) = call.reply.take() else { continue };
                     let begun = match self.permits.clone().try_acquire_owned() {
                         Ok(permit) => {
-                            let caller = Caller::new(self.wire.clone(), subject, self.unanswered.0.clone(), permit);
+                            let told = match brief::is_marked(&call.headers) {
+                                true => Told::Perhaps(self.patient.add(&subject)),
+                                false => Told::Nothing,
+                            };
+                            let unanswered = self.unanswered.0.clone();
+                            let caller = Caller::new(self.wire.clone(), (subject, told), unanswered, permit);
                             begin(number, call, caller)
                         }
                         Err(_all_taken) => told(self.wire.clone(), subject, Refusal::new(Reason::Busy, "")),
@@ -236,6 +248,16 @@ fn named<T>(wire: &Wire, roll: &Message) -> Option<Begun<T>> {
         }
         None
     }))
+}
+
+fn heard<T>(wire: Wire, subject: Subject) -> Begun<T> {
+    Box::pin(async move {
+        let here = wire.inbox().nowhere();
+        if let Err(error) = caller::say_heard(&wire, subject, here, Headers::default()).await {
+            tracing::debug!(error = %stdx::Chain(&error), "a caller could not be told that he was heard");
+        }
+        None
+    })
 }
 
 fn told<T>(wire: Wire, subject: Subject, refusal: Refusal) -> Begun<T> {

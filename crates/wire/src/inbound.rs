@@ -7,7 +7,8 @@
 //! Rc.results.0.1       a stream or a future in the answer; and the same for parameters
 //! ```
 //!
-//! On each of them but the first an empty message is the end.
+//! On each of them but the first an empty message is the end. The answer may come whole in place of "heard": see
+//! [`brief`](crate::brief).
 //!
 //! # Invariants
 //!
@@ -104,6 +105,17 @@ impl Inbound {
             }
             None => self.fail(Fault::Nonsense),
         }
+    }
+
+    /// Hears all values, in place of the word that the call was heard.
+    pub(crate) fn hear_whole(&mut self, message: Message) -> Woken {
+        if self.accepted.is_some() {
+            return Woken::Nobody;
+        }
+        let end = Message::new(message.subject.clone(), Bytes::new());
+        let is_all = message.payload.is_empty();
+        let woken = self.hear_piece("", message);
+        if is_all || self.fault.is_some() { woken } else { self.hear_piece("", end) }
     }
 
     /// Hears a piece of what is at `path`, as it is written in a subject: nothing, or `.0.1`.

@@ -21,6 +21,7 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::allowance::{Allowed, TAKEN};
+use crate::brief;
 use crate::inbound::{Fault, Inbound, Path, Woken};
 use crate::limits::Limits;
 
@@ -179,10 +180,13 @@ impl Post {
     fn put(&self, what: &str, message: Message) {
         let path = what.strip_prefix(self.side);
         let woken = match path {
+            None if what.is_empty() && self.side == RESULTS && brief::is_marked(&message.headers) => {
+                self.put_weighed(message, Inbound::hear_whole)
+            }
             None if what.is_empty() => self.put_answer(message),
             None if what == TAKEN => self.lock().allowed.hear(&message.payload).into_iter().collect(),
             None => return,
-            Some(path) => self.put_piece(path, message),
+            Some(path) => self.put_weighed(message, |inbound, message| inbound.hear_piece(path, message)),
         };
         woken.into_iter().for_each(Waker::wake);
     }
@@ -195,7 +199,7 @@ impl Post {
         state.tell(|inbound| inbound.hear_answer(message))
     }
 
-    fn put_piece(&self, path: &str, message: Message) -> Wakers {
+    fn put_weighed(&self, message: Message, hear: impl FnOnce(&mut Inbound, Message) -> Woken) -> Wakers {
         let inbox = &self.inbox;
         let weight = Inbound::weight(&message.payload);
         let mut state = self.lock();
@@ -203,7 +207,7 @@ impl Post {
             return state.tell(|inbound| inbound.fail(Fault::TooLarge));
         }
         let before = state.inbound.room();
-        let woken = state.tell(|inbound| inbound.hear_piece(path, message));
+        let woken = state.tell(|inbound| hear(inbound, message));
         let held = before - state.inbound.room();
         state.held += held;
         inbox.give_back(weight - held);

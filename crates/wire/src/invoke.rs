@@ -16,6 +16,7 @@ use wasmtime::component::Val;
 use crate::Wire;
 use crate::address::{Address, Function};
 use crate::asked::{Asked, Waited};
+use crate::brief;
 use crate::inbound::Fault;
 use crate::inbox::{self, Mailbox};
 use crate::origin::Origin;
@@ -223,7 +224,8 @@ impl Wire {
         let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
         let origin = Origin { remaining: Some(timeout), ..origin };
         let asked = Asked::one_of(roster.as_ref(), remote, again);
-        let exchange = self.exchange(&asked, Opening { params, headers: origin.headers() }, &mailbox);
+        let headers = brief::mark(origin.headers());
+        let exchange = self.exchange(&asked, Opening { params, headers }, &mailbox);
         let answer = rt::within(Some(timeout), exchange).await;
         let answer = answer.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?;
         answer.map_err(|error| asked.failed(error))

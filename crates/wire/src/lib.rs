@@ -33,6 +33,7 @@ mod shapes;
 mod typed;
 
 mod allowance;
+mod brief;
 mod inbound;
 mod inbox;
 mod outbound;

@@ -19,7 +19,6 @@ use crate::caller::{Caller, NotTaken};
 use crate::desk::{Begun, Desk, ServeError};
 use crate::inbox;
 use crate::origin::Origin;
-use crate::outbound;
 use crate::refusal::{Reason, Refusal};
 use crate::shapes::{DecodeError, EncodeError, Reader, Signature};
 
@@ -157,7 +156,7 @@ async fn params<T>(
     let wire = caller.wire().clone();
     let memory_max = wire.limits().memory_max;
     match Reader::all(&call.payload, memory_max, &read) {
-        Ok(params) => caller.accept(wire.inbox().nowhere(), Headers::default()).await.map(|()| params),
+        Ok(params) => caller.acknowledge().await.map(|()| params),
         Err(DecodeError::Incomplete) => {
             let mailbox = wire.inbox().expect(inbox::PARAMS, &[]);
             caller.accept(mailbox.subject.clone(), Headers::default()).await?;
@@ -182,8 +181,7 @@ impl Reply {
                 return Err(AnswerError::Values(error));
             }
         };
-        let Some(subject) = self.caller.results() else { return Ok(()) };
-        outbound::say_whole(self.caller.wire().bus(), subject, bytes).await.map_err(AnswerError::NotSent)
+        self.caller.answer(bytes).await.map_err(AnswerError::NotSent)
     }
 
     /// Says that there will be no answer, and why.

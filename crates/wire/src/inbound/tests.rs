@@ -27,6 +27,24 @@ fn an_answer_is_all_that_came_before_its_end() {
 }
 
 #[test]
+fn an_answer_in_one_message_is_all_of_it() {
+    for payload in ["abc", ""] {
+        let mut inbound = Inbound::new(&[], 1_000);
+        assert_eq!(inbound.hear_whole(message(payload, None)), Woken::Reader(0));
+        assert!(inbound.is_ended(0) && inbound.accepted().is_none());
+        assert_eq!(inbound.hear_whole(message("more", None)), Woken::Nobody);
+        assert_eq!(taken(&mut inbound, 0), payload);
+    }
+    let mut heard = Inbound::new(&[], 1_000);
+    heard.hear_answer(message("", Some("rs")));
+    assert_eq!(heard.hear_whole(message("abc", None)), Woken::Nobody);
+    assert!(!heard.is_ended(0));
+    let mut small = Inbound::new(&[], 66);
+    assert_eq!(small.hear_whole(message("abc", None)), Woken::All);
+    assert_eq!(small.fault(), Some(&Fault::TooLarge));
+}
+
+#[test]
 fn the_first_who_takes_a_call_has_it() {
     let mut inbound = Inbound::new(&[], 1_000);
     inbound.hear_answer(message("", Some("first")));

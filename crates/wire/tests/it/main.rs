@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bodies;
+mod brief;
 mod ours;
 mod reference;
 mod rig;

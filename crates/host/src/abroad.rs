@@ -17,6 +17,7 @@
 //! hosts call one another is not counted: their time ends it.
 
 mod asked;
+mod lanes;
 mod reached;
 mod requests;
 
@@ -35,6 +36,8 @@ use wire::{
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
+use self::lanes::Lanes;
+pub(crate) use lanes::Line;
 pub(crate) use reached::Reached;
 
 /// How often a call is made again that was surely not begun, such as where a host is full.
@@ -51,6 +54,7 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 pub(crate) struct Abroad {
     bus: Bus,
     peers: Peers,
+    lanes: Lanes,
     /// A wire that stays in this host, where that of the peers does not.
     here: Option<Wire>,
 }
@@ -66,7 +70,7 @@ pub(crate) struct Road {
 /// One function of a component on other hosts.
 #[derive(Clone)]
 pub(crate) struct Distant {
-    wire: Wire,
+    lanes: Lanes,
     remote: Remote,
     origin: Origin,
     target: ComponentName,
@@ -77,14 +81,17 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// What this bus leads to, in this lattice. This host itself is reached on `here` as well, where the bus goes beyond it.
-    pub(crate) async fn open(bus: Bus, lattice: &str, here: Option<&Bus>) -> Result<Self, SubscribeError> {
+    /// What this bus leads to, in this lattice. Where it goes beyond this host, that is by this line, and the host itself is reached on
+    /// its own bus as well.
+    pub(crate) async fn open(bus: Bus, lattice: &str, beyond: Option<(Line, &Bus)>) -> Result<Self, SubscribeError> {
+        let (line, here) = beyond.unzip();
         let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
         let here = match here {
             Some(here) => Some(Wire::open(here.clone(), wire::Limits::default()).await?),
             None => None,
         };
-        Ok(Self { bus, peers: Peers::new(wire, lattice), here })
+        let lanes = Lanes::new(wire.clone(), line);
+        Ok(Self { bus, peers: Peers::new(wire, lattice), lanes, here })
     }
 
     /// The bus that leads there.
@@ -128,7 +135,7 @@ impl Road {
         let roster = self.abroad.peers.wire().roster(&address);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
-            wire: self.abroad.peers.wire().clone(),
+            lanes: self.abroad.lanes.clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
@@ -144,7 +151,7 @@ impl Distant {
     /// Calls it with dynamic values.
     pub(crate) async fn call(&self, caller: &Caller, values: Values<'_>) -> wasmtime::Result<()> {
         let params = values.params;
-        let results = self.in_time(caller, |call| self.wire.invoke(&self.remote, params, call)).await?;
+        let results = self.in_time(caller, |call| self.lanes.wire().invoke(&self.remote, params, call)).await?;
         values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
         Ok(())
     }
@@ -155,7 +162,7 @@ impl Distant {
         P: Encode + Send + Sync,
         R: Decode + Send,
     {
-        self.in_time(caller, |call| self.wire.ask(self.remote.subject(), &params, call)).await
+        self.in_time(caller, |call| self.lanes.wire().ask(self.remote.subject(), &params, call)).await
     }
 
     /// What it answers within the caller's time, however often it has to be asked for that.

@@ -1,5 +1,6 @@
 //! These are the threads of the data plane: one a core, each with its own runtime.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::thread::JoinHandle;
 
@@ -10,6 +11,16 @@ use tokio::task::LocalSet;
 #[derive(Debug)]
 pub struct Cores {
     threads: Vec<JoinHandle<()>>,
+}
+
+thread_local! {
+    /// Which of its threads this is.
+    static CORE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// The number of this thread among those of the data plane, if it is one of them.
+pub fn this_core() -> Option<usize> {
+    CORE.get()
 }
 
 /// How many cores this process may use.
@@ -30,7 +41,10 @@ impl Cores {
         for (index, seed) in seeds.into_iter().enumerate() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let work = work.clone();
-            let run = move || LocalSet::new().block_on(&runtime, run_as_task(work(index, seed)));
+            let run = move || {
+                CORE.set(Some(index));
+                LocalSet::new().block_on(&runtime, run_as_task(work(index, seed)));
+            };
             threads.push(std::thread::Builder::new().name(format!("{name}-{index}")).spawn(run)?);
         }
         Ok(Self { threads })

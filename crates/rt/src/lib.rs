@@ -15,7 +15,7 @@ mod task;
 mod ticker;
 mod within;
 
-pub use cores::{Cores, cores_available};
+pub use cores::{Cores, cores_available, this_core};
 pub use local::LocalTasks;
 pub use task::Task;
 pub use ticker::{Activity, TICK, Tick, Ticker};

@@ -149,6 +149,32 @@ fn a_host_that_leaves_loses_no_call() {
     assert_eq!((up.stop().code, first.stop().code), (Some(0), Some(0)));
 }
 
+/// Calls leave by a connection of their caller's thread, which the first call there makes and does not wait for. Method: where the
+/// answers are to come is overheard.
+#[test]
+fn calls_leave_by_a_connection_of_their_callers_thread() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}")]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    let start = ["start", "component", &guest("price-1"), "price", "--host", "bob", "--nats", &bus, "-o", "json"];
+    eventually("it starts", || ada.run(start).code == Some(0));
+    let stranger = Stranger::new(&bus);
+    let mut calls = stranger.overhear("default.price.wrpc.>");
+    put(&stranger, &link("till", "price", "shop", "tag"));
+    eventually("it is called", || up.get("/").status == 200);
+    let inbox_of_next = |calls: &mut async_nats::Subscriber| {
+        let call = stranger.next(calls);
+        call.reply.expect("somebody waits").split('.').nth(1).expect("an inbox").to_owned()
+    };
+    let first = inbox_of_next(&mut calls);
+    eventually("the thread has a connection of its own", || {
+        assert_eq!(prices(&up, 1), ["1"]);
+        inbox_of_next(&mut calls) != first
+    });
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
 /// Who listens to a component's calls sees those of other hosts, by name of a context, and changes nothing.
 #[test]
 fn calls_that_cross_the_bus_are_overheard() {

@@ -64,8 +64,13 @@ impl Stranger {
     }
 
     pub(crate) fn listen(&self) -> async_nats::Subscriber {
+        self.overhear("wasmbus.evt.default.*")
+    }
+
+    /// Listens to what others say to one another.
+    pub(crate) fn overhear(&self, pattern: &'static str) -> async_nats::Subscriber {
         self.runtime.block_on(async {
-            let heard = self.client.subscribe("wasmbus.evt.default.*").await.expect("it listens");
+            let heard = self.client.subscribe(pattern).await.expect("it listens");
             self.client.flush().await.expect("it is connected");
             heard
         })
@@ -83,9 +88,13 @@ impl Stranger {
 
     /// The next event.
     fn hear_any(&self, heard: &mut async_nats::Subscriber) -> Value {
+        serde_json::from_slice(&self.next(heard).payload).expect("JSON")
+    }
+
+    /// The next message.
+    pub(crate) fn next(&self, heard: &mut async_nats::Subscriber) -> async_nats::Message {
         let next = async { tokio::time::timeout(Duration::from_secs(30), heard.next()).await };
-        let message = self.runtime.block_on(next).expect("it is said").expect("it listens");
-        serde_json::from_slice(&message.payload).expect("JSON")
+        self.runtime.block_on(next).expect("it is said").expect("it listens")
     }
 }
 

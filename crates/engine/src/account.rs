@@ -4,10 +4,13 @@
 //!
 //! 1. One account holds for as long as a component is there, however it is reached and whatever it is linked to.
 //! 2. An instance is counted for as long as its guard lives.
+//! 3. Who begins sees one set of limits: other ones take the place of all of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::meter::Limits;
@@ -15,7 +18,7 @@ use crate::meter::Limits;
 /// What a component has in use.
 #[derive(Debug)]
 pub struct Account {
-    limits: Arc<Limits>,
+    limits: ArcSwap<Limits>,
     /// Invocations that may run at once: what the limits say, until another number is allowed.
     concurrency: AtomicUsize,
     in_flight: AtomicUsize,
@@ -47,17 +50,28 @@ impl Account {
     pub fn new(limits: Arc<Limits>, room: Arc<Room>) -> Self {
         let zero = || AtomicUsize::new(0);
         let concurrency = AtomicUsize::new(limits.concurrency);
+        let limits = ArcSwap::new(limits);
         Self { limits, concurrency, in_flight: zero(), instances: zero(), room, waiting: zero(), freed: Notify::new() }
     }
 
     /// What the component may use.
-    pub fn limits(&self) -> &Arc<Limits> {
-        &self.limits
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.load_full()
+    }
+
+    /// The time of one invocation.
+    pub fn timeout(&self) -> Duration {
+        self.limits.load().timeout
+    }
+
+    /// From now on the component may use that. What runs goes on with what it began with.
+    pub fn hold_to(&self, limits: Arc<Limits>) {
+        self.limits.store(limits);
     }
 
     /// From now on so many invocations may run at once, and never more than the limits say. Those that run go on.
     pub fn allow(&self, concurrency: usize) {
-        self.concurrency.store(concurrency.min(self.limits.concurrency), Ordering::SeqCst);
+        self.concurrency.store(concurrency.min(self.limits.load().concurrency), Ordering::SeqCst);
         self.freed.notify_waiters();
     }
 
@@ -107,13 +121,13 @@ impl Account {
         let alive = Alive(self.clone());
         self.room.alive.fetch_add(1, Ordering::Relaxed);
         let before = self.instances.fetch_add(1, Ordering::Relaxed);
-        (before < self.limits.instances).then_some(alive)
+        (before < self.limits.load().instances).then_some(alive)
     }
 
     /// Whether an instance may be made ahead of need: while half of what there may be is free for those that are needed.
     pub fn may_have_spare(&self) -> bool {
         let is_half = |alive: &AtomicUsize, limit: usize| alive.load(Ordering::Relaxed).saturating_mul(2) >= limit;
-        !is_half(&self.instances, self.limits.instances) && !is_half(&self.room.alive, self.room.total)
+        !is_half(&self.instances, self.limits.load().instances) && !is_half(&self.room.alive, self.room.total)
     }
 }
 

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::ComponentLimits;
 use stdx::ByteSize;
 use wasmtime::ResourceLimiter;
 
@@ -84,6 +85,17 @@ impl Limits {
             hostcall_bytes: ByteSize::mib(1024),
             random_bytes: ByteSize::mib(64),
             ..Self::default()
+        }
+    }
+}
+
+impl Limits {
+    /// These for a component that has limits of its own: of both the smaller ones.
+    pub fn within(&self, own: ComponentLimits) -> Self {
+        Self {
+            memory: own.memory.map_or(self.memory, |memory| memory.min(self.memory)),
+            timeout: own.time.map_or(self.timeout, |time| time.min(self.timeout)),
+            ..self.clone()
         }
     }
 }

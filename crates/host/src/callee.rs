@@ -297,7 +297,7 @@ impl Callee {
 
     /// When a call that begins now is stopped: by the caller's time, the link's, or the component's own.
     fn deadline(&self, caller: &Caller) -> Tick {
-        let own = Tick::now().after(self.parts.account.limits().timeout);
+        let own = Tick::now().after(self.parts.account.timeout());
         let terms = caller.timeout.map_or(Tick::NEVER, |timeout| Tick::now().after(timeout));
         caller.deadline.min(own).min(terms)
     }

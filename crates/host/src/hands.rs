@@ -70,9 +70,9 @@ impl Hands for WorldHands {
     async fn carry_out(&self, deed: Deed) -> Result<(), BoxError> {
         let world = &self.world;
         match deed {
-            Deed::Start { id, image_ref, count } => {
+            Deed::Start { id, image_ref, count, limits } => {
                 let prepared = world.prepare(self.source(id, image_ref)?).await?;
-                Ok(world.add(prepared, count).await?)
+                Ok(world.add(prepared, (count, limits)).await?)
             }
             Deed::Exchange { id, image_ref } => {
                 let prepared = world.prepare(self.source(id, image_ref)?).await?;
@@ -82,6 +82,7 @@ impl Hands for WorldHands {
                 world.allow(&id, count).await;
                 Ok(())
             }
+            Deed::Limit { id, limits } => Ok(world.limit(&id, limits).await?),
             Deed::Stop { id } => {
                 world.remove(&id).await;
                 Ok(())

@@ -203,7 +203,7 @@ impl Calls for Function {
 
     async fn call(&self, seat: Seat, timeout: Option<Duration>, job: &mut dyn Job) -> Result<(), CallFailed> {
         let _running = self.busy.enter();
-        let own = self.account.limits().timeout;
+        let own = self.account.timeout();
         let time = timeout.map_or(own, |timeout| timeout.min(own)).saturating_add(GRACE);
         let caller = Caller { deadline: Tick::NEVER, depth: 0, timeout };
         let called = within(Some(time), self.call_when_there_is_room(caller, job)).await;

@@ -119,7 +119,7 @@ fn provider_auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
 fn scale(shared: &Shared, payload: &[u8]) -> Result<(String, Option<Errand>), String> {
     let command: ScaleComponent = parse(payload, "component scale")?;
     let id = name(&command.component_id)?;
-    let words = rules::scale_words(shared.state().components.get(&id), &command);
+    let words = rules::scale_words(shared.state().components.get(&id), &command)?;
     Ok((words, Some(shared.queue(Command::Scale(id, command))?)))
 }
 

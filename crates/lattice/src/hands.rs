@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use model::lattice::Labels;
-use model::{Briefing, ComponentName, LinkDel, LinkPut, RouteId, RoutePut};
+use model::{Briefing, ComponentLimits, ComponentName, LinkDel, LinkPut, RouteId, RoutePut};
 use stdx::BoxError;
 
 /// Does what a role has decided, to whatever runs on the host.
@@ -41,6 +41,8 @@ pub enum Deed {
         image_ref: String,
         /// How many invocations run at once.
         count: u32,
+        /// Its own limits.
+        limits: ComponentLimits,
     },
     /// Another program takes the place of a component's. Nothing that runs is cut off.
     Exchange {
@@ -55,6 +57,13 @@ pub enum Deed {
         id: ComponentName,
         /// How many.
         count: u32,
+    },
+    /// From now on a component has these limits of its own, and no others. What runs ends with those that it began with.
+    Limit {
+        /// Which.
+        id: ComponentName,
+        /// All of them.
+        limits: ComponentLimits,
     },
     /// A component ends. It is done where there is none.
     Stop {
@@ -106,9 +115,13 @@ pub enum Deed {
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Start { id, image_ref, count } => write!(f, "start {id} from {image_ref}, {count} at once"),
+            Self::Start { id, image_ref, count, limits } => {
+                write!(f, "start {id} from {image_ref}, {count} at once")?;
+                if limits.is_none() { Ok(()) } else { write!(f, ", with {limits}") }
+            }
             Self::Exchange { id, image_ref } => write!(f, "exchange {id} for what comes from {image_ref}"),
             Self::Allow { id, count } => write!(f, "allow {id} {count} at once"),
+            Self::Limit { id, limits } => write!(f, "limit {id} to {limits}"),
             Self::Stop { id } => write!(f, "stop {id}"),
             // What they are may be a secret.
             Self::Tell { id, settings: Some(settings) } => {

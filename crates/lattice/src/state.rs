@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::ComponentName;
 use model::fact::Scaled;
 use model::lattice::{ComponentDescription, ComponentSpec, Labels, LatticeLink, ProviderDescription, ScaleComponent};
+use model::{ComponentLimits, ComponentName};
 
 use crate::hands::ProviderView;
 use crate::merge::Holdings;
@@ -34,6 +34,8 @@ pub struct Runs {
     pub annotations: Labels,
     /// The names of its settings.
     pub config: Vec<String>,
+    /// Its own limits.
+    pub limits: ComponentLimits,
 }
 
 /// How a provider runs on a host.
@@ -112,7 +114,7 @@ impl Runs {
             annotations: self.annotations.clone(),
             revision: 0,
             max_instances: self.count,
-            limits: None,
+            limits: self.limits.texts(),
         }
     }
 
@@ -134,6 +136,7 @@ impl From<&ScaleComponent> for Runs {
             count: command.count,
             annotations: command.annotations.clone(),
             config: command.config.clone(),
+            limits: ComponentLimits::default(),
         }
     }
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bus::Subscription;
 use clap::{Args, Subcommand};
-use model::ComponentName;
 use model::fact::{Event, Fact, Scaled};
 use model::lattice::{
-    ComponentAuctionRequest, ComponentDescription, Host, HostInventory, ScaleComponent, StopHost, UpdateComponent,
+    ComponentAuctionRequest, ComponentDescription, Host, HostInventory, Labels, ScaleComponent, StopHost,
+    UpdateComponent,
 };
+use model::{ComponentLimits, ComponentName};
 use serde_json::json;
-use stdx::Code;
+use stdx::{ByteSize, Code};
 
 use crate::alone;
 use crate::failure::Failure;
@@ -48,6 +49,8 @@ enum Start {
         /// With the settings of this name, see `wattle config` (can be given several times; later ones win)
         #[arg(long, value_name = "NAME")]
         config: Vec<String>,
+        #[command(flatten)]
+        limits: LimitFlags,
     },
     /// Starts a provider on a host that bids for it, which keeps its process running
     Provider(provider::StartFlags),
@@ -104,7 +107,20 @@ enum Scale {
         /// With the settings of this name, and no others (can be given several times)
         #[arg(long, value_name = "NAME")]
         config: Vec<String>,
+        #[command(flatten)]
+        limits: LimitFlags,
     },
+}
+
+/// Limits of one component, below those of its host.
+#[derive(Debug, Args)]
+struct LimitFlags {
+    /// Memory of one instance, where the host does not allow less
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
+    /// Time of one invocation in whole seconds, where the host does not allow less
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    time: Option<u64>,
 }
 
 /// Puts another program in the place of a component's, while it runs
@@ -136,8 +152,12 @@ pub(crate) struct Facts(Subscription);
 /// Carries out `wattle start`.
 pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, Failure> {
     alone::new_runtime()?.block_on(async {
-        let (from, id, count, placement, config) = match command.what {
-            Start::Component { from, id, count, placement, config } => (from, id, count, placement, config),
+        let (from, id, placement, wanted) = match command.what {
+            Start::Component { from, id, count, placement, config, limits } => {
+                let component_limits = limits.texts();
+                let wanted = ScaleComponent { count, config, component_limits, ..ScaleComponent::default() };
+                (from, id, placement, wanted)
+            }
             Start::Provider(flags) => return provider::start(&command.reach.connect().await?, flags, output).await,
         };
         let component_ref = reference(&from)?;
@@ -149,7 +169,7 @@ pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, F
             constraints,
         };
         let host = placement.find(&reached, ("component.auction", &id), request).await?;
-        let wanted = ScaleComponent { component_ref, count, config, ..ScaleComponent::default() };
+        let wanted = ScaleComponent { component_ref, ..wanted };
         scaled(&reached, (&host, &id), wanted, output).await
     })
 }
@@ -179,12 +199,14 @@ pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Fai
 
 /// Carries out `wattle scale`.
 pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, Failure> {
-    let Scale::Component { id, count, host, config } = command.what;
+    let Scale::Component { id, count, host, config, limits } = command.what;
     alone::new_runtime()?.block_on(async {
         let reached = command.reach.connect().await?;
         let (host, runs) = running(&reached, &id, host.as_deref()).await?;
         let (component_ref, annotations) = (runs.image_ref, runs.annotations);
-        let wanted = ScaleComponent { component_ref, count, config, annotations, ..ScaleComponent::default() };
+        let component_limits = limits.texts();
+        let wanted =
+            ScaleComponent { component_ref, count, config, annotations, component_limits, ..ScaleComponent::default() };
         scaled(&reached, (&host.id, &id), wanted, output).await
     })
 }
@@ -260,6 +282,15 @@ async fn outcome(
             _ => None,
         })
         .await
+}
+
+// === impl LimitFlags ===
+
+impl LimitFlags {
+    /// What is said to the host; nothing where nothing was.
+    fn texts(&self) -> Option<Labels> {
+        ComponentLimits { memory: self.memory, time: self.time.map(Duration::from_secs) }.texts()
+    }
 }
 
 // === impl Facts ===

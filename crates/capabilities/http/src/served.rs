@@ -132,7 +132,7 @@ impl ServedParts {
             Err(_) => Handler::P2(ProxyPre::new(pre).map_err(NotAHandler)?),
         };
         let Self { name, reuse, new_state, account, counts } = self;
-        Ok(Served { name, handler, limits: account.limits().clone(), reuse, new_state, account, counts })
+        Ok(Served { name, handler, limits: account.limits(), reuse, new_state, account, counts })
     }
 }
 

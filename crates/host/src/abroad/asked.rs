@@ -137,7 +137,7 @@ impl Callable {
     async fn call(&self, asked: &call::Call<'_>, time: Duration) -> Result<Results, AskError> {
         let target = &self.target;
         let _running = target.busy.enter();
-        let time = time.min(target.account.limits().timeout);
+        let time = time.min(target.account.timeout());
         let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None };
         let mut results = vec![Val::Bool(false); asked.function().results()];
         let values = Values { params: asked.arguments(), results: &mut results };

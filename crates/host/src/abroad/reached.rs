@@ -215,7 +215,7 @@ async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocat
     let Invocation { function, params, origin, reply } = invocation;
     let function = &reachable[function];
     let _running = target.busy.enter();
-    let own = target.account.limits().timeout;
+    let own = target.account.timeout();
     let time = origin.remaining.map_or(own, |left| left.min(own));
     let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None };
     let called = within(Some(time + GRACE), function.call(&target.slot, caller, params)).await;

@@ -6,9 +6,10 @@
 //! 2. What runs ends with what it began with: an update or an end cuts no request off.
 
 use std::mem::swap;
+use std::sync::Arc;
 
-use engine::ImportName;
-use model::{ComponentName, Contract, Target};
+use engine::{ImportName, Limits};
+use model::{ComponentLimits, ComponentName, Contract, Target};
 use stdx::Chain;
 
 use super::World;
@@ -39,10 +40,15 @@ impl World {
     }
 
     /// Adds a component that was prepared, and links it. Nobody has the name.
-    pub(crate) async fn add(&self, prepared: Prepared, count: u32) -> Result<(), LoadError> {
+    pub(crate) async fn add(
+        &self,
+        prepared: Prepared,
+        (count, limits): (u32, ComponentLimits),
+    ) -> Result<(), LoadError> {
         let mut live = self.live.lock().await;
         let name = prepared.source.name.clone();
         let member = self.member(prepared);
+        member.account.hold_to(self.within(limits));
         member.account.allow(count as usize);
         live.members.insert(name.clone(), member);
         if let Err(error) = self.link_all_with(&mut live, &name).await {
@@ -59,6 +65,29 @@ impl World {
         let live = self.live.lock().await;
         let member = live.members.get(name);
         member.inspect(|member| member.account.allow(count as usize)).is_some()
+    }
+
+    /// From now on a component has these limits of its own. What runs ends with those that it began with.
+    pub(crate) async fn limit(&self, name: &ComponentName, limits: ComponentLimits) -> Result<(), LoadError> {
+        let mut live = self.live.lock().await;
+        let Some(account) = live.members.get(name).map(|member| member.account.clone()) else { return Ok(()) };
+        let before = account.limits();
+        account.hold_to(self.within(limits));
+        // Instances are made with the limits that are there when it is linked.
+        if let Err(error) = self.link(&mut live, name).await {
+            account.hold_to(before);
+            return Err(error);
+        }
+        self.publish(&live);
+        Ok(())
+    }
+
+    /// What a component may use that has these limits of its own.
+    fn within(&self, own: ComponentLimits) -> Arc<Limits> {
+        match own.is_none() {
+            true => self.config.limits.clone(),
+            false => Arc::new(self.config.limits.within(own)),
+        }
     }
 
     /// Puts another program in the place of a component's. Requests that begin from now on are answered by it.

@@ -87,8 +87,7 @@ impl World {
         let open_links = self.open_links(live, &plan.parts[0]).await?;
         let bound = Arc::new(self.bound(live, &plan, &open_links).await?);
         let new_state = || -> NewState {
-            let (wasi, limits, bound) =
-                (self.config.capabilities.wasi(name), self.config.limits.clone(), bound.clone());
+            let (wasi, limits, bound) = (self.config.capabilities.wasi(name), member.account.limits(), bound.clone());
             Box::new(move || State::new(&mut wasi(), &limits, bound.clone()))
         };
         let (account, reuse) = (&member.account, self.config.reuse);

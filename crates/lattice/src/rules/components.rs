@@ -1,8 +1,8 @@
 //! Commands, and those about components: what is answered at once, and what is done when their turn comes.
 
-use model::ComponentName;
 use model::fact::Fact;
 use model::lattice::{ComponentAuctionRequest, ScaleComponent, StartProvider, UpdateComponent};
+use model::{ComponentLimits, ComponentName};
 
 use super::course::{Aim, Course, Step};
 use super::providers;
@@ -30,16 +30,23 @@ pub(crate) fn bids(state: &State, request: &ComponentAuctionRequest) -> bool {
         && !state.components.keys().any(|name| name.as_str() == request.component_id)
 }
 
-/// What is answered to a command to scale, at once.
-pub(crate) fn scale_words(running: Option<&Runs>, command: &ScaleComponent) -> String {
+/// What is answered to a command to scale, at once; or why it is not done.
+pub(crate) fn scale_words(running: Option<&Runs>, command: &ScaleComponent) -> Result<String, String> {
+    limits(command)?;
     let Some(runs) = running.filter(|runs| runs.image_ref != command.component_ref && command.count > 0) else {
-        return String::new();
+        return Ok(String::new());
     };
     let (id, old, new) = (&command.component_id, &runs.image_ref, &command.component_ref);
-    match command.allow_update {
+    Ok(match command.allow_update {
         true => format!("component {id} runs from {old} and is updated to {new}"),
         false => format!("component {id} runs from {old}, and that is not changed to {new}: an update does it"),
-    }
+    })
+}
+
+/// The limits that a command names. One that names none leaves a component those that it has; to end it they need not be right.
+fn limits(command: &ScaleComponent) -> Result<Option<ComponentLimits>, String> {
+    let named = command.component_limits.as_ref().filter(|_| command.count > 0);
+    named.map(ComponentLimits::read).transpose().map_err(|error| error.to_string())
 }
 
 /// What is answered to a command to update, and whether anything is to be done.
@@ -73,8 +80,10 @@ pub(crate) fn course(state: &State, host: &str, command: &Command) -> (Aim, Resu
 }
 
 fn scale(state: &State, at: (&str, &ComponentName), command: &ScaleComponent) -> Result<Course, String> {
-    let (id, wanted) = (at.1, Runs::from(command));
-    match (state.components.get(id), command.count) {
+    let (id, running) = (at.1, state.components.get(at.1));
+    let limits = limits(command)?.or(running.map(|runs| runs.limits)).unwrap_or_default();
+    let wanted = Runs { limits, ..Runs::from(command) };
+    match (running, command.count) {
         (None, 0) => Ok(Course { steps: vec![said(at, &wanted)], undo: Vec::new() }),
         (None, _) => {
             // What is wrong with its settings is found before anything is compiled.
@@ -99,9 +108,9 @@ fn scale(state: &State, at: (&str, &ComponentName), command: &ScaleComponent) ->
 
 /// A component is among those that run when it does, and not before: what is learned from then on is done to it as well.
 fn start(at: (&str, &ComponentName), wanted: Runs) -> Course {
-    let (id, Runs { image_ref, count, .. }) = (at.1, wanted.clone());
+    let (id, Runs { image_ref, count, limits, .. }) = (at.1, wanted.clone());
     let steps = vec![
-        Step::Do(Deed::Start { id: id.clone(), image_ref: image_ref.clone(), count }),
+        Step::Do(Deed::Start { id: id.clone(), image_ref: image_ref.clone(), count, limits }),
         Step::Run(id.clone(), Some(wanted.clone())),
         Step::Tell(id.clone()),
         Step::Link(id.clone()),
@@ -112,19 +121,21 @@ fn start(at: (&str, &ComponentName), wanted: Runs) -> Course {
     Course { steps, undo }
 }
 
-/// Changes the numbers and settings of a component that runs; and then, where that is wanted, where it comes from.
+/// Changes the numbers, limits and settings of a component that runs; and then, where that is wanted, where it comes from.
 fn change(at: (&str, &ComponentName), (runs, wanted): (&Runs, &Runs), image_ref: Option<&str>) -> Course {
     let id = at.1;
     let has_other_settings = runs.config != wanted.config;
-    let is_other = has_other_settings || runs.count != wanted.count;
+    let has_other_limits = runs.limits != wanted.limits;
+    let is_other = has_other_settings || has_other_limits || runs.count != wanted.count;
     let now = match is_other {
         true => Runs { image_ref: runs.image_ref.clone(), ..wanted.clone() },
         false => runs.clone(),
     };
     let become_like = |runs: &Runs| {
         let tell = has_other_settings.then(|| Step::Tell(id.clone()));
+        let limit = has_other_limits.then(|| Step::Do(Deed::Limit { id: id.clone(), limits: runs.limits }));
         let allow = Step::Do(Deed::Allow { id: id.clone(), count: runs.count });
-        [Step::Run(id.clone(), Some(runs.clone()))].into_iter().chain(tell).chain([allow])
+        [Step::Run(id.clone(), Some(runs.clone()))].into_iter().chain(tell).chain(limit).chain([allow])
     };
     let mut course = Course::default();
     if is_other {

@@ -6,7 +6,7 @@ use model::lattice::{
     ComponentAuctionRequest, ComponentSpec, DeleteLink, Labels, LatticeLink, PutLabel, ScaleComponent, StartProvider,
     UpdateComponent,
 };
-use model::{ComponentName, LinkPut};
+use model::{ComponentLimits, ComponentName, LinkPut};
 
 use super::links::{leads_away, mapped};
 use super::*;
@@ -120,6 +120,36 @@ fn a_component_that_runs_is_changed_whole_or_not() {
 }
 
 #[test]
+fn limits_are_taken_left_and_lifted_and_nonsense_is_refused() {
+    let limited = |count, limits: &[(&str, &str)]| {
+        let limits = limits.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        ScaleComponent { component_limits: Some(limits), ..command("x", count) }
+    };
+    let memory = [("max_memory_limit", "65536"), ("max_execution_time", "2")];
+    let started = scaled(&State::default(), limited(1, &memory));
+    assert!(started.starts_with("start a from x, 1 at once, with 64 KiB of memory and 2 s\n"), "{started}");
+    let limits = ComponentLimits::read(&limited(1, &memory).component_limits.expect("limits")).expect("limits");
+    let state = State { components: [(name("a"), Runs { limits, ..runs("x", 1) })].into(), ..State::default() };
+    assert_eq!(scaled(&state, command("x", 1)), "say that a runs from x, 1 at once\n", "they are left as they are");
+    expect![[r#"
+        a runs from x, 1 at once
+        limit a to no limits of its own
+        allow a 1 at once
+        say that a runs from x, 1 at once
+        or
+        a runs from x, 1 at once
+        limit a to 64 KiB of memory and 2 s
+        allow a 1 at once
+    "#]]
+    .assert_eq(&scaled(&state, limited(1, &[])));
+    let nonsense = [("max_memory_limit", "much")];
+    let why = r#"max_memory_limit is a whole number of bytes, 1 or more, and not "much""#;
+    assert_eq!(scale_words(None, &limited(1, &nonsense)), Err(why.into()));
+    assert_eq!(scaled(&state, limited(1, &nonsense)), format!("nothing: {why}\n"));
+    assert!(scaled(&state, limited(0, &nonsense)).starts_with("stop a"), "to end it they need not be right");
+}
+
+#[test]
 fn settings_that_are_not_known_keep_a_component_from_starting() {
     let asked = ScaleComponent { config: vec!["s".into(), "SECRET_k".into()], ..command("x", 1) };
     let why = expect![[r#"
@@ -159,11 +189,11 @@ fn what_has_ended_is_not_updated() {
 #[test]
 fn another_place_is_warned_of_or_taken() {
     let running = runs("x", 2);
-    assert_eq!(scale_words(None, &command("x", 1)), "");
-    assert_eq!(scale_words(Some(&running), &command("x", 9)), "");
+    assert_eq!(scale_words(None, &command("x", 1)), Ok(String::new()));
+    assert_eq!(scale_words(Some(&running), &command("x", 9)), Ok(String::new()));
     assert_eq!(
         scale_words(Some(&running), &command("y", 9)),
-        "component a runs from x, and that is not changed to y: an update does it"
+        Ok("component a runs from x, and that is not changed to y: an update does it".into())
     );
     let update = |to: &str| UpdateComponent {
         component_id: "a".into(),

@@ -78,7 +78,7 @@ impl Hands for Noting {
         // Whatever is done takes its time, in which other things happen.
         tokio::time::sleep(Duration::from_millis(20)).await;
         match deed.clone() {
-            Deed::Start { id, image_ref, count } => {
+            Deed::Start { id, image_ref, count, .. } => {
                 let before = lock(&self.done).components.insert(id.to_string(), (count, image_ref));
                 assert_eq!(before, None, "it runs already");
             }
@@ -88,6 +88,7 @@ impl Hands for Noting {
             Deed::Allow { id, count } => {
                 lock(&self.done).components.get_mut(id.as_str()).expect("it runs").0 = count;
             }
+            Deed::Limit { id, .. } => assert!(lock(&self.done).components.contains_key(id.as_str()), "it runs"),
             Deed::Stop { id } => drop(lock(&self.done).components.remove(id.as_str())),
             Deed::Tell { id, settings } => {
                 let mut done = lock(&self.done);

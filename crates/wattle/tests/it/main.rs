@@ -19,6 +19,7 @@ mod keyvalue;
 mod known;
 mod labels;
 mod lattice;
+mod limited;
 mod limits;
 mod links;
 mod logins;

@@ -15,6 +15,8 @@ mod import_name;
 use stdx::{ByteSize, Code, Explain};
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
+use crate::claims;
+
 pub use import_name::ImportName;
 
 /// What a program is, read from its sections.
@@ -40,9 +42,9 @@ pub struct Anatomy {
     pub body_max: usize,
     /// Bytes of the file.
     pub size: u64,
-    /// Claims signed into the file, as the text of the token, where there are any.
+    /// Whether it carries claims, see [`claims`](crate::claims).
     #[serde(skip)]
-    pub claims: Option<String>,
+    pub has_claims: bool,
 }
 
 /// The two forms of WebAssembly programs.
@@ -232,11 +234,10 @@ impl Anatomy {
                     self.exports.push(export?.name.name.to_owned());
                 }
             }
-            Payload::CustomSection(section) if depth == 0 => match section.name() {
-                name if name.starts_with("component-type") => self.has_world = true,
-                "jwt" | "wasmcloud_jwt" => self.claims = String::from_utf8(section.data().to_vec()).ok(),
-                _ => {}
-            },
+            Payload::CustomSection(section) => {
+                self.has_world |= depth == 0 && section.name().starts_with("component-type");
+                self.has_claims |= claims::are_in(section.name(), depth);
+            }
             _ => {}
         }
         Ok(())

@@ -17,6 +17,7 @@ mod anatomy;
 mod body;
 mod cache;
 pub mod call;
+pub mod claims;
 pub mod command;
 pub mod compile;
 pub mod core_module;

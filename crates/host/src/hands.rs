@@ -13,6 +13,7 @@ use lattice::{Deed, Hands, ProviderView, RoleConfig, Runs};
 use model::lattice::Labels;
 use model::{ComponentName, LinkDel, LinkPut, Target, Terms};
 use stdx::BoxError;
+use trust::ClaimsView;
 
 use crate::links::LinkError;
 use crate::load::Source;
@@ -58,7 +59,8 @@ pub(crate) async fn running(world: &World) -> BTreeMap<ComponentName, Runs> {
     let runs = |component: crate::LoadedComponent| {
         let path = std::path::absolute(&component.source.path).unwrap_or(component.source.path);
         let image_ref = format!("file://{}", path.display());
-        (component.source.name, Runs { image_ref, count, ..Runs::default() })
+        let claims = component.claims;
+        (component.source.name, Runs { image_ref, count, claims, ..Runs::default() })
     };
     world.components().await.into_iter().map(runs).collect()
 }
@@ -109,6 +111,10 @@ impl Hands for WorldHands {
                 Ok(())
             }
         }
+    }
+
+    async fn claims(&self, component: &ComponentName) -> Option<Arc<ClaimsView>> {
+        self.world.claims(component).await
     }
 
     fn look(&self, provider: &ComponentName) -> Option<ProviderView> {

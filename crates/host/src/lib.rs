@@ -38,6 +38,6 @@ pub use capabilities::{Capabilities, CapabilityConfig};
 pub use foreign::Foreign;
 pub use hands::LatticeConfig;
 pub use links::LinkError;
-pub use load::{LoadError, LoadedComponent, Source};
+pub use load::{BadClaims, LoadError, LoadedComponent, Source};
 pub use membership::connect_options;
 pub use running::{BusConfig, HostConfig, HostError, ListenerConfig, Listening, Report, Running, ServedReport};

@@ -1,13 +1,16 @@
 //! Makes a file into a component that can be linked: read, check what it imports, compile.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use capability::OpenError;
-use engine::{Anatomy, Engines, ImportName, Loaded, PrepareError, Settings, Use};
+use engine::{Anatomy, Engines, ImportName, Loaded, PrepareError, Settings, Use, claims};
 use http_capability::NotAHandler;
 use model::ComponentName;
 use route::Route;
 use stdx::{Code, Explain};
+use trust::{ClaimsView, NotVouched, vouch};
 use wasmtime::component::Component;
 
 use crate::linking::{self, Import, Missing, Offer};
@@ -35,6 +38,8 @@ pub struct LoadedComponent {
     pub imports: Vec<Import>,
     /// Whether it answers HTTP requests; else it is there for other components.
     pub is_served: bool,
+    /// What is said of it by who signed it, checked.
+    pub claims: Option<Arc<ClaimsView>>,
 }
 
 /// A component that is compiled, and not linked yet.
@@ -47,6 +52,8 @@ pub(crate) struct Prepared {
     pub(crate) settings: Settings,
     /// Tells its bytes from all others.
     pub(crate) digest: [u8; 32],
+    /// What is said of it by who signed it, checked.
+    pub(crate) claims: Option<Arc<ClaimsView>>,
 }
 
 /// How far a component came by itself.
@@ -71,6 +78,15 @@ pub enum LoadError {
         /// Why.
         #[source]
         source: PrepareError,
+    },
+    /// It carries claims that do not hold.
+    #[error("{} is not run", path.display())]
+    Claims {
+        /// The file.
+        path: PathBuf,
+        /// Why they do not.
+        #[source]
+        source: BadClaims,
     },
     /// Some imports cannot be met.
     #[error("{} cannot be linked", path.display())]
@@ -118,11 +134,23 @@ pub enum LoadError {
     Engine(#[source] wasmtime::Error),
 }
 
+/// Why the claims that a program carries do not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum BadClaims {
+    /// Which of them count?
+    #[error("it carries {0} claims, and there may be one")]
+    Several(usize),
+    /// They do not hold for it.
+    #[error(transparent)]
+    NotVouched(#[from] NotVouched),
+}
+
 impl Explain for LoadError {
     fn code(&self) -> Code {
         match self {
             Self::Fetch(error) => error.code(),
             Self::Prepare { source, .. } => source.code(),
+            Self::Claims { .. } => Code::E0107,
             Self::Missing { source, .. } => source.code(),
             Self::Shape { .. } => Code::E0204,
             Self::NotAHandler { .. } => Code::E0303,
@@ -164,6 +192,8 @@ impl Loading<'_> {
         let bytes = artifact::fetch(path, self.size_max)?;
         let prepare = |error| LoadError::Prepare { path: path.clone(), source: error };
         let program = self.engines.read(&bytes, Use::Linked).map_err(prepare)?;
+        let claims = vouched(&bytes, &program.anatomy, SystemTime::now())
+            .map_err(|source| LoadError::Claims { path: path.clone(), source })?;
         // A core module's own imports are WASI 0.1, which its adapter meets: what it imports as a component is known after.
         let is_component = program.anatomy.form == engine::Form::Component;
         let missing = linking::check(&linking::link(&program.anatomy.imports, offers)).err();
@@ -182,7 +212,21 @@ impl Loading<'_> {
             component,
             settings,
             digest,
+            claims,
         })))
+    }
+}
+
+/// What is said of a program by who signed it; nothing where nobody did. What says so and is not so is not run.
+fn vouched(bytes: &[u8], anatomy: &Anatomy, now: SystemTime) -> Result<Option<Arc<ClaimsView>>, BadClaims> {
+    if !anatomy.has_claims {
+        return Ok(None);
+    }
+    let claims::Carried { tokens, digest } = claims::carried(bytes);
+    match tokens.as_slice() {
+        [] => Ok(None),
+        [token] => Ok(Some(Arc::new(vouch(token, &digest, now)?))),
+        several => Err(BadClaims::Several(several.len())),
     }
 }
 

@@ -104,10 +104,8 @@ impl Providers {
     pub(crate) fn look(&self, id: &ComponentName) -> Option<ProviderView> {
         let running = self.running();
         let provider = running.get(id)?;
-        let claims = provider.program().claims();
         Some(ProviderView {
-            name: claims.and_then(|claims| claims.name.clone()),
-            revision: claims.and_then(|claims| claims.revision).and_then(|number| number.try_into().ok()).unwrap_or(0),
+            claims: provider.program().claims().cloned(),
             condition: Shown(provider.condition()).to_string(),
         })
     }

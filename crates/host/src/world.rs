@@ -28,6 +28,7 @@ use model::{ComponentName, Contract, Link, LinkDel, LinkId, LinkPut, LinkView, T
 use stdx::{ByteSize, Chain};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
+use trust::ClaimsView;
 
 use crate::abroad::Reached;
 use crate::callee::{self, Slot};
@@ -158,6 +159,7 @@ impl World {
                 anatomy: anatomy.clone(),
                 imports: self.imports(&live, member),
                 is_served: member.served.is_some() && !member.routes.is_empty(),
+                claims: member.prepared.claims.clone(),
             };
             let at = |route: &route::Route| {
                 let source = crate::Source { route: Some(route.clone()), ..component.source.clone() };
@@ -167,6 +169,11 @@ impl World {
             if shown.is_empty() { vec![component] } else { shown }
         };
         live.members.values().flat_map(shown).collect()
+    }
+
+    /// What is said of a component by who signed it.
+    pub(crate) async fn claims(&self, name: &ComponentName) -> Option<Arc<ClaimsView>> {
+        self.live.lock().await.members.get(name)?.prepared.claims.clone()
     }
 
     /// What became of all requests, and of all calls that capabilities made, by component.

@@ -45,7 +45,7 @@ pub(crate) async fn answer(
         Question::PutLink => said(put_link(shared, payload).await),
         Question::DeleteLink => said(delete_link(shared, payload).await),
         Question::Links => said(Ok(CtlResponse::with(shared.links().await))),
-        Question::Claims => said(Ok(CtlResponse::with(Vec::<Labels>::new()))),
+        Question::Claims => said(Ok(CtlResponse::with(shared.claims().await))),
         Question::PutConfig(name) => said(put_config(shared, name, payload).await),
         Question::Config(name) => said(config(shared, &name).await),
         Question::DeleteConfig(name) => said(delete_config(shared, name).await),

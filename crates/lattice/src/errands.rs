@@ -10,12 +10,14 @@ use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use model::fact::Fact;
 use stdx::Chain;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use crate::hands::Deed;
 use crate::role::Shared;
 use crate::rules::{self, Aim, Command, Course, Step};
+use crate::state::{Provides, Runs};
 
 /// A command that is carried out after its answer.
 pub(crate) struct Errand {
@@ -102,8 +104,14 @@ impl Shared {
         match step {
             Step::Do(deed) => self.do_it(deed).await?,
             Step::Fail(why) => return Err(why),
-            Step::Run(id, runs) => self.state().run(id, runs),
-            Step::Provide(id, runs) => self.state().provide(id, runs),
+            Step::Run(id, runs) => {
+                let claims = self.hands.claims(&id).await;
+                self.state().run(id, runs.map(|runs| Runs { claims, ..runs }));
+            }
+            Step::Provide(id, runs) => {
+                let claims = self.hands.look(&id).and_then(|view| view.claims);
+                self.state().provide(id, runs.map(|runs| Provides { claims, ..runs }));
+            }
             Step::Brief(id) => {
                 let briefing = rules::briefing(&self.state(), &id);
                 if let Some(briefing) = briefing {
@@ -116,7 +124,24 @@ impl Shared {
             }
             Step::Link(id) => return Ok(rules::links_with(&self.state(), &id)),
             Step::Keep { id, url } => self.note_origin(id.as_str(), &url).await,
+            Step::Vouch(id) => {
+                let claims = rules::claims_of(&self.state(), &id);
+                for claims in claims {
+                    self.keep_claims(&claims).await;
+                }
+            }
             Step::Say(fact) => self.voice.say(fact).await,
+            Step::SayRuns(id, runs) => {
+                let claims = self.state().components.get(&id).and_then(|runs| runs.claims.clone());
+                let runs = Runs { claims, ..runs };
+                self.voice.say(Fact::ComponentScaled(runs.scaled(&self.id, &id))).await;
+            }
+            Step::SayProvides(id) => {
+                let started = rules::started(&self.state(), &self.id, &id);
+                if let Some(fact) = started {
+                    self.voice.say(fact).await;
+                }
+            }
             Step::Try(step) => {
                 let what = step.to_string();
                 match Box::pin(self.take(*step)).await {

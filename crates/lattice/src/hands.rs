@@ -1,17 +1,24 @@
 //! What a role has done, as values, and what does it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::lattice::Labels;
 use model::{Briefing, ComponentLimits, ComponentName, LinkDel, LinkPut, RouteId, RoutePut};
 use stdx::BoxError;
+use trust::ClaimsView;
 
 /// Does what a role has decided, to whatever runs on the host.
 #[async_trait]
 pub trait Hands: Send + Sync + 'static {
     /// Does it, or changes nothing and says why not. Of one component nothing is done before the last thing is; of several at once.
     async fn carry_out(&self, deed: Deed) -> Result<(), BoxError>;
+
+    /// What is said of a component that runs here by who signed it: checked, and about the bytes that run.
+    async fn claims(&self, _component: &ComponentName) -> Option<Arc<ClaimsView>> {
+        None
+    }
 
     /// What is to be seen of a provider that runs here.
     fn look(&self, _provider: &ComponentName) -> Option<ProviderView> {
@@ -22,10 +29,8 @@ pub trait Hands: Send + Sync + 'static {
 /// What is to be seen of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderView {
-    /// What its claims call it.
-    pub name: Option<String>,
-    /// Of its claims; zero without.
-    pub revision: i32,
+    /// What is said of it by who signed it, checked.
+    pub claims: Option<Arc<ClaimsView>>,
     /// What has become of its process.
     pub condition: String,
 }

@@ -5,8 +5,8 @@
 //!                   └─▶ watch ─▶ every host learns it ─▶ its copy, its State, the links of what it runs
 //! ```
 //!
-//! The buckets are those of wasmCloud 1.x: `LATTICEDATA_…` has a `COMPONENT_…` for each component or source of links,
-//! `CONFIGDATA_…` has settings by their names.
+//! The buckets are those of wasmCloud 1.x: `LATTICEDATA_…` has a `COMPONENT_…` for each component or source of links and a
+//! `CLAIMS_…` for each that is signed, `CONFIGDATA_…` has settings by their names.
 //!
 //! # Invariants
 //!
@@ -21,6 +21,7 @@ use std::time::Duration;
 use bus::{BucketError, BucketKey, Bus, Entry, Told, patiently};
 use bytes::Bytes;
 use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
+use model::{CLAIMS, KeptClaims};
 use stdx::Chain;
 use tokio::sync::Notify;
 
@@ -104,7 +105,16 @@ impl Shared {
     /// Follows what the lattice keeps, whoever changes it.
     pub(crate) async fn follow_kept(&self) {
         self.keeping.begun.notified().await;
-        tokio::join!(self.follow_bucket(Kind::Settings), self.follow_bucket(Kind::Components));
+        let own: Vec<_> = rules::own_claims(&self.state()).collect();
+        let keep_own = async {
+            if !own.is_empty() {
+                patiently("the lattice keeps no claims yet", || self.keeping.components.bucket()).await;
+            }
+            for claims in own {
+                self.keep_claims(&claims).await;
+            }
+        };
+        tokio::join!(self.follow_bucket(Kind::Settings), self.follow_bucket(Kind::Components), keep_own);
     }
 
     async fn follow_bucket(&self, kind: Kind) {
@@ -216,6 +226,26 @@ impl Shared {
         if let Err(error) = self.change_spec(id, note).await.and_then(|changed| changed.followed) {
             tracing::warn!(component = id, error, "where it comes from could not be noted");
         }
+    }
+
+    /// Keeps claims. That they could not be kept keeps nobody from running what they are about: this host answers with them anyway.
+    pub(crate) async fn keep_claims(&self, claims: &KeptClaims) {
+        if let Err(error) = self.try_keep_claims(claims).await {
+            tracing::warn!(subject = claims.subject, error, "its claims could not be kept");
+        }
+    }
+
+    async fn try_keep_claims(&self, claims: &KeptClaims) -> Result<(), String> {
+        let (key, kept) = (key(&format!("{CLAIMS}{}", claims.subject))?, &self.keeping.components);
+        self.keeping.begun.notify_one();
+        let bucket = kept.bucket().await.map_err(|error| kept.words(error))?;
+        let there = bucket.get(&key).await.map_err(|error| kept.words(error))?;
+        if there.is_some_and(|entry| rules::read(key.as_str(), &entry.value).as_ref() == Some(claims)) {
+            return Ok(());
+        }
+        let value = Bytes::from(serde_json::to_vec(claims).map_err(|error| error.to_string())?);
+        let revision = bucket.put(&key, value.clone()).await.map_err(|error| kept.words(error))?;
+        self.learn_ahead(Kind::Components, &key, Entry { value, revision }).await
     }
 
     /// Changes what is kept of a component, on what is there when it is written: `change` may be asked several times.
@@ -336,6 +366,23 @@ impl Shared {
                 known()
             }
         }
+    }
+
+    /// All claims of the lattice, as they are answered: as they are kept or, where that cannot be seen, as this host knows them.
+    pub(crate) async fn claims(&self) -> Vec<Labels> {
+        let mut claims = rules::known_claims(&self.state());
+        if self.keeping.components.is_elsewhere() {
+            let kept = async { self.keeping.components.bucket().await?.entries().await };
+            match kept.await {
+                Ok(entries) => claims.extend(entries.iter().filter_map(|(key, entry)| {
+                    let subject = key.as_str().strip_prefix(CLAIMS)?;
+                    let claims: KeptClaims = rules::read(key.as_str(), &entry.value)?;
+                    (claims.subject == subject).then(|| (subject.to_owned(), claims))
+                })),
+                Err(error) => tracing::debug!(error = %Chain(&error), "claims are answered as they were known last"),
+            }
+        }
+        claims.values().map(KeptClaims::answered).collect()
     }
 }
 

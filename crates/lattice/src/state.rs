@@ -1,13 +1,16 @@
 //! This is what a host knows of itself and of its lattice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::fact::Scaled;
 use model::lattice::{ComponentDescription, ComponentSpec, Labels, LatticeLink, ProviderDescription, ScaleComponent};
-use model::{ComponentLimits, ComponentName};
+use model::{ComponentLimits, ComponentName, KeptClaims};
+use trust::ClaimsView;
 
 use crate::hands::ProviderView;
 use crate::merge::Holdings;
+use crate::rules;
 
 /// All of it, beside what is linked on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(crate) struct State {
     pub(crate) config: BTreeMap<String, Labels>,
     /// By source, in the order in which they were put.
     pub(crate) links: BTreeMap<String, Vec<LatticeLink>>,
+    /// What is kept of what is signed, by its subject.
+    pub(crate) claims: BTreeMap<String, KeptClaims>,
 }
 
 /// How a component runs on a host.
@@ -36,6 +41,8 @@ pub struct Runs {
     pub config: Vec<String>,
     /// Its own limits.
     pub limits: ComponentLimits,
+    /// What is said of it by who signed it, checked.
+    pub claims: Option<Arc<ClaimsView>>,
 }
 
 /// How a provider runs on a host.
@@ -46,6 +53,8 @@ pub(crate) struct Provides {
     pub(crate) annotations: Labels,
     /// The names of its settings.
     pub(crate) config: Vec<String>,
+    /// What is said of it by who signed it, checked.
+    pub(crate) claims: Option<Arc<ClaimsView>>,
 }
 
 // === impl State ===
@@ -90,15 +99,14 @@ impl Provides {
     }
 
     pub(crate) fn describe(&self, id: &ComponentName, view: Option<ProviderView>) -> ProviderDescription {
-        let (name, revision, condition) =
-            view.map_or((None, 0, None), |view| (view.name, view.revision, Some(view.condition)));
+        let (name, revision) = named(self.claims.as_deref());
         ProviderDescription {
             id: id.to_string(),
             image_ref: self.place(),
             name,
             revision,
             annotations: self.annotations.clone(),
-            condition,
+            condition: view.map(|view| view.condition),
         }
     }
 }
@@ -107,12 +115,13 @@ impl Provides {
 
 impl Runs {
     pub(crate) fn describe(&self, id: &ComponentName) -> ComponentDescription {
+        let (name, revision) = named(self.claims.as_deref());
         ComponentDescription {
             id: id.to_string(),
             image_ref: self.image_ref.clone(),
-            name: None,
+            name,
             annotations: self.annotations.clone(),
-            revision: 0,
+            revision,
             max_instances: self.count,
             limits: self.limits.texts(),
         }
@@ -125,8 +134,15 @@ impl Runs {
             image_ref: self.image_ref.clone(),
             max_instances: self.count,
             annotations: self.annotations.clone(),
+            public_key: self.claims.as_ref().map(|claims| claims.subject.clone()),
+            claims: self.claims.as_deref().map(rules::said_of_component),
         }
     }
+}
+
+/// What claims call it, and its revision: zero without.
+fn named(claims: Option<&ClaimsView>) -> (Option<String>, i32) {
+    claims.map_or((None, 0), |claims| (claims.name.clone(), rules::revision(claims)))
 }
 
 impl From<&ScaleComponent> for Runs {
@@ -137,6 +153,7 @@ impl From<&ScaleComponent> for Runs {
             annotations: command.annotations.clone(),
             config: command.config.clone(),
             limits: ComponentLimits::default(),
+            claims: None,
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lattice::{HostInventory, Labels, LatticeLink};
+use crate::lattice::{HostInventory, Labels, LatticeLink, or_empty};
 
 /// A fact with who says it, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,9 @@ pub enum Fact {
         image_ref: String,
         /// What was noted.
         annotations: Labels,
+        /// What is said of it by who signed it.
+        #[serde(flatten)]
+        signed: Option<SignedProvider>,
     },
     /// A provider does not run as was asked.
     #[serde(rename = "com.wasmcloud.lattice.provider_start_failed")]
@@ -201,6 +204,53 @@ pub struct Scaled {
     pub max_instances: u32,
     /// What was noted.
     pub annotations: Labels,
+    /// Its key, where it is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// What is said of it by who signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<SaidClaims>,
+}
+
+/// What is said of a provider that is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedProvider {
+    /// By who signed it.
+    pub claims: SaidClaims,
+    /// The provider, as hosts of early versions said it.
+    pub instance_id: String,
+    /// The same.
+    pub public_key: String,
+    /// `default`.
+    pub link_name: String,
+}
+
+/// What who signed a component or provider says of it. Readers want texts in all of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidClaims {
+    /// What components of early wasmCloud call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_alias: Option<String>,
+    /// Who: the public key of an account.
+    pub issuer: String,
+    /// Labels; of a provider none.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+    /// What it is called.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub name: String,
+    /// Its version in words.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub version: String,
+    /// Its version as a number; of a component only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i32>,
+    /// From when on it holds, in seconds since 1970, or `never`.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub not_before_human: String,
+    /// Until when it holds, in seconds since 1970, or `never`.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub expires_human: String,
 }
 
 // === impl Fact ===

@@ -6,6 +6,7 @@ mod application;
 mod ask;
 mod briefing;
 mod call;
+mod claims;
 mod contract;
 pub mod fact;
 mod joining;
@@ -22,6 +23,7 @@ pub use ask::{
 };
 pub use briefing::{Briefing, LinkDefinition};
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};
+pub use claims::{CLAIMS, KeptClaims};
 pub use contract::{Contract, NotAContract};
 pub use joining::{Entrance, JoinLattice, MembershipView, NatsLogin, Prefer, Standing, lattice_subject};
 pub use limits::{ComponentLimits, NotLimits};

@@ -14,7 +14,7 @@ use data_encoding::HEXUPPER;
 use flate2::read::GzDecoder;
 use ring::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
-use trust::{ClaimsView, Period, Signature};
+use trust::ClaimsView;
 
 /// So much of an archive is read, once it is decompressed.
 const BYTES_MAX: u64 = 4 << 30;
@@ -147,7 +147,7 @@ fn judge(found: Found, machine: &str, now: SystemTime) -> Result<Unpacked, Archi
     let Found { token, executable, there } = found;
     let token = token.ok_or(ArchiveError::NoClaims)?;
     let claims = trust::read_claims(&token, now).map_err(ArchiveError::Claims)?;
-    if let Some(why) = not_valid(&claims) {
+    if let Some(why) = claims.flaw() {
         return Err(ArchiveError::NotValid(why));
     }
     let Some((executable, digest)) = executable else {
@@ -156,17 +156,6 @@ fn judge(found: Found, machine: &str, now: SystemTime) -> Result<Unpacked, Archi
     match claims.executables.get(machine) {
         Some(named) if named.eq_ignore_ascii_case(&digest) => Ok(Unpacked { executable, claims }),
         _ => Err(ArchiveError::OtherExecutable),
-    }
-}
-
-fn not_valid(claims: &ClaimsView) -> Option<&'static str> {
-    match (claims.signature, claims.period) {
-        (Signature::NotValid, _) => Some("not signed by who is said to issue them"),
-        (Signature::IssuerIsNoAccount, _) => Some("issued by what is no account"),
-        (Signature::OtherAlgorithm, _) => Some("signed in another way than Ed25519"),
-        (Signature::Valid, Period::Expired) => Some("expired"),
-        (Signature::Valid, Period::NotYet) => Some("not valid yet"),
-        (Signature::Valid, Period::Current) => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use stdx::{Code, Explain};
@@ -15,7 +16,7 @@ use crate::archive::{self, ArchiveError};
 #[derive(Debug)]
 pub struct Program {
     path: PathBuf,
-    claims: Option<ClaimsView>,
+    claims: Option<Arc<ClaimsView>>,
     /// Where it was unpacked, it is gone with the program.
     _unpacked: Option<tempfile::TempPath>,
 }
@@ -86,7 +87,7 @@ impl Program {
         let place = folder.join(name);
         executable.persist(&place).map_err(|error| no_folder(error.error))?;
         let kept = tempfile::TempPath::try_from_path(&place).map_err(no_folder)?;
-        Ok(Self { path: place, claims: Some(unpacked.claims), _unpacked: Some(kept) })
+        Ok(Self { path: place, claims: Some(Arc::new(unpacked.claims)), _unpacked: Some(kept) })
     }
 
     /// The file that is executed.
@@ -95,7 +96,7 @@ impl Program {
     }
 
     /// What is said of it by who signed it; nothing of a file that is executed as it is.
-    pub fn claims(&self) -> Option<&ClaimsView> {
+    pub fn claims(&self) -> Option<&Arc<ClaimsView>> {
         self.claims.as_ref()
     }
 }

@@ -65,6 +65,7 @@ codes! {
     E0104 You "If this file is meant to be so large, raise the limit with --max-component-size."
     E0105 You "Split the program or lower the compiler's inlining; the limits of what is compiled are listed in docs/limits.md."
     E0106 You "Correct the WebAssembly text, or give the binary that it stands for."
+    E0107 You "Have it signed again by who issues its claims, or run it without them: `wattle inspect FILE` shows what they say."
     E0201 You "Try --engine winch, which compiles in one pass, or build the component with less inlining; `wattle cache clear FILE` forgets that it failed."
     E0202 World "Make the folder writable and owned by you, or name another one with --cache."
     E0203 Us "This is a defect: please report it with the file that shows it."

@@ -1,7 +1,7 @@
 //! Reads the claims that a component or provider of wasmCloud carries: a token that its issuer signed.
 //!
 //! A token is `header.body.signature`, each base64url; header and body are JSON, and the signature is Ed25519 over the first two
-//! with the dot between. This reads them to be shown. Nothing is decided on it.
+//! with the dot between. This reads them to be shown; whether a component may run with them is decided by `vouch`.
 //!
 //! # Invariants
 //!
@@ -32,6 +32,12 @@ pub struct ClaimsView {
     pub version: Option<String>,
     /// Its version as a number.
     pub revision: Option<i64>,
+    /// What it is called by components of early wasmCloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_alias: Option<String>,
+    /// What a provider can be told, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_schema: Option<String>,
     /// What it may use, in the contract names of early wasmCloud.
     pub capabilities: Vec<String>,
     /// Labels.
@@ -41,6 +47,9 @@ pub struct ClaimsView {
     /// The digests that the executables of a provider are said to have, by the kind of machine: SHA-256 in hexadecimal.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub executables: BTreeMap<String, String>,
+    /// The revision of the form of these claims.
+    #[serde(skip)]
+    pub form: Option<u64>,
     /// When it was issued, in seconds since 1970.
     pub issued_at: Option<u64>,
     /// From when on it holds, in seconds since 1970.
@@ -112,6 +121,7 @@ struct Body {
     nbf: Option<u64>,
     exp: Option<u64>,
     wascap: Option<Wascap>,
+    wascap_revision: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -119,6 +129,8 @@ struct Wascap {
     name: Option<String>,
     ver: Option<String>,
     rev: Option<i64>,
+    call_alias: Option<String>,
+    config_schema: Option<serde_json::Value>,
     caps: Option<Vec<String>>,
     tags: Option<Vec<String>>,
     hash: Option<String>,
@@ -151,6 +163,9 @@ pub fn read_claims(token: &str, now: SystemTime) -> Result<ClaimsView, ClaimsErr
         name: wascap.name,
         version: wascap.ver,
         revision: wascap.rev,
+        call_alias: wascap.call_alias,
+        config_schema: wascap.config_schema.map(|schema| schema.to_string()),
+        form: body.wascap_revision,
         capabilities: wascap.caps.unwrap_or_default(),
         tags: wascap.tags.unwrap_or_default(),
         digest: wascap.hash,
@@ -161,6 +176,22 @@ pub fn read_claims(token: &str, now: SystemTime) -> Result<ClaimsView, ClaimsErr
         signature: finding,
         period,
     })
+}
+
+// === impl ClaimsView ===
+
+impl ClaimsView {
+    /// Why these claims do not hold, whatever they are about; nothing where they do.
+    pub fn flaw(&self) -> Option<&'static str> {
+        match (self.signature, self.period) {
+            (Signature::NotValid, _) => Some("not signed by who is said to issue them"),
+            (Signature::IssuerIsNoAccount, _) => Some("issued by what is no account"),
+            (Signature::OtherAlgorithm, _) => Some("signed in another way than Ed25519"),
+            (Signature::Valid, Period::Expired) => Some("expired"),
+            (Signature::Valid, Period::NotYet) => Some("not valid yet"),
+            (Signature::Valid, Period::Current) => None,
+        }
+    }
 }
 
 fn part<T: serde::de::DeserializeOwned>(part: &'static str, text: &str) -> Result<T, ClaimsError> {

@@ -15,8 +15,10 @@ mod claims;
 mod credentials;
 mod key;
 mod seed;
+mod vouch;
 
 pub use claims::{ClaimsError, ClaimsView, Period, Signature, read_claims};
 pub use credentials::{Credentials, CredentialsError};
 pub use key::{KeyKind, NotAKey, PublicKey};
 pub use seed::{NotASeed, Seed};
+pub use vouch::{NotVouched, vouch};

@@ -117,7 +117,7 @@ impl Lattice {
 
 /// A component runs with so many invocations at once. That it has ended is said of where it came from: it may run from elsewhere.
 fn scale(components: &mut BTreeMap<String, ComponentDescription>, scaled: &Scaled) {
-    let Scaled { component_id: id, image_ref, max_instances, annotations, .. } = scaled;
+    let Scaled { component_id: id, image_ref, max_instances, annotations, claims, .. } = scaled;
     match (components.get(id), max_instances) {
         (Some(known), 0) if known.image_ref == *image_ref => drop(components.remove(id)),
         (_, 0) => {}
@@ -125,11 +125,12 @@ fn scale(components: &mut BTreeMap<String, ComponentDescription>, scaled: &Scale
             let component = ComponentDescription {
                 id: id.clone(),
                 image_ref: image_ref.clone(),
-                name: None,
+                name: claims.as_ref().map(|claims| claims.name.clone()).filter(|name| !name.is_empty()),
                 annotations: annotations.clone(),
-                revision: 0,
+                revision: claims.as_ref().and_then(|claims| claims.revision).unwrap_or(0),
                 max_instances: *max_instances,
-                limits: None,
+                // An event does not say them; the next beat does.
+                limits: components.get(id).and_then(|known| known.limits.clone()),
             };
             components.insert(id.clone(), component);
         }

@@ -161,7 +161,7 @@ fn claims(claims: &[Labels], output: Output) {
         .iter()
         .map(|claims| ["sub", "name", "iss", "version"].map(|name| claims.get(name).cloned().unwrap_or_default()));
     let text = match claims.is_empty() {
-        true => "no signed component or provider runs in this lattice".to_owned(),
+        true => "no component or provider of this lattice is signed".to_owned(),
         false => table(["subject", "name", "issuer", "version"], rows),
     };
     output.print(&text, &json!({ "claims": claims }));

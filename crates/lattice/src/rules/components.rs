@@ -64,7 +64,7 @@ pub(crate) fn course(state: &State, host: &str, command: &Command) -> (Aim, Resu
     match command {
         Command::Scale(id, command) => {
             let wanted = Runs::from(command);
-            (Aim::Component(wanted.scaled(host, id)), scale(state, (host, id), command))
+            (Aim::Component(Box::new(wanted.scaled(host, id))), scale(state, (host, id), command))
         }
         Command::Update(id, command) => {
             let running = state.components.get(id).cloned();
@@ -72,7 +72,10 @@ pub(crate) fn course(state: &State, host: &str, command: &Command) -> (Aim, Resu
             let aim = Runs { image_ref: command.new_component_ref.clone(), ..wanted.clone() };
             // What has ended meanwhile is not begun again.
             let steps = running.map(|_| exchange((host, id), &wanted, &command.new_component_ref));
-            (Aim::Component(aim.scaled(host, id)), Ok(Course { steps: steps.unwrap_or_default(), undo: Vec::new() }))
+            (
+                Aim::Component(Box::new(aim.scaled(host, id))),
+                Ok(Course { steps: steps.unwrap_or_default(), undo: Vec::new() }),
+            )
         }
         Command::Start(id, command) => providers::start(state, (host, id), command),
         Command::Stop(id) => providers::stop(state, (host, id)),
@@ -115,7 +118,8 @@ fn start(at: (&str, &ComponentName), wanted: Runs) -> Course {
         Step::Tell(id.clone()),
         Step::Link(id.clone()),
         Step::Keep { id: id.clone(), url: image_ref },
-        said(at, &wanted),
+        Step::Vouch(id.clone()),
+        Step::SayRuns(id.clone(), wanted),
     ];
     let undo = vec![Step::Run(id.clone(), None), Step::Do(Deed::Stop { id: id.clone() })];
     Course { steps, undo }
@@ -144,7 +148,7 @@ fn change(at: (&str, &ComponentName), (runs, wanted): (&Runs, &Runs), image_ref:
     }
     match image_ref {
         Some(image_ref) => course.steps.extend(exchange(at, &now, image_ref)),
-        None => course.steps.push(said(at, &now)),
+        None => course.steps.push(Step::SayRuns(id.clone(), now)),
     }
     course
 }
@@ -158,7 +162,8 @@ fn exchange(at: (&str, &ComponentName), runs: &Runs, image_ref: &str) -> Vec<Ste
         Step::Do(Deed::Exchange { id: id.clone(), image_ref: image_ref.clone() }),
         Step::Run(id.clone(), Some(now.clone())),
         Step::Keep { id: id.clone(), url: image_ref },
-        said(at, &now),
+        Step::Vouch(id.clone()),
+        Step::SayRuns(id.clone(), now),
         said(at, &before),
     ]
 }

@@ -35,8 +35,15 @@ pub(crate) enum Step {
     Link(ComponentName),
     /// The lattice keeps where a component comes from.
     Keep { id: ComponentName, url: String },
+    /// The lattice keeps what is said of a component or provider by who signed it, as that is known when it is this step's turn.
+    Vouch(ComponentName),
     /// Everybody is told.
     Say(Fact),
+    /// Everybody is told that a component runs like that, and what is said of it by who signed it, as that is known when it is
+    /// this step's turn.
+    SayRuns(ComponentName, Runs),
+    /// The same of a provider.
+    SayProvides(ComponentName),
     /// The same where a failure is for the log, and ends nothing.
     Try(Box<Step>),
 }
@@ -45,7 +52,7 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Aim {
     /// That a component runs like that.
-    Component(Scaled),
+    Component(Box<Scaled>),
     /// That a provider runs, from there.
     Provider { host: String, id: ComponentName, image_ref: String },
 }
@@ -75,7 +82,12 @@ impl fmt::Display for Step {
             Self::Say(Fact::ComponentScaled(Scaled { component_id: id, max_instances, image_ref, .. })) => {
                 write!(f, "say that {id} runs from {image_ref}, {max_instances} at once")
             }
+            Self::Vouch(id) => write!(f, "keep the claims of {id}"),
             Self::Say(fact) => write!(f, "say {}", fact.name()),
+            Self::SayRuns(id, Runs { image_ref, count, .. }) => {
+                write!(f, "say that {id} runs from {image_ref}, {count} at once")
+            }
+            Self::SayProvides(id) => write!(f, "say that provider {id} runs"),
             Self::Try(step) => write!(f, "try to {step}"),
         }
     }
@@ -87,7 +99,8 @@ impl Aim {
     /// The fact that it was missed.
     pub(crate) fn missed(self, error: String) -> Fact {
         match self {
-            Self::Component(scaled) => Fact::ComponentScaleFailed { scaled, error },
+            // Of what does not run it is said whose it is, and no more.
+            Self::Component(scaled) => Fact::ComponentScaleFailed { scaled: Scaled { claims: None, ..*scaled }, error },
             Self::Provider { host, id, image_ref } => Fact::ProviderStartFailed {
                 host_id: host,
                 provider_id: id.to_string(),

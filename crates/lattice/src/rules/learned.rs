@@ -1,9 +1,10 @@
 //! What a host has to do since it has learned what is under a key of what the lattice keeps.
 
+use model::CLAIMS;
 use model::lattice::{ComponentSpec, Labels};
 
 use super::course::Step;
-use super::{links, settings};
+use super::{claims, links, settings};
 use crate::state::State;
 
 /// What the keys of components begin with.
@@ -25,6 +26,11 @@ pub(crate) fn learned(state: &mut State, kind: Kind, key: &str, value: Option<&[
             None => settings::learn(state, key, None),
         },
         Kind::Components => {
+            if let Some(subject) = key.strip_prefix(CLAIMS) {
+                // What cannot be read is in nobody's name.
+                claims::learn(state, subject, value.and_then(|value| read(key, value)));
+                return Vec::new();
+            }
             let Some(id) = key.strip_prefix(COMPONENT) else { return Vec::new() };
             let spec = value.map_or_else(|| Some(ComponentSpec::default()), |value| read(key, value));
             spec.map_or_else(Vec::new, |spec| links::learn(state, id, links::links_of(id, spec)))

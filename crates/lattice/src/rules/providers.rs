@@ -1,9 +1,11 @@
 //! Commands about providers, and what they are to know.
 
-use model::fact::Fact;
+use model::fact::{Fact, SignedProvider};
 use model::lattice::{LatticeLink, ProviderAuctionRequest, StartProvider};
 use model::{Briefing, ComponentName, LinkDefinition};
+use trust::ClaimsView;
 
+use super::claims::said_of_provider;
 use super::course::{Aim, Course, Step};
 use super::settings::{check_names, is_secret, of_names};
 use crate::hands::Deed;
@@ -47,25 +49,38 @@ pub(super) fn start(
 ) -> (Aim, Result<Course, String>) {
     let StartProvider { provider_ref, config, annotations, .. } = command.clone();
     let aim = Aim::Provider { host: host.to_owned(), id: id.clone(), image_ref: provider_ref.clone() };
-    let runs = Provides { image_ref: provider_ref, annotations, config };
+    let runs = Provides { image_ref: provider_ref, annotations, config, claims: None };
     if let Err(why) = may_start(state, id, &runs) {
         return (aim, Err(why));
     }
     let briefing = briefing_of(state, id, &runs);
-    let started = Fact::ProviderStarted {
-        host_id: host.to_owned(),
-        provider_id: id.to_string(),
-        image_ref: runs.place(),
-        annotations: runs.annotations.clone(),
-    };
     let steps = vec![
         Step::Do(Deed::StartProvider { id: id.clone(), image_ref: runs.image_ref.clone(), briefing }),
         Step::Provide(id.clone(), Some(runs.clone())),
         Step::Brief(id.clone()),
         Step::Keep { id: id.clone(), url: runs.image_ref },
-        Step::Say(started),
+        Step::Vouch(id.clone()),
+        Step::SayProvides(id.clone()),
     ];
     (aim, Ok(Course { steps, undo: Vec::new() }))
+}
+
+/// The fact that a provider runs on the host of that key; none where it does not.
+pub(crate) fn started(state: &State, host: &str, id: &ComponentName) -> Option<Fact> {
+    let runs = state.providers.get(id)?;
+    let signed = |claims: &ClaimsView| SignedProvider {
+        claims: said_of_provider(claims),
+        instance_id: id.to_string(),
+        public_key: id.to_string(),
+        link_name: "default".into(),
+    };
+    Some(Fact::ProviderStarted {
+        host_id: host.to_owned(),
+        provider_id: id.to_string(),
+        image_ref: runs.place(),
+        annotations: runs.annotations.clone(),
+        signed: runs.claims.as_deref().map(signed),
+    })
 }
 
 fn may_start(state: &State, id: &ComponentName, runs: &Provides) -> Result<(), String> {

@@ -69,6 +69,7 @@ fn a_component_is_started_and_stopped_by_its_number() {
         tell a its settings
         link a as the lattice does
         keep that a comes from x
+        keep the claims of a
         say that a runs from x, 5 at once
         or
         a does not run
@@ -109,6 +110,7 @@ fn a_component_that_runs_is_changed_whole_or_not() {
         exchange a for what comes from y
         a runs from y, 1 at once
         keep that a comes from y
+        keep the claims of a
         say that a runs from y, 1 at once
         say that a runs from file:///a, 0 at once
         or
@@ -180,6 +182,7 @@ fn what_has_ended_is_not_updated() {
         exchange a for what comes from y
         a runs from y, 1 at once
         keep that a comes from y
+        keep the claims of a
         say that a runs from y, 1 at once
         say that a runs from file:///a, 0 at once
     "#]]
@@ -399,7 +402,8 @@ fn a_provider_is_told_its_links_and_settings_when_it_starts() {
         provider files runs from file:///p.par
         brief files
         keep that files comes from file:///p.par
-        say provider_started
+        keep the claims of files
+        say that provider files runs
     "#]]
     .assert_eq(&shown(&course(&state, "N", &start(&["own"])).1));
     provided(&mut state, "files");

@@ -62,6 +62,8 @@ fn scaled(id: &str, image_ref: &str, count: u32) -> Fact {
         image_ref: image_ref.into(),
         max_instances: count,
         annotations: Labels::new(),
+        public_key: None,
+        claims: None,
     })
 }
 

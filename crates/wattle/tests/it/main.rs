@@ -9,6 +9,7 @@ mod blobs;
 mod bombs;
 mod cache;
 mod call;
+mod claims;
 mod drain;
 mod engines;
 mod fused;

@@ -165,7 +165,7 @@ impl Shared {
             return Ok(there);
         }
         let here = member.as_ref().ok_or(JoinError::Ending)?;
-        errors::may_move(&here.providers.names())?;
+        errors::may_move(&here.role.providers())?;
         let options = connect_options(&entrance.login)?;
         let bus = Bus::connect(&entrance.nats, options.clone()).await?;
         let (address, whom) = ((entrance.nats.as_str(), entrance.lattice.as_str()), (bus, &options));
@@ -210,7 +210,7 @@ impl Shared {
             return Ok(alone);
         }
         let here = member.as_ref().ok_or(JoinError::Ending)?;
-        errors::may_move(&here.providers.names())?;
+        errors::may_move(&here.role.providers())?;
         let joined = self.joined();
         let (kept, load) = self.retire(&mut member).await;
         // What ran elsewhere may come back: what imports it goes on, and its calls fail until then.

@@ -110,11 +110,6 @@ impl Providers {
         })
     }
 
-    /// Those that run.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.running().keys().map(ToString::to_string).collect()
-    }
-
     fn running(&self) -> MutexGuard<'_, BTreeMap<ComponentName, Provider>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -123,6 +123,7 @@ impl Shared {
                 self.do_it(Deed::Tell { id, settings }).await?;
             }
             Step::Link(id) => return Ok(rules::links_with(&self.state(), &id)),
+            Step::Listen(id) => return Ok(rules::listening(&self.state(), &id)),
             Step::Keep { id, url } => self.note_origin(id.as_str(), &url).await,
             Step::Vouch(id) => {
                 let claims = rules::claims_of(&self.state(), &id);

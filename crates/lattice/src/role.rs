@@ -178,6 +178,11 @@ impl Role {
         self.shared.state().holdings()
     }
 
+    /// The providers that run here.
+    pub fn providers(&self) -> Vec<String> {
+        self.shared.state().providers.keys().map(ToString::to_string).collect()
+    }
+
     /// The host's key.
     pub fn id(&self) -> &str {
         &self.shared.id

@@ -9,6 +9,7 @@
 //! 2. Nothing here waits, and nothing here knows of a bus.
 //! 3. A course that fails leaves everything as it was: what it had done is undone.
 
+mod builtin;
 mod claims;
 mod components;
 mod course;
@@ -19,12 +20,15 @@ mod providers;
 mod routes;
 mod settings;
 
+pub(crate) use builtin::Builtin;
 pub(crate) use claims::{claims_of, known_claims, own_claims, revision, said_of_component};
 pub(crate) use components::{Command, bids, course, scale_words, update_words};
 pub(crate) use course::{Aim, Course, Step};
 pub(crate) use labels::change_label;
 pub(crate) use learned::{COMPONENT, Kind, learned, read};
-pub(crate) use links::{as_known, check_settings, checks, link_deleted, links_of, links_with, put_link, take_link};
+pub(crate) use links::{
+    as_known, check_settings, checks, link_deleted, links_of, links_with, listening, put_link, take_link,
+};
 pub(crate) use providers::{bids_for_provider, briefing, start_words, started, stop_words};
 pub(crate) use settings::{told, unknown};
 

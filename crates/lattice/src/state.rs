@@ -10,7 +10,7 @@ use trust::ClaimsView;
 
 use crate::hands::ProviderView;
 use crate::merge::Holdings;
-use crate::rules;
+use crate::rules::{self, Builtin};
 
 /// All of it, beside what is linked on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,15 +98,22 @@ impl Provides {
         place.to_owned()
     }
 
+    /// Which of the providers it is that a host has in itself, if it is one.
+    pub(crate) fn builtin(&self) -> Option<Builtin> {
+        // There is no other that runs, see `rules`.
+        Builtin::of(&self.image_ref).ok().flatten()
+    }
+
     pub(crate) fn describe(&self, id: &ComponentName, view: Option<ProviderView>) -> ProviderDescription {
         let (name, revision) = named(self.claims.as_deref());
+        let own = self.builtin().map(|_| "is the host's own".to_owned());
         ProviderDescription {
             id: id.to_string(),
             image_ref: self.place(),
             name,
             revision,
             annotations: self.annotations.clone(),
-            condition: view.map(|view| view.condition),
+            condition: view.map(|view| view.condition).or(own),
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Tell(ComponentName),
     /// All links that a component is part of are put, as they are known when it is this step's turn.
     Link(ComponentName),
+    /// Requests are led by all links whose source is a provider, as they are known when it is this step's turn.
+    Listen(ComponentName),
     /// The lattice keeps where a component comes from.
     Keep { id: ComponentName, url: String },
     /// The lattice keeps what is said of a component or provider by who signed it, as that is known when it is this step's turn.
@@ -78,6 +80,7 @@ impl fmt::Display for Step {
             Self::Brief(id) => write!(f, "brief {id}"),
             Self::Tell(id) => write!(f, "tell {id} its settings"),
             Self::Link(id) => write!(f, "link {id} as the lattice does"),
+            Self::Listen(id) => write!(f, "lead requests from {id} as the lattice does"),
             Self::Keep { id, url } => write!(f, "keep that {id} comes from {url}"),
             Self::Say(Fact::ComponentScaled(Scaled { component_id: id, max_instances, image_ref, .. })) => {
                 write!(f, "say that {id} runs from {image_ref}, {max_instances} at once")

@@ -4,9 +4,10 @@ use model::fact::Fact;
 use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
 use model::{ComponentName, Contracts, LinkDel, LinkPut, Target};
 
+use super::builtin::Builtin;
 use super::course::Step;
 use super::providers;
-use super::routes::route;
+use super::routes::{route, route_id};
 use super::settings::{of_names, problem, unknown};
 use crate::hands::Deed;
 use crate::state::State;
@@ -59,8 +60,10 @@ pub(crate) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fa
 
 /// What shows whether a link can be put here. What is elsewhere is not known here.
 pub(crate) fn checks(state: &State, link: &LatticeLink) -> Vec<Step> {
-    if let Some(route) = route(state, link) {
-        return vec![Step::Do(Deed::CheckRoute(route))];
+    match route(state, link) {
+        Some(Ok(route)) => return vec![Step::Do(Deed::CheckRoute(route))],
+        Some(Err(why)) => return vec![Step::Fail(why)],
+        None => {}
     }
     match mapped(state, link) {
         Ok(_) if leads_away(state, link) => Vec::new(),
@@ -72,8 +75,10 @@ pub(crate) fn checks(state: &State, link: &LatticeLink) -> Vec<Step> {
 /// What puts a link of the lattice among those of this host. It is the lattice's all the same where it leads away and this host has
 /// no way there: it may be for a provider.
 pub(crate) fn linked(state: &State, link: &LatticeLink) -> Vec<Step> {
-    if let Some(route) = route(state, link) {
-        return vec![Step::Do(Deed::Route(route))];
+    match route(state, link) {
+        Some(Ok(route)) => return vec![Step::Do(Deed::Route(route))],
+        Some(Err(why)) => return vec![Step::Fail(why)],
+        None => {}
     }
     let leads_away = leads_away(state, link);
     let put = |put: LinkPut| match (Step::Do(Deed::Put(put)), leads_away) {
@@ -93,11 +98,31 @@ pub(crate) fn links_with(state: &State, id: &ComponentName) -> Vec<Step> {
     own.into_iter().flat_map(|link| linked(state, link)).chain(to_it.map(Step::at_leisure)).collect()
 }
 
+/// What leads requests by the links whose source is that provider. One that cannot be followed keeps no other from it.
+pub(crate) fn listening(state: &State, id: &ComponentName) -> Vec<Step> {
+    let links = state.links.get(id.as_str()).into_iter().flatten();
+    let routes = links.filter(|link| route_id(state, link).is_some());
+    routes.flat_map(|link| linked(state, link)).map(Step::at_leisure).collect()
+}
+
+/// What leads no requests any more by the links whose source is that provider.
+pub(super) fn unlistening(state: &State, id: &ComponentName) -> Vec<Step> {
+    let links = state.links.get(id.as_str()).into_iter().flatten();
+    let routes = links.filter_map(|link| route_id(state, link));
+    routes.map(|id| Step::Do(Deed::Unroute(id)).at_leisure()).collect()
+}
+
+/// What takes the links out that lead to that name.
+pub(super) fn unlinked_from(state: &State, id: &ComponentName) -> Vec<Step> {
+    let links = state.links.values().flatten().filter(|link| link.target == id.as_str());
+    links.flat_map(|link| unlinked(state, link)).collect()
+}
+
 /// What puts all links of what runs and listens here, as far as they are known.
 pub(crate) fn as_known(state: &State) -> Vec<Step> {
     let of = |id: &ComponentName| state.links.get(id.as_str()).into_iter().flatten();
     let links = state.components.keys().flat_map(of);
-    let routes = state.links.values().flatten().filter(|link| route(state, link).is_some());
+    let routes = state.links.values().flatten().filter(|link| route_id(state, link).is_some());
     let links = links.chain(routes);
     links.flat_map(|link| linked(state, link)).map(Step::at_leisure).collect()
 }
@@ -105,7 +130,7 @@ pub(crate) fn as_known(state: &State) -> Vec<Step> {
 /// From now on the links of a source are these. Gives what follows.
 pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) -> Vec<Step> {
     let before = state.links.remove(source).unwrap_or_default();
-    let id = |link: &LatticeLink| route(state, link).map(|route| route.id);
+    let id = |link: &LatticeLink| route_id(state, link);
     let is_replaced = |link: &LatticeLink| match id(link) {
         Some(led) => links.iter().any(|other| id(other).as_ref() == Some(&led)),
         None => links.iter().any(|other| is_in_place_of(other, link)),
@@ -122,8 +147,8 @@ pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) ->
 
 /// What takes a link out that is not among those of the lattice any more.
 fn unlinked(state: &State, link: &LatticeLink) -> Vec<Step> {
-    if let Some(route) = route(state, link) {
-        return vec![Step::Do(Deed::Unroute(route.id)).at_leisure()];
+    if let Some(id) = route_id(state, link) {
+        return vec![Step::Do(Deed::Unroute(id)).at_leisure()];
     }
     let deleted = |LinkPut { source, name, contract, .. }| Deed::Delete(LinkDel { source, name, contract });
     let puts = mapped(state, link).unwrap_or_default();
@@ -140,10 +165,13 @@ fn is_in_place_of(link: &LatticeLink, other: &LatticeLink) -> bool {
 /// What a link of the lattice is among the links of this host: nothing where its source does not run here.
 ///
 /// A target is a component, here or on another host, or one of this host's backends: `keyvalue/redis`, which is told the
-/// settings that `target_config` names.
+/// settings that `target_config` names. What leads to the http-client that this host has in itself goes out of it anyway.
 pub(super) fn mapped(state: &State, link: &LatticeLink) -> Result<Vec<LinkPut>, String> {
     let running = |id: &str| state.components.keys().find(|name| name.as_str() == id);
     let Some(source) = running(&link.source_id) else { return Ok(Vec::new()) };
+    if is_client(state, &link.target) {
+        return Ok(Vec::new());
+    }
     let told = of_names(state, &link.target_config);
     let put = |target: Target, config: Labels, interface: Option<&String>| -> Result<LinkPut, String> {
         let contract = Contracts {
@@ -167,6 +195,12 @@ pub(super) fn mapped(state: &State, link: &LatticeLink) -> Result<Vec<LinkPut>, 
         }
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Whether that is the http-client that this host has in itself.
+fn is_client(state: &State, target: &str) -> bool {
+    let runs = state.providers.iter().find(|(name, _)| name.as_str() == target);
+    runs.is_some_and(|(_, runs)| runs.builtin() == Some(Builtin::HttpClient))
 }
 
 /// Whether a link leads to what does not run on this host.

@@ -7,6 +7,7 @@ mod applications;
 mod asked;
 mod blobs;
 mod bombs;
+mod builtin;
 mod cache;
 mod call;
 mod claims;

@@ -201,8 +201,9 @@ fn what_is_no_provider_is_refused_with_the_reason() {
     let text = wattle.write("words.txt", "words").display().to_string();
     let why = refused(&text);
     assert!(why.contains("E1003") && why.contains("is neither an archive of a provider nor executable"), "{why}");
-    let why = refused("wasmcloud+builtin://http-server");
-    assert!(why.contains("this host has no provider http-server in itself"), "{why}");
+    let why =
+        refusal(&wattle, &bus, &["start", "provider", "wasmcloud+builtin://messaging-nats", "x", "--host", &id(&up)]);
+    assert!(why.contains("this host has no provider messaging-nats in itself"), "{why}");
     let why = refused("ghcr.io/wasmcloud/kv:1");
     assert!(why.contains("cannot read ghcr.io/wasmcloud/kv:1"), "{why}");
     let why = refused("oci://ghcr.io/wasmcloud/kv:1");

@@ -374,4 +374,6 @@ pub(crate) fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>
 }
 
 #[cfg(test)]
+mod stock;
+#[cfg(test)]
 mod tests;

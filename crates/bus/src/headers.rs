@@ -15,7 +15,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use stdx::{Code, Explain};
+use stdx::{Code, Explain, Trace};
 
 const VERSION: &str = "NATS/1.0";
 const LINE_END: &str = "\r\n";
@@ -131,6 +131,22 @@ impl Headers {
             None => format!("{VERSION}{LINE_END}"),
         };
         Ok(Self { block: Some(format!("{before}{name}: {}{LINE_END}{LINE_END}", trim(value)).into()) })
+    }
+
+    /// The trace that they say, where they say one.
+    pub fn trace(&self) -> Option<Trace> {
+        let mut parents = self.get_all(Trace::PARENT);
+        let parent = parents.next().filter(|_| parents.next().is_none())?;
+        Trace::read(parent, self.get_all(Trace::STATE))
+    }
+
+    /// The same with a trace; as they are where something is said of one.
+    pub fn within(self, trace: &Trace) -> Self {
+        if self.get(Trace::PARENT).is_some() {
+            return self;
+        }
+        let add = |headers: Self, (name, value)| headers.with(name, value).expect("a trace can be a header anywhere");
+        trace.fields().fold(self, add)
     }
 
     /// What is said where nobody listens.

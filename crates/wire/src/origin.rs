@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use bus::Headers;
+use stdx::Trace;
 
 /// Our own: the milliseconds that are left until nobody waits for an answer any more. Strangers do not know it.
 const REMAINING: &str = "wattle-remaining-ms";
@@ -21,10 +22,8 @@ pub struct Origin {
     pub target: Option<String>,
     /// The link that the call goes by; none is `default`.
     pub link_name: Option<String>,
-    /// The trace that the call is a part of, as W3C has it.
-    pub traceparent: Option<String>,
-    /// What vendors add to the trace.
-    pub tracestate: Option<String>,
+    /// The trace that the call is a part of. One that is not well formed is none.
+    pub trace: Option<Trace>,
     /// How long the caller waits from now on.
     pub remaining: Option<Duration>,
 }
@@ -40,8 +39,7 @@ impl Origin {
             source: text("source-id"),
             target: text("target-id"),
             link_name: text("link-name"),
-            traceparent: text("traceparent"),
-            tracestate: text("tracestate"),
+            trace: headers.trace(),
             remaining: millis.map(Duration::from_millis),
         }
     }
@@ -50,14 +48,14 @@ impl Origin {
     pub(crate) fn headers(&self) -> Headers {
         let millis = self.remaining.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX).to_string());
         let fields = [
-            ("source-id", &self.source),
-            ("target-id", &self.target),
-            ("link-name", &self.link_name),
-            ("traceparent", &self.traceparent),
-            ("tracestate", &self.tracestate),
-            (REMAINING, &millis),
+            ("source-id", self.source.as_deref()),
+            ("target-id", self.target.as_deref()),
+            ("link-name", self.link_name.as_deref()),
+            (Trace::PARENT, self.trace.as_ref().map(Trace::parent)),
+            (Trace::STATE, self.trace.as_ref().and_then(Trace::state)),
+            (REMAINING, millis.as_deref()),
         ];
-        let given = || fields.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+        let given = || fields.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
         Headers::of(given())
             .or_else(|_| Headers::of(given().filter(|field| Headers::of([*field]).is_ok())))
             .unwrap_or_default()
@@ -74,8 +72,7 @@ mod tests {
             source: Some("shop".into()),
             target: None,
             link_name: Some("default".into()),
-            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
-            tracestate: None,
+            trace: Trace::read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", ["rojo=1"]),
             remaining: Some(Duration::from_millis(1_500)),
         };
         assert_eq!(Origin::read(&origin.headers()), origin);
@@ -85,13 +82,14 @@ mod tests {
 
     #[test]
     fn what_would_break_a_line_is_left_out() {
-        let origin = Origin { source: Some("shop".into()), tracestate: Some("a\r\nb".into()), ..Origin::default() };
-        assert_eq!(Origin::read(&origin.headers()), Origin { tracestate: None, ..origin });
+        let origin = Origin { source: Some("shop".into()), target: Some("a\r\nb".into()), ..Origin::default() };
+        assert_eq!(Origin::read(&origin.headers()), Origin { target: None, ..origin });
     }
 
     #[test]
     fn a_stranger_may_say_what_he_likes() {
-        let headers = Headers::of([(REMAINING, "-1"), ("link-name", "")]).expect("headers");
+        let headers = [(REMAINING, "-1"), ("link-name", ""), ("traceparent", "00-1-2-01"), ("tracestate", "a=b")];
+        let headers = Headers::of(headers).expect("headers");
         assert_eq!(Origin::read(&headers), Origin { link_name: Some(String::new()), ..Origin::default() });
     }
 }

@@ -97,3 +97,17 @@ fn what_nobody_listening_looks_like() {
         Headers::parse(b"NATS/1.0\r\nA:1\r\n\r\n").expect("headers")
     );
 }
+
+#[test]
+fn a_trace_is_added_once_and_read_again() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = Trace::read(PARENT, ["rojo=1", "congo=2"]).expect("it is well formed");
+    let headers = Headers::of([("Kind", "green")]).expect("headers").within(&trace);
+    let fields = [("Kind", "green"), ("traceparent", PARENT), ("tracestate", "rojo=1,congo=2")];
+    assert_eq!(headers, Headers::of(fields).expect("headers"));
+    assert_eq!(headers.trace(), Some(trace.clone()));
+    let other = Trace::read(&PARENT.replace("0af7", "1af7"), []).expect("it is well formed");
+    assert_eq!(headers.clone().within(&other), headers, "it says something of one already");
+    let twice = Headers::of([fields[1], fields[1]]).expect("headers");
+    assert_eq!((twice.trace(), Headers::default().trace()), (None, None));
+}

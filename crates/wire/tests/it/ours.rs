@@ -23,7 +23,7 @@ fn a_call_is_answered_and_leaves_nothing_behind() {
             let origin = Origin {
                 source: Some("shop".into()),
                 link_name: Some("default".into()),
-                traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+                trace: stdx::Trace::read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", ["rojo=1"]),
                 ..Origin::default()
             };
             let remote = remote();

@@ -14,6 +14,7 @@ mod abroad;
 mod applications;
 mod callee;
 mod capabilities;
+mod capacity;
 mod control;
 mod crossing;
 mod foreign;

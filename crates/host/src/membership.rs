@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::{Bus, ConnectOptions, FirstTry, Login, SubscribeError};
 use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps};
-use model::lattice::Labels;
+use model::lattice::{Capacity, Labels};
 use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, MembershipView, Standing};
 use rt::Task;
 use stdx::Chain;
@@ -50,6 +50,7 @@ pub(crate) struct Membership {
 pub(crate) struct MembershipSetup {
     pub(crate) world: Arc<World>,
     pub(crate) identity: Identity,
+    pub(crate) capacity: Capacity,
     pub(crate) config: LatticeConfig,
     pub(crate) application: Option<DeclaredApplication>,
     /// Where the host is alone.
@@ -81,6 +82,7 @@ pub(crate) struct Place {
 struct Shared {
     world: Arc<World>,
     identity: Identity,
+    capacity: Capacity,
     config: LatticeConfig,
     application: Option<DeclaredApplication>,
     home: Place,
@@ -113,12 +115,13 @@ struct Load {
 impl Membership {
     /// Begins where the host is from the start. Called within the control plane's runtime.
     pub(crate) async fn start(setup: MembershipSetup) -> Result<Self, HostError> {
-        let MembershipSetup { world, identity, config, application, home, elsewhere } = setup;
+        let MembershipSetup { world, identity, capacity, config, application, home, elsewhere } = setup;
         let place = elsewhere.unwrap_or_else(|| home.clone());
         let load = Load { labels: config.role.labels.clone(), runs: running(&world).await };
         let mut shared = Shared {
             world,
             identity,
+            capacity,
             config,
             application,
             home,
@@ -291,6 +294,7 @@ impl Shared {
         let role = Role::start(RoleSetup {
             config: role,
             id: self.identity.id(),
+            capacity: self.capacity,
             bus: place.bus.clone(),
             address: place.address.clone(),
             domain: place.domain.clone(),

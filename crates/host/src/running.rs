@@ -20,6 +20,7 @@ use self::doors::{check_listeners, door, open_bus};
 pub use self::error::HostError;
 use self::loading::{check_names, load_all};
 use crate::capabilities::{Capabilities, CapabilityConfig};
+use crate::capacity;
 use crate::control::Control;
 use crate::hands::LatticeConfig;
 use crate::load::{LoadedComponent, Loading, Source};
@@ -136,6 +137,7 @@ impl Running {
         let (home, elsewhere) = beginning(&config.lattice, &kept, &own_bus).await?;
         let place = elsewhere.clone().unwrap_or_else(|| home.clone());
         let may_come = place.may_come;
+        let capacity = capacity::of(&config);
         let room = Arc::new(Room::new(instances_max(config.engines.layout)));
         let engines = Arc::new(Engines::open(config.engines)?);
         let world = Arc::new(World::new(WorldConfig {
@@ -170,6 +172,7 @@ impl Running {
         let membership = Membership::start(MembershipSetup {
             world: world.clone(),
             identity,
+            capacity,
             config: config.lattice,
             application: config.application,
             home: Place { is_new, ..home },

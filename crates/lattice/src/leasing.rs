@@ -216,7 +216,7 @@ impl Shared {
             friendly_name: self.friendly_name.clone(),
             labels: self.state().labels.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
-            cores: rt::cores_available(),
+            capacity: self.capacity,
             lease_millis: (self.beat() * leases::BEATS).as_millis() as u64,
         }
     }

@@ -17,7 +17,7 @@ use futures::stream::{FuturesUnordered, select_all};
 use futures::{FutureExt, StreamExt};
 use model::ComponentName;
 use model::fact::Fact;
-use model::lattice::{Host, HostInventory, Labels};
+use model::lattice::{Capacity, Host, HostInventory, Labels};
 use rt::Task;
 use stdx::Chain;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -70,6 +70,8 @@ pub struct RoleSetup {
     pub config: RoleConfig,
     /// Its key, which no other has.
     pub id: String,
+    /// What it has for what it runs.
+    pub capacity: Capacity,
     /// The bus that carries the lattice.
     pub bus: Bus,
     /// Where others reach that bus.
@@ -113,6 +115,7 @@ pub struct Role {
 pub(crate) struct Shared {
     pub(crate) config: RoleConfig,
     pub(crate) id: String,
+    pub(crate) capacity: Capacity,
     pub(crate) friendly_name: String,
     bus: Bus,
     address: String,
@@ -313,7 +316,7 @@ fn own_labels() -> Labels {
 
 impl Shared {
     fn new(setup: RoleSetup) -> Self {
-        let RoleSetup { config, id, bus, address, domain, keeps, hands, running, stamps, stop } = setup;
+        let RoleSetup { config, id, capacity, bus, address, domain, keeps, hands, running, stamps, stop } = setup;
         let mut labels = own_labels();
         labels.extend(config.labels.clone());
         Self {
@@ -328,6 +331,7 @@ impl Shared {
             stop,
             config,
             id,
+            capacity,
             bus,
             address,
             domain,
@@ -375,6 +379,7 @@ impl Shared {
             ctl_host: self.address.clone(),
             rpc_host: self.address.clone(),
             js_domain: self.domain.clone(),
+            capacity: Some(self.capacity),
         }
     }
 
@@ -390,6 +395,7 @@ impl Shared {
             uptime_seconds: uptime.as_secs(),
             components: state.components.iter().map(|(id, runs)| runs.describe(id)).collect(),
             providers: state.providers.iter().map(|(id, runs)| runs.describe(id, self.hands.look(id))).collect(),
+            capacity: Some(self.capacity),
         }
     }
 

@@ -38,6 +38,19 @@ pub struct CtlResponse<T> {
     pub response: Option<T>,
 }
 
+/// What a host has for what it runs. Our own: hosts of others do not say it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// The cores that answer requests.
+    pub cores: usize,
+    /// Bytes of memory, of its machine or of a group of processes that has less, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Invocations that run at once, of all components together, where that is bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocations_max: Option<u64>,
+}
+
 /// A host as it answers a ping.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -63,6 +76,9 @@ pub struct Host {
     /// The domain of its buckets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub js_domain: Option<String>,
+    /// What it has for what it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
 }
 
 /// What a host runs. Also what its heartbeat says.
@@ -88,6 +104,9 @@ pub struct HostInventory {
     pub components: Vec<ComponentDescription>,
     /// Its providers.
     pub providers: Vec<ProviderDescription>,
+    /// What it has for what it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
 }
 
 /// A component that a host runs.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lattice::{HostInventory, Labels};
+use crate::lattice::{Capacity, HostInventory, Labels};
 
 /// How a lattice knows a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +34,9 @@ pub struct HostCard {
     pub labels: Labels,
     /// The version of its program.
     pub version: String,
-    /// How many cores it has.
-    pub cores: usize,
+    /// What it has for what it runs.
+    #[serde(flatten)]
+    pub capacity: Capacity,
     /// How long its lease holds when it is not renewed, in milliseconds.
     pub lease_millis: u64,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use model::lattice::{ComponentDescription, Host, HostInventory, Labels, ProviderDescription};
+use model::lattice::{Capacity, ComponentDescription, Host, HostInventory, Labels, ProviderDescription};
 use model::record::{HostCard, HostLoss};
 use serde::Serialize;
 
@@ -20,8 +20,8 @@ pub struct HostView {
     pub labels: Labels,
     /// The version of its program.
     pub version: String,
-    /// How many cores it has, where it says that.
-    pub cores: Option<usize>,
+    /// What it has for what it runs, where it says that.
+    pub capacity: Option<Capacity>,
     /// How long it had run when it was heard last.
     pub uptime_seconds: u64,
     /// The same for people.
@@ -84,6 +84,7 @@ impl HostView {
             uptime_seconds: self.uptime_seconds,
             components: self.components.values().cloned().collect(),
             providers: self.providers.values().cloned().collect(),
+            capacity: self.capacity,
         }
     }
 
@@ -112,7 +113,7 @@ impl HostView {
         self.friendly_name.clone_from(&card.friendly_name);
         self.labels.clone_from(&card.labels);
         self.version.clone_from(&card.version);
-        self.cores = Some(card.cores);
+        self.capacity = Some(card.capacity);
         self.lease = Some(card.lease());
     }
 
@@ -130,7 +131,15 @@ impl HostView {
 
     pub(crate) fn know_inventory(&mut self, inventory: &HostInventory) {
         let HostInventory {
-            friendly_name, labels, version, uptime_seconds, uptime_human, components, providers, ..
+            friendly_name,
+            labels,
+            version,
+            uptime_seconds,
+            uptime_human,
+            components,
+            providers,
+            capacity,
+            ..
         } = inventory;
         self.friendly_name.clone_from(friendly_name);
         self.labels.clone_from(labels);
@@ -139,6 +148,7 @@ impl HostView {
         self.uptime_human.clone_from(uptime_human);
         self.components = components.iter().map(|known| (known.id.clone(), known.clone())).collect();
         self.providers = providers.iter().map(|known| (known.id.clone(), known.clone())).collect();
+        self.capacity = capacity.or(self.capacity);
     }
 
     pub(crate) fn know_answer(&mut self, host: &Host) {
@@ -147,6 +157,7 @@ impl HostView {
         self.version.clone_from(&host.version);
         self.uptime_seconds = host.uptime_seconds;
         self.uptime_human.clone_from(&host.uptime_human);
+        self.capacity = host.capacity.or(self.capacity);
     }
 }
 

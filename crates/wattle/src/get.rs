@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use model::lattice::{HostInventory, Labels, LatticeLink, ProviderDescription};
+use model::lattice::{Capacity, HostInventory, Labels, LatticeLink, ProviderDescription};
 use serde::Serialize;
 use serde_json::{Value, json};
-use stdx::printable;
+use stdx::{ByteSize, printable};
 use view::Presence;
 
 use crate::alone;
@@ -73,10 +73,11 @@ fn hosts(seen: &Seen, output: Output) {
             presence.to_string(),
             host.uptime_human.clone(),
             host.version.clone(),
+            host.capacity.map(shown).unwrap_or_default(),
             joined(&host.labels),
         ]
     });
-    let text = table(["host", "name", "state", "uptime", "version", "labels"], rows);
+    let text = table(["host", "name", "state", "uptime", "version", "capacity", "labels"], rows);
     let values: Vec<_> = hosts.iter().map(|(host, presence)| both(host, presence)).collect();
     output.print(&text, &json!({ "hosts": values }));
 }
@@ -116,10 +117,11 @@ fn described(inventory: &HostInventory, presence: &Presence) -> String {
         };
         [component.id.clone(), count, component.image_ref.clone(), joined(&component.annotations)]
     });
+    let has = inventory.capacity.map(|capacity| format!(", {}", shown(capacity))).unwrap_or_default();
     let host = format!("{} ({})", printable(&inventory.friendly_name), printable(&inventory.host_id));
     let (head, nothing) = match presence {
         Presence::Present => (
-            format!("{host}, up for {}", printable(&inventory.uptime_human)),
+            format!("{host}, up for {}{}", printable(&inventory.uptime_human), has),
             "no component runs here; `wattle start component FILE` starts one",
         ),
         Presence::Silent { .. } | Presence::Lost { .. } => (
@@ -133,6 +135,14 @@ fn described(inventory: &HostInventory, presence: &Presence) -> String {
     };
     let providers = (!inventory.providers.is_empty()).then(|| providers(&inventory.providers));
     [Some(head), Some(components), providers].into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// What a host has: `2 cores, 8 GiB, 1000 at once`.
+fn shown(capacity: Capacity) -> String {
+    let Capacity { cores, memory_bytes, invocations_max } = capacity;
+    let memory = memory_bytes.map(|bytes| format!(", {}", ByteSize::bytes(bytes))).unwrap_or_default();
+    let at_once = invocations_max.map(|count| format!(", {count} at once")).unwrap_or_default();
+    format!("{cores} {}{memory}{at_once}", if cores == 1 { "core" } else { "cores" })
 }
 
 fn providers(providers: &[ProviderDescription]) -> String {

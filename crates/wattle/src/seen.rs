@@ -101,6 +101,7 @@ impl Seen {
             uptime_seconds: view.uptime_seconds,
             uptime_human: view.uptime_human.clone(),
             version: view.version.clone(),
+            capacity: view.capacity,
             ..Host::default()
         })
     }

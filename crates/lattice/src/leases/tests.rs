@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::lattice::{Capacity, Labels};
 use model::record::HostLoss;
 
 use super::*;
@@ -62,7 +63,13 @@ fn what_counts_is_the_time_for_sure() {
 }
 
 fn card() -> HostCard {
-    HostCard { friendly_name: "a".into(), labels: Default::default(), version: "1".into(), cores: 1, lease_millis: 1 }
+    HostCard {
+        friendly_name: "a".into(),
+        labels: Labels::new(),
+        version: "1".into(),
+        capacity: Capacity::default(),
+        lease_millis: 1,
+    }
 }
 
 fn loss() -> Box<HostLoss> {

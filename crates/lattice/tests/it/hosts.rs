@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use async_trait::async_trait;
 use bus::{BucketKey, Bus, Keep};
 use lattice::{Deed, Hands, Keeps, Role, RoleConfig, RoleSetup, Runs, Stamp, Stamps};
-use model::lattice::Labels;
+use model::lattice::{Capacity, Labels};
 use model::record::HostRecord;
 use model::{LinkDel, LinkPut};
 use stdx::BoxError;
@@ -132,6 +132,7 @@ impl Host {
                 heartbeat,
             },
             id: id.into(),
+            capacity: Capacity { cores: 2, memory_bytes: Some(1 << 30), invocations_max: None },
             address: bus.describe(),
             bus,
             domain: None,

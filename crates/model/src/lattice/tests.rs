@@ -26,6 +26,34 @@ fn an_inventory_reads_and_prints_as_the_protocol_has_it() {
     assert_eq!(to_value(inventory).expect("a value"), text);
 }
 
+/// What a host has is our own word: hosts of others do not say it, and their tools need not know it.
+#[test]
+fn a_host_may_say_what_it_has() {
+    let bare = json!({ "id": "N", "friendly_name": "f", "labels": {} });
+    assert_eq!(from_value::<Host>(bare).expect("a host").capacity, None);
+    let host = Host {
+        capacity: Some(Capacity { cores: 2, memory_bytes: Some(1 << 30), invocations_max: None }),
+        ..Host::default()
+    };
+    let said = to_value(&host).expect("a value");
+    assert_eq!(said["capacity"], json!({ "cores": 2, "memory_bytes": 1_u64 << 30 }));
+    assert_eq!(from_value::<Host>(said).expect("a host"), host);
+    assert_eq!(to_value(Host::default()).expect("a value").get("capacity"), None);
+}
+
+/// A record from before there were words for more has the cores alone.
+#[test]
+fn a_record_is_read_with_and_without_all_that_a_host_has() {
+    let mut card = json!({
+        "state": "present", "friendly_name": "f", "labels": {}, "version": "1", "cores": 2, "lease_millis": 1,
+    });
+    let read = |card: &serde_json::Value| from_value::<crate::record::HostRecord>(card.clone()).expect("a record");
+    assert_eq!(read(&card).card().capacity, Capacity { cores: 2, ..Capacity::default() });
+    card["memory_bytes"] = json!(1_u64 << 30);
+    card["invocations_max"] = json!(1_000);
+    assert_eq!(to_value(read(&card)).expect("a value"), card);
+}
+
 #[test]
 fn a_scale_command_needs_no_more_than_an_id() {
     let command: ScaleComponent = from_value(json!({ "component_id": "hello" })).expect("a command");

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use expect_test::{Expect, expect};
-use model::lattice::{Labels, ProviderDescription};
+use model::lattice::{Capacity, Labels, ProviderDescription};
 use model::record::{HostCard, HostLoss};
 
 use super::*;
@@ -12,9 +12,11 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
+const CAPACITY: Capacity = Capacity { cores: 2, memory_bytes: Some(1 << 30), invocations_max: None };
+
 fn card() -> HostCard {
     let labels = [("zone".to_owned(), "eu".to_owned())].into();
-    HostCard { friendly_name: "ada".into(), labels, version: "1".into(), cores: 2, lease_millis: 20_000 }
+    HostCard { friendly_name: "ada".into(), labels, version: "1".into(), capacity: CAPACITY, lease_millis: 20_000 }
 }
 
 fn inventory(id: &str, components: &[(&str, u32)]) -> HostInventory {
@@ -36,6 +38,7 @@ fn inventory(id: &str, components: &[(&str, u32)]) -> HostInventory {
         uptime_seconds: 1,
         components: components.iter().map(component).collect(),
         providers: Vec::new(),
+        capacity: None,
     }
 }
 
@@ -209,4 +212,22 @@ fn components_are_as_they_were_scaled_last() {
     let view = &lattice.hosts()["NA"];
     assert_eq!(view.inventory("NA"), described);
     assert_eq!(view.heard(), Some(at(1)));
+}
+
+/// A host of others says nothing of its capacity: what was known of it stays.
+#[test]
+fn what_a_host_has_is_known_from_all_that_it_says() {
+    let mut lattice = Lattice::default();
+    let has = |lattice: &Lattice| lattice.hosts()["NA"].inventory("NA").capacity;
+    lattice.apply(at(0), News::Described(&inventory("NA", &[])));
+    assert_eq!(has(&lattice), None);
+    lattice.apply(at(1), News::Recorded("NA", Some(&HostRecord::Present(card()))));
+    lattice.apply(at(2), News::Described(&inventory("NA", &[])));
+    assert_eq!(has(&lattice), Some(CAPACITY));
+    let more = Capacity { cores: 4, ..CAPACITY };
+    lattice.apply(at(3), News::Answered(&Host { id: "NA".into(), capacity: Some(more), ..Host::default() }));
+    assert_eq!(has(&lattice), Some(more));
+    let beat = HostInventory { capacity: Some(CAPACITY), ..inventory("NA", &[]) };
+    lattice.apply(at(4), News::Described(&beat));
+    assert_eq!(has(&lattice), Some(CAPACITY));
 }

@@ -156,6 +156,7 @@ mod tests {
             uptime_seconds: 0,
             components: components.iter().map(component).collect(),
             providers: Vec::new(),
+            capacity: None,
         }
     }
 

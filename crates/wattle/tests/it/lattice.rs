@@ -117,7 +117,8 @@ fn a_lattice_on_nats_is_driven_by_commands() {
     let bus = server.url();
     let missing = refusal(&wattle, &bus, &["get", "hosts"]);
     assert!(missing.contains("`wattle host` starts one"), "{missing}");
-    let east = host(&wattle, &["--nats", &bus, "--name", "east", "--label", "zone=east"]);
+    let small = ["--threads", "3", "--instances-total", "40"];
+    let east = host(&wattle, &[&["--nats", &bus, "--name", "east", "--label", "zone=east"][..], &small].concat());
     let west = host(&wattle, &["--nats", &bus, "--name", "west", "--label", "zone=west"]);
     eventually("both answer", || {
         let ended = try_tell(&wattle, &bus, &["get", "hosts"]);
@@ -127,6 +128,18 @@ fn a_lattice_on_nats_is_driven_by_commands() {
     let names: Vec<_> =
         hosts["hosts"].as_array().expect("a list").iter().map(|host| host["friendly_name"].clone()).collect();
     assert_eq!(names, ["east", "west"]);
+    let capacity = hosts["hosts"][0]["capacity"].clone();
+    let memory = capacity["memory_bytes"].as_u64().expect("it is known on this system");
+    assert!(memory > 1 << 26, "{capacity}");
+    assert_eq!(capacity, json!({ "cores": 3, "memory_bytes": memory, "invocations_max": 40 }));
+    let inventory = tell(&wattle, &bus, &["get", "inventory", "east"])["inventories"][0].clone();
+    assert_eq!(inventory["capacity"], capacity);
+    for what in ["hosts", "inventory"] {
+        let shown = wattle.run(["get", what, "--nats", &bus]).stdout;
+        assert!(shown.contains("3 cores, ") && shown.contains(", 40 at once"), "{shown}");
+    }
+    let answer = Stranger::new(&bus).ask(&format!("host.get.{}", id(&east)), "");
+    assert_eq!(answer["response"]["capacity"], capacity, "a stranger is told, too");
 
     let file = guest("price-1");
     let started = tell(&wattle, &bus, &["start", "component", &file, "price", "--label", "zone=west", "--count", "7"]);
@@ -320,6 +333,7 @@ fn a_host_that_is_killed_is_lost_when_its_lease_is_over_and_then_it_is_said_sinc
     assert_eq!((&lost["data"]["host_id"], &lost["source"]), (&json!(key), &json!(id(&ada))));
     let bob = state(&wattle, &bus, "bob").expect("it is listed");
     assert_eq!((&bob["since"], &bob["noticed_by"]), (&lost["data"]["heard"], &json!(id(&ada))));
+    assert!(bob["capacity"]["cores"].as_u64().is_some_and(|cores| cores > 0), "what it had is kept, too: {bob}");
     let inventory = tell(&wattle, &bus, &["get", "inventory", "bob"])["inventories"][0].clone();
     assert_eq!((&inventory["presence"], &inventory["components"][0]["id"]), (&json!("lost"), &json!("price")));
 

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use engine::State;
 use futures::future::BoxFuture;
 use model::{ComponentName, Contract};
-use stdx::BoxError;
+use stdx::{BoxError, Trace};
 use tokio::sync::watch;
 use wasmtime::Store;
 use wasmtime::component::Func;
@@ -54,6 +54,11 @@ pub trait Calls: Send + Sync {
 pub trait Job: Send {
     /// Calls `function`, and keeps what came back.
     async fn run(&mut self, store: &mut Store<State>, function: Func) -> wasmtime::Result<()>;
+
+    /// The trace that the call is a part of, where what it is made for came with one.
+    fn trace(&self) -> Option<Trace> {
+        None
+    }
 }
 
 /// A place among the invocations of a component. Dropping it frees it.

@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
 use http::{HeaderName, Request, Response};
+use stdx::Trace;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
 };
 
 use crate::state::Bound;
+use crate::trace;
 
 /// How the transmission of a request or response ended.
 pub type Transmission = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
@@ -38,6 +40,8 @@ impl Egress for NoEgress {
 /// What the engine's `wasi:http` asks its host. All parts of a fused component send their requests by the first one's egress.
 pub(crate) struct Hooks {
     bound: Arc<Bound>,
+    /// That the requests of the current invocation are a part of.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// The names that no component sees or sets. As the constant that they come from they would be made anew for each header.
@@ -52,7 +56,7 @@ fn is_forbidden(name: &HeaderName) -> bool {
 
 impl Hooks {
     pub(crate) fn new(bound: Arc<Bound>) -> Self {
-        Self { bound }
+        Self { bound, trace: None }
     }
 
     pub(crate) fn bound(&self) -> &Arc<Bound> {
@@ -71,7 +75,7 @@ impl WasiHttpHooks for Hooks {
 
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<
@@ -80,6 +84,9 @@ impl WasiHttpHooks for Hooks {
     > {
         // The library hands over a future that reports how the component's body ended; its own default drops it too.
         drop(sent);
+        if let Some(trace) = &self.trace {
+            trace::add(trace, request.headers_mut());
+        }
         let answer = self.bound.egress().send(request, options);
         Box::new(async move {
             let (response, transmission) = answer.await?;

@@ -29,6 +29,7 @@ mod part;
 mod settings;
 mod state;
 mod store;
+pub mod trace;
 mod values;
 mod wasi;
 

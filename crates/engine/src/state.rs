@@ -13,6 +13,7 @@ use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use rt::Tick;
+use stdx::Trace;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -90,6 +91,16 @@ impl State {
     pub fn bound(&self) -> &Arc<Bound> {
         let bound = self.hooks.bound();
         self.acting.number().checked_sub(1).and_then(|other| bound.others.get(other)).unwrap_or(bound)
+    }
+
+    /// The trace that the current invocation is a part of, where it came with one.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.hooks.trace.as_ref()
+    }
+
+    /// An invocation begins that is a part of this trace, or of none.
+    pub fn follow(&mut self, trace: Option<Trace>) {
+        self.hooks.trace = trace;
     }
 
     /// Lets later calls of an interface, such as `wasi:keyvalue/store`, follow the link of this name: for the part that is acted

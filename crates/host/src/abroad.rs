@@ -176,10 +176,11 @@ impl Distant {
         let now = Tick::now();
         let deadline = caller.timeout.map_or(caller.deadline, |timeout| caller.deadline.min(now.after(timeout)));
         let again = if self.retry > 0 { Again::May } else { Again::Never };
+        let origin = || Origin { trace: caller.trace.clone(), ..self.origin.clone() };
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let error = match ask(Call::new(self.origin.clone(), left).among(&self.roster, again)).await {
+            let error = match ask(Call::new(origin(), left).among(&self.roster, again)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

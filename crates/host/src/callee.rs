@@ -24,6 +24,7 @@ use engine::{Account, Alive, Failure, State, new_store, start_clock};
 use http_capability::{NewState, Reuse};
 use model::ComponentName;
 use rt::Tick;
+use stdx::Trace;
 use tokio::task::JoinSet;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
@@ -80,15 +81,17 @@ pub(crate) struct FunctionName {
 }
 
 /// Who calls, and how long it may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) deadline: Tick,
     pub(crate) depth: u16,
     pub(crate) timeout: Option<Duration>,
+    /// That the call is a part of.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// What is called, and by whom.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) function: &'a Arc<FunctionName>,
     pub(crate) caller: Caller,
@@ -275,6 +278,7 @@ impl Callee {
         let alive = self.parts.account.instance().ok_or(Failure::Full)?;
         let mut state = (self.parts.new_state)();
         state.depth = caller.depth + 1;
+        state.follow(caller.trace.clone());
         let mut store = new_store(self.parts.pre.engine(), state);
         start_clock(&mut store, self.deadline(caller));
         match self.parts.pre.instantiate_async(&mut store).await {
@@ -317,7 +321,9 @@ impl Callee {
 impl Called {
     /// Another call begins.
     pub(crate) fn begin(&mut self, callee: &Callee, caller: &Caller) {
-        self.store.data_mut().depth = caller.depth + 1;
+        let state = self.store.data_mut();
+        state.depth = caller.depth + 1;
+        state.follow(caller.trace.clone());
         start_clock(&mut self.store, callee.deadline(caller));
     }
 
@@ -382,7 +388,7 @@ impl Called {
 impl Caller {
     /// The component whose state this is.
     pub(crate) fn of(state: &State, timeout: Option<Duration>) -> Self {
-        Self { deadline: state.deadline, depth: state.depth, timeout }
+        Self { deadline: state.deadline, depth: state.depth, timeout, trace: state.trace().cloned() }
     }
 }
 

@@ -372,7 +372,7 @@ impl Exchange {
     }
 
     async fn try_run(&self, callee: &Callee, cargo: Cargo, answer: &mut Option<Answer>) -> wasmtime::Result<()> {
-        let call = Call { function: &self.function, caller: self.caller };
+        let call = Call { function: &self.function, caller: self.caller.clone() };
         let _place = self.slot.place(callee)?;
         let taken = callee.take(&self.caller).await;
         let mut called = taken.map_err(|failure| self.slot.failed(failure, &self.caller))?;

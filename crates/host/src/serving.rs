@@ -25,6 +25,7 @@ use engine::{Account, Failure};
 use futures::future::join_all;
 use model::{ComponentName, Contract};
 use rt::{Activity, Task, Tick, Ticker, within};
+use stdx::Trace;
 use tokio::sync::oneshot;
 
 use crate::callee::{Call, Caller, Ended, FunctionName, Functions, Slot};
@@ -205,14 +206,16 @@ impl Calls for Function {
         let _running = self.busy.enter();
         let own = self.account.timeout();
         let time = timeout.map_or(own, |timeout| timeout.min(own)).saturating_add(GRACE);
-        let caller = Caller { deadline: Tick::NEVER, depth: 0, timeout };
+        let trace = job.trace();
+        let caller = Caller { deadline: Tick::NEVER, depth: 0, timeout, trace: trace.clone() };
         let called = within(Some(time), self.call_when_there_is_room(caller, job)).await;
         drop(seat);
         let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
         self.counts.count(outcome.is_ok());
         outcome.map_err(|error| {
             let name = self.slot.name();
-            tracing::warn!(component = %name, function = %self.name.interface, "a call failed: {error:#}");
+            let trace = trace.as_ref().map(Trace::id);
+            tracing::warn!(component = %name, function = %self.name.interface, trace, "a call failed: {error:#}");
             CallFailed { component: name.clone(), source: error.into() }
         })
     }
@@ -223,7 +226,7 @@ impl Function {
     async fn call_when_there_is_room(&self, caller: Caller, job: &mut dyn Job) -> wasmtime::Result<()> {
         let call = Call { function: &self.name, caller };
         loop {
-            match self.slot.callee(&caller)?.run(&call, &mut *job).await {
+            match self.slot.callee(&call.caller)?.run(&call, &mut *job).await {
                 Err(Ended::Failed(Failure::Full)) => tokio::time::sleep(PAUSE).await,
                 outcome => return outcome.map_err(|ended| self.slot.error(ended, &call)),
             }

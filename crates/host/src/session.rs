@@ -56,15 +56,15 @@ pub(crate) async fn call(
     call: Call<'_>,
     values: Values<'_>,
 ) -> wasmtime::Result<()> {
-    let Call { function, caller } = call;
+    let Call { function, caller } = &call;
     let Values { params, results } = values;
-    let callee = slot.callee(&caller)?;
+    let callee = slot.callee(caller)?;
     let counted = callee.clone();
     let place = slot.place(&counted)?;
     let mut session = match sessions(&mut store).take(slot.name())? {
         Some(session) if !session.handles.is_empty() || Arc::ptr_eq(&session.callee, &callee) => session,
         _ => {
-            let called = callee.take(&caller).await.map_err(|failure| slot.failed(failure, &caller))?;
+            let called = callee.take(caller).await.map_err(|failure| slot.failed(failure, caller))?;
             Session { callee, called, handles: HashMap::new() }
         }
     };
@@ -77,7 +77,7 @@ pub(crate) async fn call(
         })
     });
     let params = params.collect::<wasmtime::Result<Vec<_>>>()?;
-    session.called.begin(&session.callee, &caller);
+    session.called.begin(&session.callee, caller);
     let outcome =
         session.called.call(&session.callee, function, Values { params: &params, results: &mut *results }).await;
     drop(place);

@@ -123,7 +123,7 @@ impl Provider {
         Self { runtime: Some(runtime), shared, nats, lattice: lattice.to_owned(), id: id.to_owned() }
     }
 
-    /// What it was asked, in order: function, `source-id`, `link-name`.
+    /// What it was asked, in order: function, `source-id`, `link-name`, and `traceparent` where that was said.
     pub fn calls(&self) -> Vec<String> {
         lock(&self.shared.calls).clone()
     }
@@ -289,7 +289,8 @@ impl Shared {
     async fn note(&self, function: &str, headers: Option<nats::HeaderMap>) -> String {
         let header = |name| headers.as_ref()?.get(name).map(ToString::to_string);
         let (source, link) = (header("source-id").unwrap_or_default(), header("link-name").unwrap_or_default());
-        lock(&self.calls).push(format!("{function} {source} {link}"));
+        let trace = header("traceparent").map(|parent| format!(" {parent}")).unwrap_or_default();
+        lock(&self.calls).push(format!("{function} {source} {link}{trace}"));
         let mut is_answering = self.is_answering.subscribe();
         is_answering.wait_for(|is_answering| *is_answering).await.expect("its sender is here");
         source

@@ -8,7 +8,7 @@ use bus::Message;
 use clap::Args;
 use model::ComponentName;
 use serde_json::{Value, json};
-use stdx::{ByteSize, printable};
+use stdx::{ByteSize, Trace, printable};
 
 use crate::alone;
 use crate::failure::Failure;
@@ -33,6 +33,7 @@ struct Overheard<'a> {
     function: &'a str,
     source: Option<&'a str>,
     link: Option<&'a str>,
+    trace: Option<Trace>,
     size: usize,
 }
 
@@ -64,6 +65,7 @@ impl<'a> Overheard<'a> {
             function: function(call.subject.as_str().strip_prefix(prefix)?),
             source: call.headers.get("source-id"),
             link: call.headers.get("link-name"),
+            trace: call.headers.trace(),
             size: call.payload.len(),
         })
     }
@@ -76,8 +78,12 @@ impl<'a> Overheard<'a> {
     }
 
     fn value(&self, component: &str) -> Value {
-        let Self { function, source, link, size } = self;
-        json!({ "component": component, "function": function, "source": source, "link": link, "bytes": size })
+        let Self { function, source, link, trace, size } = self;
+        let trace = trace.as_ref().map(Trace::id);
+        json!({
+            "component": component, "function": function, "source": source, "link": link, "trace": trace,
+            "bytes": size,
+        })
     }
 }
 
@@ -107,6 +113,11 @@ mod tests {
         let overheard = Overheard::in_message(&message, prefix).expect("a call");
         assert_eq!(overheard.text(), "demo:shop/tag@1.0.0.price by till (backup), 3 B");
         assert_eq!(overheard.value("price")["bytes"], 3);
+        assert_eq!(overheard.value("price")["trace"], Value::Null);
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let message = call(&subject, &[("traceparent", parent)]);
+        let overheard = Overheard::in_message(&message, prefix).expect("a call");
+        assert_eq!(overheard.value("price")["trace"], "0af7651916cd43dd8448eb211c80319c");
         let message = call(&subject, &[]);
         let overheard = Overheard::in_message(&message, prefix).expect("a call");
         assert_eq!(overheard.text(), "demo:shop/tag@1.0.0.price, 3 B");

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Subject, SubjectError};
+use stdx::Trace;
 
 use crate::Wire;
 use crate::address::{Address, Function};
@@ -89,20 +90,20 @@ impl Peer {
         self.address.subject(&Function::of(instance, name))
     }
 
-    /// A call by a component.
-    pub fn call(&self, source: &str) -> Call {
+    /// A call by a component, within a trace where it is in one.
+    pub fn call(&self, (source, trace): (&str, Option<Trace>)) -> Call {
         let (source, link_name) = (Some(source.to_owned()), Some(self.link_name.clone()));
-        Call::new(Origin { source, link_name, ..Origin::default() }, self.timeout)
+        Call::new(Origin { source, link_name, trace, ..Origin::default() }, self.timeout)
     }
 
-    /// Lets a component call one of its functions.
+    /// Lets a component call one of its functions, within a trace where it is in one.
     pub async fn ask<R: Decode>(
         &self,
-        source: &str,
+        caller: (&str, Option<Trace>),
         function: &Subject,
         values: &impl Encode,
     ) -> Result<R, InvokeError> {
-        self.wire.ask(function, values, self.call(source)).await
+        self.wire.ask(function, values, self.call(caller)).await
     }
 }
 

@@ -42,7 +42,11 @@ enum Made {
 /// Answers a request to its end.
 pub(crate) async fn answer(core: Rc<Core>, AskedFor { component, call }: AskedFor) {
     Ticker::wake();
-    let Call { request, origin, respond } = *call;
+    let Call { mut request, origin, respond } = *call;
+    // Who asks may say it of the call alone.
+    if let Some(trace) = &origin.trace {
+        engine::trace::add(trace, request.headers_mut());
+    }
     match begin(&core, &component, request, origin.remaining) {
         Ok(exchange) => work(exchange, respond).await,
         Err(refusal) => refuse(respond, refusal).await,

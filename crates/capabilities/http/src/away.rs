@@ -25,7 +25,7 @@ use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use model::ComponentName;
 use rt::Tick;
-use stdx::Chain;
+use stdx::{Chain, Trace};
 use wire::http::{Handler, SendError};
 use wire::{Address, Again, Call, Origin, Roster, Wire};
 
@@ -58,6 +58,7 @@ pub struct Away {
 pub(crate) struct Tally {
     core: Rc<Core>,
     away: Arc<Away>,
+    trace: Option<Trace>,
     is_counted: bool,
 }
 
@@ -91,16 +92,18 @@ impl Away {
 /// Asks another host, and answers with what it says.
 pub(crate) async fn forward(core: Rc<Core>, away: Arc<Away>, asked: Asked, deadline: Tick) -> Response<AnswerBody> {
     let Asked { request, overflow, scheme } = asked;
-    let tally = Tally { core, away: away.clone(), is_counted: false };
+    let trace = engine::trace::of(request.headers());
+    let tally = Tally { core, away: away.clone(), trace, is_counted: false };
     let Some(request) = addressed(request, scheme) else { return tally.refuse(Refusal::NoHost, Outcome::Failed) };
-    match send(&away, request, deadline).await {
+    let origin = Origin { trace: tally.trace.clone(), ..away.origin.clone() };
+    match send((&away, origin), request, deadline).await {
         _ if overflow.happened() => tally.refuse(Refusal::TooLarge, Outcome::TooLarge),
         Ok(mut response) => {
             headers::keep_end_to_end(response.headers_mut());
             response.map(|body| AnswerBody::Far(Box::new(FarBody::new(body, tally))))
         }
         Err((error, refusal)) => {
-            tally.core.log_unanswered(&away.name, &error);
+            tally.log(&error);
             let outcome = match refusal {
                 Refusal::Full => Outcome::Full,
                 Refusal::OutOfTime => Outcome::OutOfTime,
@@ -113,7 +116,7 @@ pub(crate) async fn forward(core: Rc<Core>, away: Arc<Away>, asked: Asked, deadl
 
 /// Sends a request until somebody answers it, as long as it may be sent again.
 async fn send(
-    away: &Away,
+    (away, origin): (&Away, Origin),
     mut request: Request<Option<LimitedBody>>,
     deadline: Tick,
 ) -> Result<Response<wire::http::Incoming>, (SendError, Refusal)> {
@@ -122,7 +125,7 @@ async fn send(
     let again = if is_idempotent && !has_body { Again::May } else { Again::Never };
     let mut tries = 0;
     loop {
-        let call = Call::new(away.origin.clone(), deadline.since(Tick::now())).among(&away.roster, again);
+        let call = Call::new(origin.clone(), deadline.since(Tick::now())).among(&away.roster, again);
         let error = match away.wire.send_http(&away.handler, &mut request, call).await {
             Ok(response) => return Ok(response),
             Err(error) => error,
@@ -169,7 +172,7 @@ impl Tally {
     }
 
     pub(crate) fn log(&self, error: &(dyn std::error::Error + 'static)) {
-        self.core.log_unanswered(&self.away.name, error);
+        self.core.log_unanswered((&self.away.name, self.trace.as_ref()), error);
     }
 }
 
@@ -181,9 +184,14 @@ impl Drop for Tally {
 
 impl Core {
     /// Says that a component elsewhere did not answer. A storm of it is counted, not written out.
-    pub(crate) fn log_unanswered(&self, component: &ComponentName, error: &(dyn std::error::Error + 'static)) {
+    fn log_unanswered(
+        &self,
+        (component, trace): (&ComponentName, Option<&Trace>),
+        error: &(dyn std::error::Error + 'static),
+    ) {
+        let trace = trace.map(Trace::id);
         self.log_seldom(
-            || tracing::warn!(%component, error = %Chain(error), "a request was not answered on another host"),
+            || tracing::warn!(%component, trace, error = %Chain(error), "a request was not answered on another host"),
         );
     }
 }

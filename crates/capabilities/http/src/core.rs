@@ -19,6 +19,7 @@ use model::ComponentName;
 use route::Routes;
 use rt::{LocalTasks, Tick};
 use slab::Slab;
+use stdx::Trace;
 
 use crate::away::Away;
 use crate::connection::Link;
@@ -149,8 +150,8 @@ impl Core {
     }
 
     /// Says that a component failed. A storm of failures is counted, not written out.
-    pub(crate) fn log_failure(&self, served: &Served, failure: &Failure) {
-        self.log_seldom(|| log(served, failure));
+    pub(crate) fn log_failure(&self, served: &Served, failure: &Failure, trace: Option<&Trace>) {
+        self.log_seldom(|| log(served, failure, trace.map(Trace::id)));
     }
 
     /// Logs, but for what is too much of it.
@@ -169,18 +170,18 @@ impl Core {
     }
 }
 
-fn log(served: &Served, failure: &Failure) {
+fn log(served: &Served, failure: &Failure, trace: Option<&str>) {
     let component = &served.name;
     match failure {
         Failure::OutOfTime => {
-            tracing::warn!(%component, timeout = ?served.limits.timeout, "stopped: out of time (--timeout gives more)")
+            tracing::warn!(%component, trace, timeout = ?served.limits.timeout, "stopped: out of time (--timeout gives more)")
         }
         Failure::OutOfMemory(_) => {
-            tracing::warn!(%component, limit = %served.limits.memory, "failed: out of memory (--memory gives more)")
+            tracing::warn!(%component, trace, limit = %served.limits.memory, "failed: out of memory (--memory gives more)")
         }
-        Failure::Full => tracing::warn!(%component, "refused: no instance is free (--instances allows more)"),
-        Failure::Exit(code) => tracing::warn!(%component, code, "called exit instead of answering"),
-        Failure::Trap(trap) => tracing::warn!(%component, %trap, "failed"),
+        Failure::Full => tracing::warn!(%component, trace, "refused: no instance is free (--instances allows more)"),
+        Failure::Exit(code) => tracing::warn!(%component, trace, code, "called exit instead of answering"),
+        Failure::Trap(trap) => tracing::warn!(%component, trace, %trap, "failed"),
     }
 }
 

@@ -23,6 +23,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use rt::{TICK, Tick};
+use stdx::Trace;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -48,6 +49,8 @@ pub(crate) struct Call {
     /// Whether it came encrypted.
     pub(crate) scheme: Scheme,
     pub(crate) deadline: Tick,
+    /// That it is a part of.
+    pub(crate) trace: Option<Trace>,
     pub(crate) answer: oneshot::Sender<Answered>,
 }
 
@@ -65,6 +68,7 @@ pub(crate) struct Exchange {
     run: Option<Run>,
     place: Option<Place>,
     deadline: Tick,
+    trace: Option<Trace>,
     answer: Option<oneshot::Receiver<Answered>>,
     /// Dropped when the answer's body was taken to its end, for who makes the body in an event loop of its own.
     body_taken: Option<oneshot::Sender<()>>,
@@ -95,7 +99,8 @@ impl Exchange {
     pub(crate) fn start((core, pool): (Rc<Core>, Rc<Pool>), place: Place, asked: Asked, deadline: Tick) -> Self {
         let Asked { request, overflow, scheme } = asked;
         let (answer, answered) = oneshot::channel();
-        let call = Call { request, scheme, deadline, answer };
+        let trace = engine::trace::of(request.headers());
+        let call = Call { request, scheme, deadline, trace: trace.clone(), answer };
         let (run, body_taken): (Run, _) = match &pool.served.handler {
             Handler::P2(_) => (Box::pin(p2::run(pool.clone(), call)), None),
             Handler::P3(_) => {
@@ -109,6 +114,7 @@ impl Exchange {
             run: Some(run),
             place: Some(place),
             deadline,
+            trace,
             answer: Some(answered),
             body_taken,
             overflow,
@@ -230,7 +236,7 @@ impl Exchange {
         let left = self.deadline.since(Tick::now()) + TICK;
         let ended = std::future::poll_fn(|cx| self.poll_run(cx).map(|failure| failure.cloned()));
         let failure = tokio::time::timeout(left, ended).await.unwrap_or(Some(Failure::OutOfTime));
-        failure.iter().for_each(|failure| self.core.log_failure(&self.pool.served, failure));
+        failure.iter().for_each(|failure| self.log(failure));
     }
 
     /// Why the body of its answer ended before its end.
@@ -248,9 +254,13 @@ impl Exchange {
         };
         // A body that was too large is the client's affair, whatever the component made of it.
         if outcome != Outcome::TooLarge {
-            self.core.log_failure(&self.pool.served, failure);
+            self.log(failure);
         }
         self.refuse_with(refusal, outcome)
+    }
+
+    fn log(&self, failure: &Failure) {
+        self.core.log_failure(&self.pool.served, failure, self.trace.as_ref());
     }
 
     fn refuse_with(mut self, refusal: Refusal, outcome: Outcome) -> Response<AnswerBody> {

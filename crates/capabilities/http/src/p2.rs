@@ -38,6 +38,7 @@ fn hand_over(
     store: &mut Store<State>,
     call: Call,
 ) -> wasmtime::Result<(Resource<HostIncomingRequest>, Resource<HostResponseOutparam>)> {
+    store.data_mut().follow(call.trace);
     let mut context = store.data_mut().http();
     let scheme = if call.scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http };
     let request = context.new_incoming_request(scheme, call.request)?;

@@ -4,6 +4,7 @@
 //!
 //! 1. An instance whose component failed answers nobody any more: all requests that it was answering end with it.
 //! 2. A request that is out of time retires the instance that it is stuck in: one call cannot be ended alone.
+//! 3. What an instance does belongs to the trace of the one request that it answers, and to none while those are several.
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -43,9 +44,10 @@ pub(crate) fn run(core: &Rc<Core>, pool: &Rc<Pool>, call: Call, body_taken: ones
     }
 }
 
-async fn run_alone(pool: Rc<Pool>, call: StreamingCall) -> Result<(), Failure> {
+async fn run_alone(pool: Rc<Pool>, mut call: StreamingCall) -> Result<(), Failure> {
     let mut instance = pool.take(call.call.deadline).await?;
     let Instance { store, handler, .. } = &mut *instance;
+    store.data_mut().follow(call.call.trace.take());
     let ran = store.run_concurrent(async |accessor| {
         handle(accessor, handler, call).await?;
         // What the component started and did not wait for is part of its work.
@@ -157,10 +159,16 @@ async fn drive(
     let ran = store.run_concurrent(async |accessor| {
         let mut calls = FuturesUnordered::new();
         std::future::poll_fn(|cx| {
-            while let Poll::Ready(Some(Handed { call, ended })) = handed.poll_recv(cx) {
+            while let Poll::Ready(Some(Handed { mut call, ended })) = handed.poll_recv(cx) {
                 // The newest request decides how long the component may be busy; each is watched by its own exchange.
                 let deadline = call.call.deadline;
-                accessor.with(|mut store| store.data_mut().deadline = deadline);
+                // What is done for several at once belongs to no trace: it cannot be said for which of them it is done.
+                let trace = call.call.trace.take().filter(|_| calls.is_empty());
+                accessor.with(|mut store| {
+                    let state = store.data_mut();
+                    state.deadline = deadline;
+                    state.follow(trace);
+                });
                 calls.push(unless_abandoned(handle(accessor, handler, call), ended));
             }
             while let Poll::Ready(Some((result, ended))) = calls.poll_next_unpin(cx) {

@@ -5,7 +5,7 @@
 //! # Invariants
 //!
 //! 1. A bucket is resolved once, by `open`; a call on its handle looks nothing up by name.
-//! 2. A call reaches its store by a [`Link`], which keeps the link's terms.
+//! 2. A call reaches its store by a [`Link`], which keeps the link's terms, and within the trace of the invocation that makes it.
 
 mod draft;
 mod draft2;
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use capability::{Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, LinkName};
+use stdx::Trace;
 use wasmtime::component::{HasSelf, Resource, ResourceTableError};
 
 use crate::limits::{Limits, TooMuch};
@@ -125,6 +126,29 @@ pub(crate) fn open_by(state: &mut State, name: &str, link: &LinkName) -> wasmtim
     let bucket = binding.and_then(|binding| binding.bucket(name, link.as_str()).ok());
     let bucket = bucket.ok_or_else(|| wasmtime::Error::msg("the bucket that is watched cannot be opened"))?;
     Ok(state.table.push(bucket)?)
+}
+
+/// A bucket that the component has a handle of, as it is asked for the current invocation.
+fn bucket<'a>(state: &'a mut State, handle: &Resource<Bucket>) -> Result<&'a mut Bucket, Failure> {
+    let trace = state.trace().cloned();
+    let bucket = state.table.get_mut(handle)?;
+    follow(&mut bucket.link, trace);
+    Ok(bucket)
+}
+
+/// The same of an attempt.
+fn attempt<'a>(state: &'a mut State, handle: &Resource<Attempt>) -> Result<&'a mut Attempt, Failure> {
+    let trace = state.trace().cloned();
+    let attempt = state.table.get_mut(handle)?;
+    follow(&mut attempt.link, trace);
+    Ok(attempt)
+}
+
+/// What is asked by this link from now on is a part of that trace.
+fn follow(link: &mut Arc<Link>, trace: Option<Trace>) {
+    if let Some(traced) = link.within(trace) {
+        *link = traced;
+    }
 }
 
 // === impl Bucket ===

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use capability::provider::{self, NoLattice, Told};
 use capability::{BackendInfo, OpenError, Settings};
 use rt::within;
-use stdx::BoxError;
+use stdx::{BoxError, Trace};
 use wire::{Decode, Encode, InvokeError, Peer, Peers};
 
 use crate::KeyValue;
@@ -41,7 +41,9 @@ pub(crate) const INFO: BackendInfo = BackendInfo {
 /// What a component asks a provider to keep.
 struct Provider {
     peer: Peer,
-    functions: Functions,
+    functions: Arc<Functions>,
+    /// That it is asked for.
+    trace: Option<Trace>,
 }
 
 /// Where a provider's functions are called.
@@ -72,7 +74,7 @@ pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<dyn
     let peers = peers.ok_or_else(|| OpenError::refused(&named, NoLattice))?;
     let peer = peers.peer(&told.id, &told.link, told.timeout);
     let functions = Functions::of(&peer).map_err(|error| OpenError::refused(&named, error))?;
-    Ok(Arc::new(Provider { peer, functions }))
+    Ok(Arc::new(Provider { peer, functions: Arc::new(functions), trace: None }))
 }
 
 // === impl Functions ===
@@ -100,10 +102,15 @@ impl Provider {
     where
         Answer<T>: Decode,
     {
-        match self.peer.ask::<Answer<T>>(bucket.component, function, values).await {
+        match self.peer.ask::<Answer<T>>(self.caller(bucket), function, values).await {
             Ok(answer) => answer.map_err(|source| StoreError::Refused { store: self.describe(), source }),
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Who asks for something in a bucket.
+    fn caller<'a>(&self, bucket: Bucket<'a>) -> (&'a str, Option<Trace>) {
+        (bucket.component, self.trace.clone())
     }
 
     fn failed(&self, error: InvokeError) -> StoreError {
@@ -144,7 +151,7 @@ impl Provider {
 
     /// Asks for several things in one call; whether there is anybody who does so, which is known before anything was done.
     async fn at_once<T: Encode>(&self, bucket: Bucket<'_>, function: &Subject, all: &[T]) -> Result<bool, StoreError> {
-        match self.peer.ask::<Answer<()>>(bucket.component, function, &(bucket.name, all)).await {
+        match self.peer.ask::<Answer<()>>(self.caller(bucket), function, &(bucket.name, all)).await {
             Ok(Ok(())) => Ok(true),
             Ok(Err(source)) => Err(StoreError::Refused { store: self.describe(), source }),
             Err(InvokeError::NobodyThere { .. }) => Ok(false),
@@ -172,6 +179,10 @@ impl Provider {
 impl Store for Provider {
     fn describe(&self) -> String {
         format!("provider {}", self.peer)
+    }
+
+    fn within(&self, trace: Option<Trace>) -> Option<Arc<dyn Store>> {
+        Some(Arc::new(Self { peer: self.peer.clone(), functions: self.functions.clone(), trace }))
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {

@@ -27,7 +27,7 @@ use capability::{Callable, Calls, Duty, Job, OpenLink, Seat, Service};
 use engine::State;
 use futures::StreamExt;
 use model::{ComponentName, LinkName};
-use stdx::Chain;
+use stdx::{Chain, Trace};
 use tokio::task::JoinSet;
 use tracing::warn;
 use wasmtime::Store as Instance;
@@ -66,6 +66,8 @@ struct Telling {
     key: String,
     /// What is there; nothing where it was deleted.
     value: Option<Bytes>,
+    /// That who told of it is in.
+    trace: Option<Trace>,
 }
 
 /// Whether a key was told of, or has to be again.
@@ -189,7 +191,7 @@ impl Watcher {
         };
         let function = if value.is_some() { &self.on_set } else { &self.on_delete };
         let bucket = self.linked.watched.as_ref().map(|watched| watched.bucket.clone()).unwrap_or_default();
-        let mut telling = Telling { link: self.link.clone(), bucket, key: name.clone(), value };
+        let mut telling = Telling { link: self.link.clone(), bucket, key: name.clone(), value, trace: None };
         // What went wrong was logged by the host, and would go wrong again.
         drop(function.call(seat, self.timeout, &mut telling).await);
         (name, true)
@@ -198,6 +200,10 @@ impl Watcher {
 
 #[async_trait]
 impl Job for Telling {
+    fn trace(&self) -> Option<Trace> {
+        self.trace.clone()
+    }
+
     async fn run(&mut self, store: &mut Instance<State>, function: Func) -> wasmtime::Result<()> {
         let bucket = guest::open_by(store.data_mut(), &self.bucket, &self.link)?;
         let key = self.key.clone();

@@ -1,9 +1,11 @@
 //! This is what a backend has to do, and how it may fail.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use stdx::{BoxError, ByteSize, Code, Explain};
+use stdx::{BoxError, ByteSize, Code, Explain, Trace};
 
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
@@ -32,6 +34,12 @@ pub trait Store: Send + Sync {
     /// Tells of the keys of `scope` that change from now on, whoever changes them; not what they become, since that may have
     /// changed again. It ends where nothing more will be told, and may be begun again. What nobody takes is dropped.
     async fn watch(&self, scope: &Scope) -> Result<Changes, StoreError>;
+
+    /// The same store as it is asked for a part of a trace; nothing where it asks nobody who would want to know.
+    fn within(&self, trace: Option<Trace>) -> Option<Arc<dyn Store>> {
+        drop(trace);
+        None
+    }
 
     /// Replaces whatever was there.
     async fn put(&self, key: &Key, value: Bytes) -> Result<(), StoreError> {

@@ -43,8 +43,9 @@ pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
 fn define_log(instance: &mut LinkerInstance<'_, State>, acting: Getter) -> wasmtime::Result<()> {
     type Message = (Level, String, String);
     instance.func_wrap("log", move |mut call: StoreContextMut<'_, State>, (level, context, message): Message| {
-        if let Some(Binding(voice)) = acting(call.data_mut()).bound().part::<Binding>() {
-            voice.say(level.into(), &context, &message);
+        let state = acting(call.data_mut());
+        if let Some(Binding(voice)) = state.bound().part::<Binding>() {
+            voice.say_within(state.trace().map(|trace| trace.id()), level.into(), (&context, &message));
         }
         Ok(())
     })

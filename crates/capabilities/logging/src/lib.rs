@@ -115,7 +115,13 @@ impl Voice {
 
     /// Says a line, if the component has not said too many in this second.
     pub fn say(&self, kind: Kind, context: &str, message: &str) {
-        self.say_at(self.since.elapsed().as_secs(), &Line { component: &self.component, kind, context, message });
+        self.say_within(None, kind, (context, message));
+    }
+
+    /// The same for a trace, where there is one.
+    fn say_within(&self, trace: Option<&str>, kind: Kind, (context, message): (&str, &str)) {
+        let line = Line { component: &self.component, kind, trace, context, message };
+        self.say_at(self.since.elapsed().as_secs(), &line);
     }
 
     /// Lines that were left out since the component was bound.
@@ -136,7 +142,7 @@ impl Voice {
     }
 
     fn notice(&self, message: &str) {
-        self.sink.write(&Line { component: &self.component, kind: Kind::Notice, context: "", message });
+        self.sink.write(&Line { component: &self.component, kind: Kind::Notice, trace: None, context: "", message });
     }
 }
 

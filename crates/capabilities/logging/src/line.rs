@@ -22,6 +22,8 @@ pub struct Line<'a> {
     pub component: &'a ComponentName,
     /// How it was said.
     pub kind: Kind,
+    /// The trace that it was said for, where there is one.
+    pub trace: Option<&'a str>,
     /// What it belongs to, in the component's words; may be empty.
     pub context: &'a str,
     /// What was said.
@@ -81,6 +83,11 @@ impl fmt::Display for Kind {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:<6} ", self.component, self.kind)?;
+        if let Some(trace) = self.trace {
+            f.write_str("trace=")?;
+            escape(f, trace)?;
+            f.write_str(" ")?;
+        }
         if !self.context.is_empty() {
             escape(f, head(self.context, CONTEXT_MAX))?;
             f.write_str(": ")?;

@@ -10,11 +10,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Message, PublishError, RequestError, Subject, SubjectError};
+use bus::{Headers, Message, PublishError, RequestError, Subject, SubjectError};
 use bytes::Bytes;
 use capability::provider::{self, NoLattice, Told};
 use capability::{BackendInfo, OpenError, Settings};
 use model::ComponentName;
+use stdx::Trace;
 use wire::{InvokeError, Peer, Peers};
 
 use crate::carrier::{AskError, Carrier, SendError};
@@ -62,12 +63,10 @@ impl Provider {
     }
 
     pub(crate) async fn publish(&self, source: &ComponentName, message: Message) -> Result<(), SendError> {
-        if !message.headers.is_empty() {
-            return Err(SendError::NoHeaders);
-        }
+        let trace = only_a_trace(&message.headers)?;
         let reply = message.reply.as_ref().map(Subject::as_str);
         let said = (message.subject.as_str(), &message.payload, reply);
-        let answer = self.peer.ask::<Result<(), String>>(source.as_str(), &self.publish, &said).await;
+        let answer = self.peer.ask::<Result<(), String>>((source.as_str(), trace), &self.publish, &said).await;
         answer.map_err(not_sent)?.map_err(|text| refused(&text))
     }
 
@@ -77,12 +76,10 @@ impl Provider {
         question: Message,
         timeout: Duration,
     ) -> Result<Message, AskError> {
-        if !question.headers.is_empty() {
-            return Err(AskError::NotAsked(SendError::NoHeaders));
-        }
+        let trace = only_a_trace(&question.headers).map_err(AskError::NotAsked)?;
         let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         let said = (question.subject.as_str(), &question.payload, millis);
-        let call = wire::Call { timeout: timeout.saturating_add(GRACE), ..self.peer.call(source.as_str()) };
+        let call = wire::Call { timeout: timeout.saturating_add(GRACE), ..self.peer.call((source.as_str(), trace)) };
         match self.peer.wire().ask::<Result<BrokerMessage, String>>(&self.request, &said, call).await {
             Ok(Ok(answer)) => answer_of(answer),
             Ok(Err(text)) => Err(AskError::NotAsked(refused(&text))),
@@ -93,6 +90,12 @@ impl Provider {
             Err(error) => Err(AskError::NotAsked(not_sent(error))),
         }
     }
+}
+
+/// What a message says beside its body, which a call has a place for.
+fn only_a_trace(headers: &Headers) -> Result<Option<Trace>, SendError> {
+    let has_others = headers.iter().any(|(name, _)| ![Trace::PARENT, Trace::STATE].contains(&name));
+    if has_others { Err(SendError::NoHeaders) } else { Ok(headers.trace()) }
 }
 
 fn answer_of((subject, body, reply): BrokerMessage) -> Result<Message, AskError> {

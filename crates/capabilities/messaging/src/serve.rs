@@ -18,7 +18,7 @@ use capability::{Callable, Calls, Duty, Job, OpenLink, Seat, Service};
 use engine::State;
 use futures::FutureExt;
 use model::{ComponentName, LinkName};
-use stdx::Chain;
+use stdx::{Chain, Trace};
 use tokio::task::JoinSet;
 use tracing::warn;
 use wasmtime::Store;
@@ -57,6 +57,8 @@ enum Form {
 /// One message that the component is called with.
 struct Handling {
     message: Option<Message>,
+    /// That it is a part of.
+    trace: Option<Trace>,
     form: Form,
     /// That it came by.
     link: LinkName,
@@ -178,8 +180,8 @@ impl Server {
     fn handling(&self, message: Message) -> Handling {
         let inbox = message.reply.as_ref().filter(|reply| subjects::is_inbox(reply));
         let answering = self.exchange.let_answer(&self.component, inbox);
-        let (link, form) = (self.link.clone(), self.form);
-        Handling { message: Some(message), form, link, outcome: Ok(()), _answering: answering }
+        let (trace, link, form) = (message.headers.trace(), self.link.clone(), self.form);
+        Handling { message: Some(message), trace, form, link, outcome: Ok(()), _answering: answering }
     }
 }
 
@@ -192,7 +194,8 @@ impl Handling {
         // What went wrong in the call itself was logged by the host.
         let called = handler.call(seat, timeout, &mut self).await;
         if let (Ok(()), Err(text)) = (&called, &self.outcome) {
-            warn!(subject, error = %stdx::printable(text), "a message was handled with an error");
+            let trace = self.trace.as_ref().map(Trace::id);
+            warn!(subject, trace, error = %stdx::printable(text), "a message was handled with an error");
         }
         called.is_ok() && self.outcome.is_ok()
     }
@@ -200,6 +203,10 @@ impl Handling {
 
 #[async_trait]
 impl Job for Handling {
+    fn trace(&self) -> Option<Trace> {
+        self.trace.clone()
+    }
+
     async fn run(&mut self, store: &mut Store<State>, function: Func) -> wasmtime::Result<()> {
         // A job is run once: where it were run again, there would be nothing to call with.
         let message = self.message.take().ok_or_else(|| wasmtime::Error::msg("the message was handled already"))?;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use capability::OpenLink;
 use engine::Bound;
 use model::{ComponentName, LinkName, Terms};
-use stdx::Chain;
+use stdx::{ByteSize, Chain, Trace};
 use tracing::warn;
 
 use crate::carrier::{AskError, SendError};
@@ -36,6 +36,8 @@ pub(crate) struct Said {
     pub(crate) reply: Option<String>,
     pub(crate) headers: Headers,
     pub(crate) body: Bytes,
+    /// That it is a part of.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// A component's way to one of its brokers.
@@ -100,6 +102,15 @@ impl Binding {
     }
 }
 
+// === impl Said ===
+
+impl Said {
+    /// The same as a part of a trace, unless the component says something of one itself.
+    pub(crate) fn within(self, trace: Option<&Trace>) -> Self {
+        Self { trace: trace.cloned(), ..self }
+    }
+}
+
 // === impl Way ===
 
 impl Way<'_> {
@@ -146,7 +157,11 @@ impl Way<'_> {
     fn message(&self, exchange: &Exchange, said: Said) -> Result<Message, Failure> {
         let subject = self.subject(exchange, &said.subject)?;
         let reply = said.reply.map(|reply| self.subject(exchange, &reply)).transpose()?;
-        Ok(Message { reply, headers: said.headers, ..Message::new(subject, said.body) })
+        let message = Message { reply, headers: said.headers, ..Message::new(subject, said.body) };
+        Ok(match said.trace {
+            Some(trace) => within(message, &trace, exchange.carrier.payload_max()),
+            None => message,
+        })
     }
 
     fn exchange(&self) -> Result<(&Link, &Exchange), Failure> {
@@ -172,6 +187,12 @@ impl Way<'_> {
         }
         Failure::Unavailable
     }
+}
+
+/// A message as a part of a trace; as it is where it would be too large then: it does not fail of its trace.
+fn within(message: Message, trace: &Trace, size_max: ByteSize) -> Message {
+    let traced = Message { headers: message.headers.clone().within(trace), ..message.clone() };
+    if traced.size() as u64 <= size_max.as_u64() { traced } else { message }
 }
 
 // === impl Link ===

@@ -17,7 +17,7 @@ use engine::call::{self, Function, Request, Results};
 use engine::{Failure, Loaded, Refused};
 use model::{ComponentName, TextAnswer, TextCall, TextForm};
 use rt::{Tick, within};
-use stdx::{ByteSize, Chain, Code, Explain, printable};
+use stdx::{ByteSize, Chain, Code, Explain, Trace, printable};
 use tokio::task::JoinSet;
 use wasmtime::component::{Component, Val};
 
@@ -101,7 +101,7 @@ async fn subscribe(bus: &Bus, pattern: &Pattern) -> Result<Subscription, Subscri
 }
 
 async fn answer(bus: Bus, callable: Arc<Callable>, question: Message) {
-    let outcome = callable.carry_out(&question.payload, bus.payload_max()).await;
+    let outcome = callable.carry_out(&question, bus.payload_max()).await;
     let Some(answer) = question.answer(said(outcome)) else { return };
     if let Err(error) = bus.publish(answer).await {
         tracing::warn!(component = %callable.target.slot.name(), error = %Chain(&error), "an answer could not be sent");
@@ -111,8 +111,8 @@ async fn answer(bus: Bus, callable: Arc<Callable>, question: Message) {
 // === impl Callable ===
 
 impl Callable {
-    async fn carry_out(&self, payload: &[u8], limit: ByteSize) -> Result<TextAnswer, Failed> {
-        let TextCall { call, arguments, form, time_ms } = read(payload)?;
+    async fn carry_out(&self, question: &Message, limit: ByteSize) -> Result<TextAnswer, Failed> {
+        let TextCall { call, arguments, form, time_ms } = read(&question.payload)?;
         let request = match arguments {
             Some(arguments) => Request::with_json(&call, &arguments),
             None => Request::parse(&call),
@@ -120,7 +120,8 @@ impl Callable {
         let request = request.map_err(boxed)?;
         let function = call::find(&self.functions, &request.name).map_err(boxed)?;
         let call = function.call(&request).map_err(boxed)?;
-        let results = self.call(&call, Duration::from_millis(time_ms)).await.map_err(boxed)?;
+        let (time, trace) = (Duration::from_millis(time_ms), question.headers.trace());
+        let results = self.call(&call, (time, trace)).await.map_err(boxed)?;
         let result = match form {
             TextForm::Wave => results.to_wave(),
             TextForm::Json => results.to_json().to_string(),
@@ -134,11 +135,15 @@ impl Callable {
         Ok(answer)
     }
 
-    async fn call(&self, asked: &call::Call<'_>, time: Duration) -> Result<Results, AskError> {
+    async fn call(
+        &self,
+        asked: &call::Call<'_>,
+        (time, trace): (Duration, Option<Trace>),
+    ) -> Result<Results, AskError> {
         let target = &self.target;
         let _running = target.busy.enter();
         let time = time.min(target.account.timeout());
-        let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None };
+        let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None, trace };
         let mut results = vec![Val::Bool(false); asked.function().results()];
         let values = Values { params: asked.arguments(), results: &mut results };
         let called = within(Some(time + GRACE), self.call_in_instance(asked.function(), caller, values)).await;

@@ -15,7 +15,7 @@ use capability::Watch;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, join_all};
 use rt::{Task, Tick, within};
-use stdx::Chain;
+use stdx::{Chain, Trace};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -217,7 +217,7 @@ async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocat
     let _running = target.busy.enter();
     let own = target.account.timeout();
     let time = origin.remaining.map_or(own, |left| left.min(own));
-    let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None };
+    let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None, trace: origin.trace.clone() };
     let called = within(Some(time + GRACE), function.call(&target.slot, caller, params)).await;
     let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
     target.counts.count(outcome.is_ok());
@@ -228,8 +228,9 @@ async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocat
             }
         }
         Err(error) => {
-            let source = origin.source.unwrap_or_default();
-            tracing::warn!(component = %target.slot.name(), function = %function.name.interface, source, "a call failed: {error:#}");
+            let (component, function) = (target.slot.name(), &function.name.interface);
+            let (source, trace) = (origin.source.unwrap_or_default(), origin.trace.as_ref().map(Trace::id));
+            tracing::warn!(%component, function, source, trace, "a call failed: {error:#}");
             reply.refuse(&refusal(&error)).await;
         }
     }

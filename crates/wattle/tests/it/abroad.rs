@@ -202,7 +202,8 @@ fn calls_that_cross_the_bus_are_overheard() {
         spying.join().expect("it ends")
     });
     let call = json!({
-        "component": "price", "function": "demo:shop/tag@1.0.0.price", "source": "till", "link": "default", "bytes": 0,
+        "component": "price", "function": "demo:shop/tag@1.0.0.price", "source": "till", "link": "default", "trace": null,
+        "bytes": 0,
     });
     assert_eq!((ended.code, ended.values()), (Some(0), vec![call.clone(), call]), "{}", ended.stderr);
     assert_eq!(run(&["ctx", "del", "shop"]).values()[0], json!({ "current": null, "contexts": [] }));

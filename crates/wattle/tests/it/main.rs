@@ -45,6 +45,7 @@ mod settings;
 mod sql;
 mod swap;
 mod tls;
+mod traces;
 
 use testkit::{Connection, Up, Wattle, eventually, request};
 

@@ -67,9 +67,10 @@ impl Shared {
     ) -> Result<(Response<WasiBody>, Transmission), Error> {
         let place = self.places.clone().try_acquire_owned().map_err(|_full| Error::ConnectionLimitReached)?;
         let (head, body) = request.into_parts();
+        let origin = Origin { trace: engine::trace::of(&head.headers), ..self.origin.clone() };
         let (body, sent) = Sent::new(body, Arc::new(place));
         let mut request = Request::from_parts(head, Some(body));
-        let response = self.ask(&mut request, timeout).await.map_err(|error| {
+        let response = self.ask((&origin, timeout), &mut request).await.map_err(|error| {
             tracing::debug!(error = %Chain(&error), "a request got no answer by its link");
             as_component_sees(&error)
         })?;
@@ -80,29 +81,28 @@ impl Shared {
 
     async fn ask(
         &self,
+        by: (&Origin, Duration),
         request: &mut Request<Option<Sent>>,
-        timeout: Duration,
     ) -> Result<Response<wire::http::Incoming>, SendError> {
         let (last, others) = self.ways.split_last().expect("a link leads somewhere, see Abroad::requests");
         for way in others {
-            match self.ask_by(way, request, timeout).await {
+            match ask_by(way, by, request).await {
                 Err(SendError::Invoke(InvokeError::NobodyThere { .. })) => {}
                 answered => return answered,
             }
         }
-        self.ask_by(last, request, timeout).await
+        ask_by(last, by, request).await
     }
+}
 
-    async fn ask_by(
-        &self,
-        (wire, handler): &(Wire, Handler),
-        request: &mut Request<Option<Sent>>,
-        timeout: Duration,
-    ) -> Result<Response<wire::http::Incoming>, SendError> {
-        let mut response = wire.send_http(handler, request, Call::new(self.origin.clone(), timeout)).await?;
-        headers::keep_end_to_end(response.headers_mut());
-        Ok(response)
-    }
+async fn ask_by(
+    (wire, handler): &(Wire, Handler),
+    (origin, timeout): (&Origin, Duration),
+    request: &mut Request<Option<Sent>>,
+) -> Result<Response<wire::http::Incoming>, SendError> {
+    let mut response = wire.send_http(handler, request, Call::new(origin.clone(), timeout)).await?;
+    headers::keep_end_to_end(response.headers_mut());
+    Ok(response)
 }
 
 /// What a request without an answer is for the component that sent it.

@@ -39,19 +39,19 @@ impl store::Host for State {
 
 impl store::HostBucket for State {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(self.table.get(&bucket)?.get(&key).await?.map(Vec::from))
+        Ok(super::bucket(self, &bucket)?.get(&key).await?.map(Vec::from))
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Result<(), Failure> {
-        self.table.get(&bucket)?.set(&key, value).await
+        super::bucket(self, &bucket)?.set(&key, value).await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<(), Failure> {
-        self.table.get(&bucket)?.delete(&key).await
+        super::bucket(self, &bucket)?.delete(&key).await
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Result<bool, Failure> {
-        Ok(self.table.get(&bucket)?.get(&key).await?.is_some())
+        Ok(super::bucket(self, &bucket)?.get(&key).await?.is_some())
     }
 
     async fn list_keys(
@@ -59,7 +59,7 @@ impl store::HostBucket for State {
         bucket: Resource<Bucket>,
         cursor: Option<u64>,
     ) -> Result<store::KeyResponse, Failure> {
-        let bucket = self.table.get_mut(&bucket)?;
+        let bucket = super::bucket(self, &bucket)?;
         let start = cursor.unwrap_or(0);
         let after = key_before(bucket, start).await?;
         let (keys, may_be_more) = bucket.page(after.as_deref()).await?;
@@ -96,7 +96,7 @@ async fn key_before(bucket: &Bucket, cursor: u64) -> Result<Option<String>, Fail
 
 impl atomics::Host for State {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Result<u64, Failure> {
-        let sum = self.table.get(&bucket)?.increment(&key, Addend::unsigned(delta)).await?;
+        let sum = super::bucket(self, &bucket)?.increment(&key, Addend::unsigned(delta)).await?;
         Ok(u64::try_from(sum).expect("Addend::unsigned keeps the sum in the range of u64"))
     }
 }
@@ -107,15 +107,15 @@ impl batch::Host for State {
         bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> Result<Vec<Option<(String, Vec<u8>)>>, Failure> {
-        let pairs = self.table.get(&bucket)?.get_many(keys).await?;
+        let pairs = super::bucket(self, &bucket)?.get_many(keys).await?;
         Ok(pairs.into_iter().map(|(key, value)| value.map(|value| (key, value))).collect())
     }
 
     async fn set_many(&mut self, bucket: Resource<Bucket>, key_values: Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
-        self.table.get(&bucket)?.set_many(key_values).await
+        super::bucket(self, &bucket)?.set_many(key_values).await
     }
 
     async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Result<(), Failure> {
-        self.table.get(&bucket)?.delete_many(&keys).await
+        super::bucket(self, &bucket)?.delete_many(&keys).await
     }
 }

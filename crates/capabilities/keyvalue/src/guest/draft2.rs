@@ -44,19 +44,19 @@ impl store::Host for State {
 
 impl store::HostBucket for State {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(self.table.get(&bucket)?.get(&key).await?.map(Vec::from))
+        Ok(super::bucket(self, &bucket)?.get(&key).await?.map(Vec::from))
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Result<(), Failure> {
-        self.table.get(&bucket)?.set(&key, value).await
+        super::bucket(self, &bucket)?.set(&key, value).await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<(), Failure> {
-        self.table.get(&bucket)?.delete(&key).await
+        super::bucket(self, &bucket)?.delete(&key).await
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Result<bool, Failure> {
-        Ok(self.table.get(&bucket)?.get(&key).await?.is_some())
+        Ok(super::bucket(self, &bucket)?.get(&key).await?.is_some())
     }
 
     async fn list_keys(
@@ -64,7 +64,7 @@ impl store::HostBucket for State {
         bucket: Resource<Bucket>,
         cursor: Option<String>,
     ) -> Result<store::KeyResponse, Failure> {
-        let (keys, may_be_more) = self.table.get(&bucket)?.page(cursor.as_deref()).await?;
+        let (keys, may_be_more) = super::bucket(self, &bucket)?.page(cursor.as_deref()).await?;
         let cursor = if may_be_more { keys.last().cloned() } else { None };
         Ok(store::KeyResponse { keys, cursor })
     }
@@ -77,7 +77,7 @@ impl store::HostBucket for State {
 
 impl atomics::Host for State {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Result<i64, Failure> {
-        let sum = self.table.get(&bucket)?.increment(&key, Addend::signed(delta)).await?;
+        let sum = super::bucket(self, &bucket)?.increment(&key, Addend::signed(delta)).await?;
         Ok(i64::try_from(sum).expect("Addend::signed keeps the sum in the range of i64"))
     }
 
@@ -104,6 +104,7 @@ async fn swap_or_look_again(
     mut attempt: Attempt,
     value: Vec<u8>,
 ) -> Result<Option<Resource<Attempt>>, Failure> {
+    super::follow(&mut attempt.link, state.trace().cloned());
     match attempt.swap(value).await? {
         Swap::Written => Ok(None),
         Swap::ChangedMeanwhile => {
@@ -115,12 +116,12 @@ async fn swap_or_look_again(
 
 impl atomics::HostCas for State {
     async fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Resource<Attempt>, Failure> {
-        let attempt = self.table.get(&bucket)?.attempt(&key).await?;
+        let attempt = super::bucket(self, &bucket)?.attempt(&key).await?;
         Ok(self.table.push(attempt)?)
     }
 
     async fn current(&mut self, cas: Resource<Attempt>) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(self.table.get_mut(&cas)?.look().await?.map(Vec::from))
+        Ok(super::attempt(self, &cas)?.look().await?.map(Vec::from))
     }
 
     fn drop(&mut self, cas: Resource<Attempt>) -> wasmtime::Result<()> {
@@ -135,14 +136,14 @@ impl batch::Host for State {
         bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> Result<Vec<(String, Option<Vec<u8>>)>, Failure> {
-        self.table.get(&bucket)?.get_many(keys).await
+        super::bucket(self, &bucket)?.get_many(keys).await
     }
 
     async fn set_many(&mut self, bucket: Resource<Bucket>, key_values: Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
-        self.table.get(&bucket)?.set_many(key_values).await
+        super::bucket(self, &bucket)?.set_many(key_values).await
     }
 
     async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Result<(), Failure> {
-        self.table.get(&bucket)?.delete_many(&keys).await
+        super::bucket(self, &bucket)?.delete_many(&keys).await
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use capability::OpenLink;
 use model::{ComponentName, LinkName, Terms};
 use rt::within;
-use stdx::Chain;
+use stdx::{Chain, Trace};
 use tracing::warn;
 
 use super::Failure;
@@ -32,7 +32,8 @@ pub(crate) struct Link {
     store: Option<Arc<dyn Store>>,
     terms: Terms,
     limits: Limits,
-    is_failing: AtomicBool,
+    trace: Option<Trace>,
+    is_failing: Arc<AtomicBool>,
 }
 
 // === impl Link ===
@@ -45,8 +46,26 @@ impl Link {
             store: link.target.as_ref().and_then(|target| target.target::<Linked>()).map(|linked| linked.store.clone()),
             terms: link.terms.clone(),
             limits,
-            is_failing: AtomicBool::new(false),
+            trace: None,
+            is_failing: Arc::default(),
         }
+    }
+
+    /// The same as it is followed for a part of a trace; nothing where it is that already, or makes no difference.
+    pub(super) fn within(&self, trace: Option<Trace>) -> Option<Arc<Self>> {
+        if self.trace == trace {
+            return None;
+        }
+        let store = self.store.as_ref()?.within(trace.clone())?;
+        Some(Arc::new(Self {
+            component: self.component.clone(),
+            name: self.name.clone(),
+            store: Some(store),
+            terms: self.terms.clone(),
+            limits: self.limits,
+            trace,
+            is_failing: self.is_failing.clone(),
+        }))
     }
 
     /// What one call may carry.

@@ -63,6 +63,22 @@ fn a_provider_is_told_who_asks_and_by_which_link() {
 }
 
 #[test]
+fn a_provider_is_told_for_which_trace_it_is_asked() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let kept = Kept::start([]);
+    let store = kept.store("kv", PATIENT);
+    let traced = store.within(stdx::Trace::read(PARENT, [])).expect("it tells of it");
+    run(traced.put(&key("a"), "1".into())).expect("it is set");
+    run(store.get(&key("a"))).expect("it is read");
+    let none = traced.within(None).expect("it tells of it");
+    run(none.get(&key("a"))).expect("it is read");
+    assert_eq!(
+        kept.provider.calls(),
+        [format!("set shop cache {PARENT}").as_str(), "get shop cache", "get shop cache"]
+    );
+}
+
+#[test]
 fn what_a_provider_refuses_is_told_by_its_class() {
     let kept = Kept::start([]);
     let store = kept.store("kv", PATIENT);

@@ -98,7 +98,7 @@ impl Told {
         let Invocation { params: (bucket, key, value), origin, reply, .. } = call;
         let time = origin.remaining.unwrap_or(TIME).min(TIME);
         let function = if value.is_some() { &self.on_set } else { &self.on_delete };
-        let mut telling = Telling { link: LinkName::default(), bucket, key, value };
+        let mut telling = Telling { link: LinkName::default(), bucket, key, value, trace: origin.trace };
         let Ok(seat) = within(Some(time), function.place()).await else {
             return reply.refuse(&Refusal::new(Reason::Busy, "")).await;
         };

@@ -27,14 +27,14 @@ impl consumer::Host for State {
         let bound = self.bound().clone();
         let timeout = Duration::from_millis(timeout_ms.into());
         let way = way(&bound, self.chosen(INTERFACE)).map_err(|failure| failure.to_string())?;
-        let said = Said { subject, body: body.into(), ..Said::default() };
+        let said = Said { subject, body: body.into(), ..Said::default() }.within(self.trace());
         way.request(said, timeout).await.map(BrokerMessage::from_bus).map_err(|failure| failure.to_string())
     }
 
     async fn publish(&mut self, message: BrokerMessage) -> Result<(), String> {
         let bound = self.bound().clone();
         let way = way(&bound, self.chosen(INTERFACE)).map_err(|failure| failure.to_string())?;
-        way.publish(message.into()).await.map_err(|failure| failure.to_string())
+        way.publish(Said::from(message).within(self.trace())).await.map_err(|failure| failure.to_string())
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bus::{Gather, Headers, HeadersError, Message, RequestError};
 use engine::State;
-use stdx::ByteSize;
+use stdx::{ByteSize, Trace};
 use wasmtime::component::Resource;
 
 use self::wasi::messaging::types::Error;
@@ -90,12 +90,13 @@ impl Handle {
         }
     }
 
-    fn said(&self, subject: &str) -> Result<Said, HeadersError> {
+    fn said(&self, subject: &str, trace: Option<&Trace>) -> Result<Said, HeadersError> {
         let content_type = self.content_type.iter().map(|value| (CONTENT_TYPE, value.as_str()));
         let metadata = self.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut fields = content_type.chain(metadata).peekable();
         let headers = if fields.peek().is_some() { Headers::of(fields)? } else { Headers::default() };
-        Ok(Said { subject: subject.to_owned(), reply: None, headers, body: self.data.clone().into() })
+        let body = self.data.clone().into();
+        Ok(Said { subject: subject.to_owned(), reply: None, headers, body, ..Said::default() }.within(trace))
     }
 
     fn size(&self) -> usize {
@@ -210,7 +211,7 @@ impl producer::Host for State {
         let message = self.table.delete(message)?;
         let bound = self.bound().clone();
         let link = &self.table.get(&client)?.link;
-        Ok(publish(way(&bound, link), message.said(&topic)).await.map_err(Error::from))
+        Ok(publish(way(&bound, link), message.said(&topic, self.trace())).await.map_err(Error::from))
     }
 }
 
@@ -229,7 +230,7 @@ impl request_reply::Host for State {
         let options = options.map(|options| self.table.delete(options)).transpose()?.unwrap_or_default();
         let bound = self.bound().clone();
         let link = self.table.get(&client)?.link.clone();
-        let said = self.table.get(&message)?.said(&topic);
+        let said = self.table.get(&message)?.said(&topic, self.trace());
         let answers = match ask(way(&bound, &link), said, options).await {
             Ok(answers) => answers,
             Err(failure) => return Ok(Err(failure.into())),
@@ -247,7 +248,7 @@ impl request_reply::Host for State {
         let message = self.table.delete(message)?;
         let bound = self.bound().clone();
         let Some((subject, link)) = &self.table.get(&to)?.reply else { return Ok(Ok(())) };
-        Ok(publish(way(&bound, link), message.said(subject)).await.map_err(Error::from))
+        Ok(publish(way(&bound, link), message.said(subject, self.trace())).await.map_err(Error::from))
     }
 }
 

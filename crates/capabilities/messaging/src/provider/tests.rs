@@ -75,6 +75,21 @@ fn a_provider_publishes_what_a_component_says() {
     assert!(reserved.contains("is not for components"), "{reserved}");
 }
 
+/// A trace is said with the call, since the message has no headers there.
+#[test]
+fn a_provider_is_told_for_which_trace_a_message_is() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let kept = Kept::start("5s");
+    let trace = Trace::read(PARENT, []);
+    kept.publish(said("orders.new", "tea").within(trace.as_ref())).expect("it is sent");
+    conformance::run(kept.way().request(said("prices", "tea").within(trace.as_ref()), TIME)).expect("an answer");
+    let asked = ["publish", "request"].map(|asked| format!("{asked} clerk default {PARENT}"));
+    assert_eq!(kept.provider().calls(), asked);
+    let headers = Headers::of([("Kind", "green")]).expect("headers");
+    let refused = kept.publish(Said { headers, ..said("orders.new", "tea") }.within(trace.as_ref()));
+    assert_eq!(refused, Err("a message by a provider has no headers: leave them out".into()));
+}
+
 #[test]
 fn a_question_is_answered_by_one() {
     let kept = Kept::start("5s");

@@ -97,7 +97,8 @@ fn a_trace_goes_with_a_request_from_host_to_host_and_on() {
     assert_eq!(called("till"), (None, None), "nobody asked for a trace");
     let calls = provider.calls();
     assert!(calls.contains(&format!("increment haggle default {PARENT}")), "{calls:?}");
-    up.says(&format!("haggle warn   trace={ID} haggle: tea is "));
+    let line = format!("haggle warn   trace={ID} haggle: tea is ");
+    eventually("both are logged", || up.stderr().matches(&line).count() == 2);
     assert_eq!(up.stderr().matches(ID).count(), 2, "{}", up.stderr());
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
@@ -151,8 +152,10 @@ fn a_trace_goes_with_messages_and_with_what_is_done_for_them() {
     }
     let failed = up.send(&request("POST", "/orders.new", &TRACED, b"trap"));
     assert_eq!(failed.status, 200, "{}", failed.text());
+    // A trap has several lines, and what belongs to all of them comes after the last.
     eventually("it is logged", || {
-        up.stderr().lines().any(|line| line.contains("a call failed") && line.contains(&format!("trace=\"{ID}\"")))
+        let said = up.stderr();
+        said.contains("a call failed") && said.contains(&format!("trace=\"{ID}\""))
     });
     assert_eq!(up.stop().code, Some(0));
 }

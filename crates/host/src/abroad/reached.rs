@@ -230,7 +230,7 @@ async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocat
         Err(error) => {
             let (component, function) = (target.slot.name(), &function.name.interface);
             let (source, trace) = (origin.source.unwrap_or_default(), origin.trace.as_ref().map(Trace::id));
-            tracing::warn!(%component, function, source, trace, "a call failed: {error:#}");
+            tracing::warn!(%component, %function, source, trace, "a call failed: {error:#}");
             reply.refuse(&refusal(&error)).await;
         }
     }

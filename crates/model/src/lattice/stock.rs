@@ -124,6 +124,8 @@ fn a_host_and_its_inventory_are_read() {
         uptime_seconds: 0,
         components: vec![component, bare],
         providers: vec![provider],
+        // A field that the stock does not know.
+        capacity: Some(Capacity { cores: 2, memory_bytes: None, invocations_max: Some(9) }),
     };
     let inventory: StockInventory = read(CtlResponse::with(inventory)).response.expect("an inventory");
     let [component, bare] = inventory.components.as_slice() else { panic!("two") };

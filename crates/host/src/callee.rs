@@ -112,7 +112,9 @@ pub(crate) enum CallError {
     NoFunction(ComponentName, String),
     #[error("{0} is not called: components have called one another {DEPTH_MAX} deep")]
     TooDeep(ComponentName),
-    #[error("{0} works on as many invocations as it may (--concurrency allows more)")]
+    #[error(
+        "{0} works on as many invocations as it may (--concurrency allows more, and `wattle scale component` in a lattice)"
+    )]
     Full(ComponentName),
     #[error("{0} has no instance free (--instances allows more)")]
     NoInstance(ComponentName),
@@ -418,12 +420,32 @@ pub(crate) fn functions(component: &Component) -> Functions {
 
 impl<'a> Place<'a> {
     fn take(account: &'a Account) -> Option<Self> {
-        account.enter().then_some(Self(account))
+        // Made only where there is one: dropped, it gives one back.
+        account.enter().then(|| Self(account))
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{Limits, Room};
+
+    use super::*;
+
+    #[test]
+    fn who_was_refused_a_place_gives_none_back() {
+        let limits = Limits { concurrency: 1, ..Limits::default() };
+        let account = Account::new(Arc::new(limits), Arc::new(Room::new(1)));
+        let place = Place::take(&account).expect("one is free");
+        assert!(Place::take(&account).is_none());
+        assert_eq!(account.in_flight(), 1);
+        drop(place);
+        assert_eq!(account.in_flight(), 0);
+        assert!(Place::take(&account).is_some());
     }
 }

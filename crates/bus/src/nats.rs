@@ -7,7 +7,7 @@
 //!
 //! 1. Nothing is kept to be sent later: what is said while there is no connection is refused at once.
 //! 2. A message waits in a queue of ours only; it does not hold on to the buffer that it was read into.
-//! 3. Nothing waits for the server longer than [`ConnectOptions::patience`].
+//! 3. What a server does not take waits within fixed limits, and nobody waits for it longer than [`ConnectOptions::patience`].
 //! 4. Whatever ends the client, another takes its place: see [`keeper`].
 
 mod bucket;

@@ -17,6 +17,9 @@ use crate::limits::Limits;
 /// The longest pause between two attempts to connect again.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Messages that may wait to be written, each as large as any may be: who says more waits until the server takes some.
+const UNWRITTEN_MAX: usize = 256;
+
 /// How to connect.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
@@ -132,6 +135,7 @@ impl ConnectOptions {
         let settings = self.tls.tell(settings);
         let settings = settings
             .name(&self.name)
+            .client_capacity(UNWRITTEN_MAX)
             // Servers that are learned of later have no scheme that could say so.
             .require_tls(self.tls.is_wanted() || addresses.iter().any(ServerAddr::tls_required))
             .connection_timeout(self.patience)

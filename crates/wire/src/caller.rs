@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bus::{Headers, Message, PublishError, Subject};
 use bytes::Bytes;
-use stdx::Chain;
+use stdx::{ByteSize, Chain};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::Wire;
@@ -48,8 +48,11 @@ pub(crate) enum NotTaken {
     #[error("the parameters are not those of the function")]
     Garbled(#[source] stdx::BoxError),
     /// There is more than there may be.
-    #[error("the parameters are larger than they may be")]
-    TooLarge,
+    #[error("the parameters have more than {0}, which is the most")]
+    TooLarge(ByteSize),
+    /// What has come of other calls leaves no room.
+    #[error("{0} of other calls wait here already, which is the most")]
+    NoRoom(ByteSize),
     /// It takes too long.
     #[error("the parameters did not come")]
     Late(#[source] rt::Late),
@@ -125,7 +128,8 @@ impl Caller {
     pub(crate) async fn rest(&self, first: &Bytes, mailbox: &Mailbox, patience: Duration) -> Result<Bytes, NotTaken> {
         let rest = rt::within(Some(patience), mailbox.values()).await.map_err(NotTaken::Late)?;
         let rest = rest.map_err(|fault| match fault {
-            Fault::TooLarge => NotTaken::TooLarge,
+            Fault::TooLarge => NotTaken::TooLarge(self.wire.limits().size_max),
+            Fault::NoRoom => NotTaken::NoRoom(self.wire.limits().waiting_max),
             Fault::NobodyThere | Fault::Gone | Fault::Refused(_) | Fault::Nonsense => NotTaken::Gone,
         })?;
         Ok([first.as_ref(), rest.as_ref()].concat().into())
@@ -141,13 +145,14 @@ impl Caller {
     /// Gives up what was not taken.
     pub(crate) async fn give_up(&mut self, why: &NotTaken) {
         tracing::debug!(error = %Chain(why), "a call was not taken");
-        match why {
-            NotTaken::Garbled(_) | NotTaken::TooLarge | NotTaken::Late(_) => {
-                let refusal = Refusal::new(Reason::Garbled, &Chain(why).to_string());
-                self.refuse(&refusal).await;
-            }
-            NotTaken::Bus(_) | NotTaken::Gone => self.subject = None,
-        }
+        let reason = match why {
+            NotTaken::Garbled(_) | NotTaken::TooLarge(_) | NotTaken::Late(_) => Reason::Garbled,
+            // Others may have room for it.
+            NotTaken::NoRoom(_) => Reason::Busy,
+            NotTaken::Bus(_) | NotTaken::Gone => return self.subject = None,
+        };
+        let refusal = Refusal::new(reason, &Chain(why).to_string());
+        self.refuse(&refusal).await;
     }
 
     /// Where the answer goes, which is told once. None where his address has no room for it: he cannot listen there.

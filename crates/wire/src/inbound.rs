@@ -53,8 +53,10 @@ pub(crate) enum Fault {
     NobodyThere,
     /// Whoever was called refuses.
     Refused(Refusal),
-    /// More has come than may wait.
+    /// More has come than may wait for one invocation.
     TooLarge,
+    /// All that waits for others leaves no room for it.
+    NoRoom,
     /// What came is not the protocol.
     Nonsense,
     /// The bus says that whoever had taken the call is not there any more.

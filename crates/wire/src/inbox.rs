@@ -204,7 +204,7 @@ impl Post {
         let weight = Inbound::weight(&message.payload);
         let mut state = self.lock();
         if !inbox.claim(weight) {
-            return state.tell(|inbound| inbound.fail(Fault::TooLarge));
+            return state.tell(|inbound| inbound.fail(Fault::NoRoom));
         }
         let before = state.inbound.room();
         let woken = state.tell(|inbound| hear(inbound, message));

@@ -154,6 +154,14 @@ pub enum InvokeError {
         /// The limit.
         limit: ByteSize,
     },
+    /// What waits of other answers leaves no room for this one. The function has run.
+    #[error("there is no room for the answer of {remote}: {limit} of others wait here already")]
+    NoRoom {
+        /// What was called.
+        remote: Subject,
+        /// The limit.
+        limit: ByteSize,
+    },
     /// The answer is not of the function's type. The function has run, as something else than it was thought to be.
     #[error("the answer of {remote} is not what it should give")]
     Garbled {
@@ -283,6 +291,7 @@ impl Wire {
             Fault::Gone => InvokeError::Lost { remote },
             Fault::Refused(refusal) => InvokeError::Refused { remote, refusal },
             Fault::TooLarge => InvokeError::AnswerTooLarge { remote, limit: self.limits().size_max },
+            Fault::NoRoom => InvokeError::NoRoom { remote, limit: self.limits().waiting_max },
             Fault::Nonsense => InvokeError::Garbled { remote, source: None },
         }
     }
@@ -307,6 +316,7 @@ impl InvokeError {
             | Self::Unheard { .. }
             | Self::Late { .. }
             | Self::AnswerTooLarge { .. }
+            | Self::NoRoom { .. }
             | Self::Garbled { .. } => false,
         }
     }
@@ -319,7 +329,7 @@ impl Explain for InvokeError {
             Self::Unheard { .. } | Self::Lost { .. } | Self::Late { .. } => Code::E1102,
             Self::Refused { .. } => Code::E1103,
             Self::Garbled { .. } => Code::E1104,
-            Self::TooLarge { .. } | Self::AnswerTooLarge { .. } => Code::E1105,
+            Self::TooLarge { .. } | Self::AnswerTooLarge { .. } | Self::NoRoom { .. } => Code::E1105,
             Self::Values { source, .. } => source.code(),
             Self::NotSent { source, .. } | Self::CutOff { source, .. } => source.code(),
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bus::{Headers, Message, PublishError};
 use bytes::Bytes;
-use stdx::{Code, Explain};
+use stdx::{ByteSize, Code, Explain};
 use wasmtime::component::Val;
 
 use crate::Wire;
@@ -60,6 +60,14 @@ pub enum AnswerError {
     /// The values are not those that the function gives. The caller was told that it failed.
     #[error("the answer is not of the function's type")]
     Values(#[source] EncodeError),
+    /// It is larger than an answer may be. The caller was told that it failed.
+    #[error("the answer has {size}, and {limit} is the most")]
+    TooLarge {
+        /// How large it is.
+        size: ByteSize,
+        /// The limit.
+        limit: ByteSize,
+    },
     /// The bus is gone.
     #[error("the answer could not be sent")]
     NotSent(#[source] PublishError),
@@ -181,6 +189,12 @@ impl Reply {
                 return Err(AnswerError::Values(error));
             }
         };
+        let (size, limit) = (ByteSize::bytes(bytes.len() as u64), self.caller.wire().limits().size_max);
+        if size > limit {
+            let error = AnswerError::TooLarge { size, limit };
+            self.caller.refuse(&Refusal::new(Reason::Failed, &error.to_string())).await;
+            return Err(error);
+        }
         self.caller.answer(bytes).await.map_err(AnswerError::NotSent)
     }
 
@@ -196,6 +210,7 @@ impl Explain for AnswerError {
     fn code(&self) -> Code {
         match self {
             Self::Values(source) => source.code(),
+            Self::TooLarge { .. } => Code::E1105,
             Self::NotSent(source) => source.code(),
         }
     }

@@ -235,7 +235,7 @@ impl From<Fault> for IncomingError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::NobodyThere | Fault::Gone | Fault::Refused(_) => Self::Cut,
-            Fault::TooLarge => Self::TooFast,
+            Fault::TooLarge | Fault::NoRoom => Self::TooFast,
             Fault::Nonsense => Self::Nonsense,
         }
     }

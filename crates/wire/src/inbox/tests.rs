@@ -55,7 +55,7 @@ fn where_all_room_is_taken_the_next_to_need_some_ends() {
     hear(&inbox, &format!("{}.results", first.subject), &[1; 100]).expect("somebody waits");
     hear(&inbox, &format!("{}.results", second.subject), &[1; 100]).expect("somebody waits");
     assert_eq!(first.post.lock().inbound.fault(), None);
-    assert_eq!(second.post.lock().inbound.fault(), Some(&Fault::TooLarge));
+    assert_eq!(second.post.lock().inbound.fault(), Some(&Fault::NoRoom));
     drop((first, second));
     assert_eq!(inbox.room(), 200);
 }

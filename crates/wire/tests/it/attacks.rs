@@ -108,6 +108,32 @@ fn parameters_that_do_not_end_are_given_up() {
     }
 }
 
+/// What others have filled is not the fault of a call: it has not run, and may be made of somebody else.
+#[test]
+fn where_others_take_all_room_a_call_is_told_that_it_is_full_here() {
+    for rig in Rig::all() {
+        run(async {
+            let limits = Limits { waiting_max: stdx::ByteSize::kib(100), ..Limits::default() };
+            let wire = rig.wire_with(limits).await;
+            let mut served = wire.serve(&address(), vec![(function(), signature())]).await.expect("it serves");
+            let stranger = rig.bus().await;
+            let mut heard = listen(&stranger, "rc.>").await;
+            let mut begun = Vec::new();
+            for here in ["rc.first", "rc.second"] {
+                stranger.publish(message(CALL, Some(here), &b"\xff\xff\x3f"[..])).await.expect("it is taken");
+                let accepted = hear(&mut heard, &mut served).await;
+                begun.push(format!("{}.params", accepted.reply.expect("a place for the rest")));
+            }
+            for there in begun {
+                stranger.publish(message(&there, None, vec![b'x'; 60 << 10])).await.expect("it is taken");
+            }
+            let answer = hear(&mut heard, &mut served).await;
+            assert_eq!(answer.subject.as_str(), "rc.second.results");
+            assert_eq!(refusal(&answer), "busy 100 KiB of other calls wait here already, which is the most");
+        });
+    }
+}
+
 #[test]
 fn who_waits_nowhere_is_not_answered_and_harms_nobody() {
     for rig in Rig::all() {
@@ -192,6 +218,35 @@ fn who_accepts_without_a_place_for_the_rest_is_no_server() {
         }));
         assert!(matches!(error, InvokeError::Garbled { source: None, .. }), "{error:?}");
     }
+}
+
+#[test]
+fn an_answer_that_others_leave_no_room_for_is_not_called_too_large() {
+    let rig = Rig::in_process();
+    run(async {
+        let limits = Limits { waiting_max: stdx::ByteSize::kib(100), ..Limits::default() };
+        let (wire, bus) = (rig.wire_with(limits).await, rig.bus().await);
+        let mut calls = listen(&bus, CALL).await;
+        let (remote, values) = (remote(), text("x"));
+        let call = || wire.invoke(&remote, &values, Call::new(Origin::default(), PATIENCE));
+        let serve = async {
+            let mut waiting = Vec::new();
+            while waiting.len() < 2 {
+                waiting.push(calls.next().await.expect("the bus is there").reply.expect("somebody waits"));
+            }
+            for here in waiting {
+                bus.publish(message(here.as_str(), Some("rs"), "")).await.expect("it is taken");
+                bus.publish(message(&format!("{here}.results"), None, vec![0; 60 << 10])).await.expect("it is taken");
+            }
+        };
+        let (first, second) = (call(), call());
+        let answered = async {
+            tokio::select! { first = first => first, second = second => second }
+        };
+        let ((), answer) = tokio::join!(serve, answered);
+        let error = answer.expect_err("there is no room for it");
+        assert!(matches!(error, InvokeError::NoRoom { .. }) && !error.was_not_heard(), "{error:?}");
+    });
 }
 
 #[test]

@@ -6,8 +6,8 @@ use bus::Bus;
 use futures::FutureExt;
 use wire::Decode;
 use wire::{
-    Address, Call, Function, Invocation, InvokeError, Limits, Origin, Reason, Refusal, Remote, Shape, Shapes,
-    Signature, Wire,
+    Address, AnswerError, Call, Function, Invocation, InvokeError, Limits, Origin, Reason, Refusal, Remote, Shape,
+    Shapes, Signature, Wire,
 };
 
 use crate::rig::{PATIENCE, Rig, address, function, remote, results, run, signature, text};
@@ -174,6 +174,17 @@ fn what_is_too_large_is_refused_before_it_is_sent_and_when_it_comes() {
         let error = answer.expect_err("it is too large");
         assert!(error.was_not_heard() && error.to_string().ends_with("gives no answer"), "{error:?}");
 
+        // Who answers sends nothing that is more than it takes itself.
+        let serve = async {
+            let invocation = served.next().await.expect("a call");
+            let refused = invocation.reply.answer(results(&values)).await;
+            assert!(matches!(refused, Err(AnswerError::TooLarge { .. })), "{refused:?}");
+        };
+        let ask = text("x");
+        let ((), answer) = tokio::join!(serve, large.invoke(&remote, &ask, Call::new(Origin::default(), PATIENCE)));
+        let Err(InvokeError::Refused { refusal, .. }) = answer else { panic!("{answer:?}") };
+        assert_eq!(refusal, Refusal::new(Reason::Failed, "the answer has 100 KiB, and 64 KiB is the most"));
+
         let other = Address { id: "other".into(), ..address() };
         let mut served = large.serve(&other, vec![(function(), signature())]).await.expect("it serves");
         let serve = async {
@@ -181,7 +192,6 @@ fn what_is_too_large_is_refused_before_it_is_sent_and_when_it_comes() {
             invocation.reply.answer(results(&values)).await.expect("it is taken");
         };
         let remote = Remote::new(&other, &function(), signature()).expect("a subject");
-        let ask = text("x");
         let ((), answer) = tokio::join!(serve, small.invoke(&remote, &ask, Call::new(Origin::default(), PATIENCE)));
         assert!(matches!(answer, Err(InvokeError::AnswerTooLarge { .. })), "{answer:?}");
         assert_eq!((large.waiting(), small.waiting(), small.room()), (0, 0, Limits::default().waiting_max));

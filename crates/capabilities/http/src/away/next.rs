@@ -46,6 +46,7 @@ pub(super) fn next(error: &SendError, Sending { is_whole, is_idempotent, tries }
         | InvokeError::Values { .. }
         | InvokeError::TooLarge { .. }
         | InvokeError::AnswerTooLarge { .. }
+        | InvokeError::NoRoom { .. }
         | InvokeError::Garbled { .. } => Next::Refuse(Refusal::FailedAway),
     }
 }

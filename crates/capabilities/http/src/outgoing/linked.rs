@@ -116,6 +116,7 @@ fn as_component_sees(error: &SendError) -> Error {
             InvokeError::NotSent { .. } => Error::ConnectionRefused,
             InvokeError::Late { .. } => Error::HttpResponseTimeout,
             InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => Error::ConnectionLimitReached,
+            InvokeError::NoRoom { .. } => Error::ConnectionLimitReached,
             InvokeError::Refused { .. } => Error::HttpResponseIncomplete,
             InvokeError::CutOff { .. } | InvokeError::Lost { .. } | InvokeError::Unheard { .. } => {
                 Error::ConnectionTerminated

@@ -1,6 +1,9 @@
 //! Says what something costs, and more each time: the price is kept where `till` keeps its sales, if both had one store.
 //!
-//! A price is the sum of `step` (a setting; 10 where there is none) over all times that it was asked for. It logs each.
+//! A price is the sum of `step` (a setting; 10 where there is none) over all times that it was asked for. It logs each, and then
+//! takes its time: so many milliseconds as `pause` says (a setting; none where there is none).
+
+use std::time::Duration;
 
 use crate::exports::demo::shop::tag;
 use crate::wasi::config::store as config;
@@ -30,10 +33,15 @@ export!(Haggle);
 
 impl tag::Guest for Haggle {
     fn price() -> u32 {
-        let step = config::get("step").ok().flatten().and_then(|step| step.parse().ok()).unwrap_or(10);
         let bucket = store::open("sales").expect("there is a store");
-        let price = atomics::increment(&bucket, "tea", step).expect("it counts");
+        let price = atomics::increment(&bucket, "tea", number("step").unwrap_or(10)).expect("it counts");
         log(Level::Warn, "haggle", &format!("tea is {price} now"));
+        std::thread::sleep(Duration::from_millis(number("pause").unwrap_or(0)));
         u32::try_from(price).expect("it is not sold so often")
     }
+}
+
+/// A setting that is a number.
+fn number(name: &str) -> Option<u64> {
+    config::get(name).ok().flatten()?.parse().ok()
 }

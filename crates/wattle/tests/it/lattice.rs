@@ -87,7 +87,7 @@ impl Stranger {
     }
 
     /// The next event.
-    fn hear_any(&self, heard: &mut async_nats::Subscriber) -> Value {
+    pub(crate) fn hear_any(&self, heard: &mut async_nats::Subscriber) -> Value {
         serde_json::from_slice(&self.next(heard).payload).expect("JSON")
     }
 
@@ -306,7 +306,7 @@ fn state(wattle: &Wattle, bus: &str, name: &str) -> Option<Value> {
     hosts.as_array()?.iter().find(|host| host["friendly_name"] == name).cloned()
 }
 
-fn is(wattle: &Wattle, bus: &str, name: &str, presence: &str) -> bool {
+pub(crate) fn is(wattle: &Wattle, bus: &str, name: &str, presence: &str) -> bool {
     state(wattle, bus, name).is_some_and(|host| host["presence"] == presence)
 }
 

@@ -2,10 +2,16 @@
 //!
 //! What is promised of that is in docs/guarantees.md. Where the system permits no such networks, these tests say so and end.
 
+mod callers;
+mod clocks;
 mod cuts;
+mod full;
 mod hosts;
+mod large;
 mod leaves;
+mod market;
 mod restarts;
+mod slow;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -37,6 +43,8 @@ struct Town {
 struct Asked {
     /// How long after the start of the load it began.
     begun: Duration,
+    /// And how long it took.
+    took: Duration,
     status: u16,
     text: String,
 }
@@ -46,9 +54,14 @@ struct Asked {
 impl Town {
     /// One whose `till` is linked to `price` on these terms; none where there can be no networks.
     fn try_new(terms: &str) -> Option<Self> {
+        Self::try_with(terms, [])
+    }
+
+    /// The same with more lines in the configuration of its server.
+    fn try_with<const N: usize>(terms: &str, lines: [&str; N]) -> Option<Self> {
         let net = Net::try_new()?;
         let [hub, till_at, bob_at, eve_at] = std::array::from_fn(|_| net.site());
-        let server = Nats::start_at(&hub, []);
+        let server = Nats::start_at(&hub, lines);
         let bus = server.url();
         let more = [route("/", "till"), route("/hello", "hello-p2")];
         let till = wattle().at(&till_at).up(more.into_iter().chain(joining(&bus, "ada")));
@@ -113,7 +126,7 @@ fn under_load<T>(up: &Up, path: &str, meanwhile: impl FnOnce(&dyn Fn()) -> T) ->
                 while !is_over.load(Ordering::Acquire) {
                     let at = Instant::now();
                     let answer = up.get(path);
-                    asked.push((at, answer.status, answer.text().trim().to_owned()));
+                    asked.push((at, at.elapsed(), answer.status, answer.text().trim().to_owned()));
                 }
                 asked
             })
@@ -122,8 +135,9 @@ fn under_load<T>(up: &Up, path: &str, meanwhile: impl FnOnce(&dyn Fn()) -> T) ->
         is_over.store(true, Ordering::Release);
         let begin = *begin.lock().expect("nobody panics with it");
         let asked = askers.into_iter().flat_map(|asker| asker.join().expect("all is answered"));
-        let asked = asked
-            .filter_map(|(at, status, text)| Some(Asked { begun: at.checked_duration_since(begin)?, status, text }));
+        let asked = asked.filter_map(|(at, took, status, text)| {
+            Some(Asked { begun: at.checked_duration_since(begin)?, took, status, text })
+        });
         (done, asked.collect())
     })
 }

@@ -112,7 +112,7 @@ fn settings_say_where_requests_come_in_and_may_change() {
 }
 
 /// The most memory that a process had, in MiB.
-fn peak(up: &Up) -> u64 {
+pub(crate) fn peak(up: &Up) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", up.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel says it");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") >> 10

@@ -68,7 +68,9 @@ pub fn carried(program: &[u8]) -> Carried {
             }
             section => {
                 if let Some((id, range)) = section.as_section() {
-                    level.add(id, &program[range]);
+                    // One that says to be longer than the program is the last that is read.
+                    let Some(content) = program.get(range) else { break };
+                    level.add(id, content);
                 }
             }
         }

@@ -104,6 +104,11 @@ impl Wire {
         self.shared.rosters.of(address)
     }
 
+    /// Whether what is said by it now reaches its bus.
+    pub fn is_connected(&self) -> bool {
+        self.bus().is_connected()
+    }
+
     /// How many invocations wait for something to come: an answer, or more parameters.
     pub fn waiting(&self) -> usize {
         self.inbox().waiting()

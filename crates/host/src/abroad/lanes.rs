@@ -5,8 +5,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A connection is made by the first call of its thread, and no call waits for it: until it is there, calls go by the wire that
-//!    all share.
+//! 1. A connection is made by the first call of its thread, and no call waits for it: until it is there, and while it is lost, calls
+//!    go by the wire that all share.
 //! 2. All of them end with the lanes.
 
 use std::fmt;
@@ -57,10 +57,14 @@ impl Lanes {
         let Shared { common, line, lanes } = &*self.shared;
         let (Some(line), Some(core)) = (line, rt::this_core()) else { return common };
         let Some(lane) = lanes.get(core) else { return common };
-        lane.wire.get().unwrap_or_else(|| {
-            self.open(core, lane, line);
-            common
-        })
+        match lane.wire.get() {
+            Some(wire) if wire.is_connected() => wire,
+            Some(_) => common,
+            None => {
+                self.open(core, lane, line);
+                common
+            }
+        }
     }
 
     /// Lets a thread have its own, on this thread.

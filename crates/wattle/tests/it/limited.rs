@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::Up;
+use testkit::{Up, eventually};
 
 use crate::lattice::{Stranger, host, id, refusal, tell};
 use crate::{guest, wattle};
@@ -23,7 +23,10 @@ fn a_component_has_the_limits_that_it_was_started_with_and_never_more_than_its_h
     let limited = ["--memory", "16MiB", "--time", "1"];
     let start = ["start", "component", &guest("http-kit")];
     tell(&wattle, &bus, &[&start[..], &limited].concat());
-    tell(&wattle, &bus, &["link", "put", "http", "http-kit", "--contract", "wasi:http/incoming-handler"]);
+    let link = json!({ "source_id": "http", "target": "http-kit", "wit_namespace": "wasi", "wit_package": "http",
+        "interfaces": ["incoming-handler"] });
+    assert_eq!(stranger.ask("link.put", &link.to_string())["success"], true);
+    eventually("it is asked", || up.get("/alloc?mib=1").status == 200);
     assert_eq!(limits(&stranger, &up), json!({ "max_memory_limit": "16777216", "max_execution_time": "1" }));
     let answer = up.get("/alloc?mib=32");
     assert_eq!((answer.status, answer.text().as_str()), (500, TOO_MUCH));

@@ -96,7 +96,12 @@ fn a_stranger_starts_a_stock_provider_and_it_serves_what_it_is_linked_to() {
     assert_eq!(start(), json!({ "success": true, "message": "successfully started provider" }));
     let started = stranger.hear(&mut heard, "provider_started");
     assert_eq!(started["source"], host);
-    let data = json!({ "host_id": host, "provider_id": "files", "image_ref": place, "annotations": { "by": "hand" } });
+    let issuer = &started["data"]["claims"]["issuer"];
+    assert!(issuer.as_str().is_some_and(|key| key.starts_with('A')), "its archive is signed: {started}");
+    let claims = json!({ "issuer": issuer, "tags": null, "name": "blobstore-fs", "version": "0.1.0",
+        "not_before_human": "never", "expires_human": "never" });
+    let data = json!({ "host_id": host, "provider_id": "files", "image_ref": place, "annotations": { "by": "hand" },
+        "claims": claims, "instance_id": "files", "public_key": "files", "link_name": "default" });
     assert_eq!(started["data"], data);
     assert_eq!(start(), json!({ "success": false, "message": "provider with that ID is already running" }));
     let runs = provider(&wattle, &bus);

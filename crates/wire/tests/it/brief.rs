@@ -27,10 +27,12 @@ async fn overheard(mut all: Subscription) -> Vec<String> {
     let mut said = Vec::new();
     while let Some(Some(Message { subject, .. })) = all.next().now_or_never() {
         let words: Vec<_> = subject.as_str().split('.').collect();
-        said.push(match words[0] {
-            "_INBOX" => format!("inbox {}", words[3..].join(".")).trim_end().to_owned(),
-            _ => "call".to_owned(),
-        });
+        match words[..] {
+            // A connection that says something to itself.
+            ["_INBOX", _] => {}
+            ["_INBOX", _, _, ref what @ ..] => said.push(format!("inbox {}", what.join(".")).trim_end().to_owned()),
+            _ => said.push("call".to_owned()),
+        }
     }
     said
 }

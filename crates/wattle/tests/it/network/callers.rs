@@ -23,7 +23,9 @@ const FOREVER: u32 = 60_000;
 #[test]
 fn what_is_done_for_a_caller_that_is_cut_off_ends_in_its_time_and_leaves_nothing_behind() {
     let Some(market) = Market::try_new(TERMS, FOREVER) else { return };
-    drop(market.begin(&market.joe));
+    drop((market.begin(&market.joe), market.begin(&market.ada)));
+    // Their threads have connections of their own then.
+    for_a_while(Duration::from_secs(1));
     let subscriptions = market.subscriptions();
     for cut in [Cut::Both, Cut::Inward, Cut::Outward] {
         let mut asked = market.begin(&market.ada);
@@ -45,12 +47,13 @@ fn what_is_done_for_a_caller_that_is_cut_off_ends_in_its_time_and_leaves_nothing
 #[test]
 fn a_call_of_a_host_that_is_cut_off_ends_in_its_time_and_is_not_made_again() {
     let Some(market) = Market::try_new(TERMS, 1_000) else { return };
-    // What he says arrives where he is only deaf.
-    for (cut, status) in [(Cut::Both, 500), (Cut::Inward, 200), (Cut::Outward, 500)] {
+    // Where he is only deaf, what he says may arrive.
+    for (cut, statuses) in [(Cut::Both, &[500][..]), (Cut::Inward, &[200, 500]), (Cut::Outward, &[500])] {
         let mut asked = market.begin(&market.ada);
         let (begun, said) = (Instant::now(), market.said());
         market.bob_at.cut(cut);
-        assert_eq!(asked.answer().expect("an answer").status, status, "{cut:?}");
+        let status = asked.answer().expect("an answer").status;
+        assert!(statuses.contains(&status), "{cut:?}: {status}");
         assert!(begun.elapsed() < TIME + SLACK, "{cut:?}: {:?}", begun.elapsed());
         market.bob_at.heal();
         for_a_while(TIME);

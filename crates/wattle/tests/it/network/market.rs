@@ -35,8 +35,9 @@ impl Market {
         let [hub, ada_at, joe_at, bob_at] = std::array::from_fn(|_| net.site());
         let server = Nats::start_at(&hub, [&*format!("http_port: {MONITOR}")]);
         let bus = server.url();
-        let seller =
-            |at: &Site, name: &str| wattle().at(at).up([route("/", "till")].into_iter().chain(joining(&bus, name)));
+        let seller = |at: &Site, name: &str| {
+            wattle().at(at).up([route("/", "till"), "--threads=1".into()].into_iter().chain(joining(&bus, name)))
+        };
         let (ada, joe) = (seller(&ada_at, "ada"), seller(&joe_at, "joe"));
         let bob_home = wattle().at(&bob_at);
         let bob = joined(&bob_home, &bus, "bob");

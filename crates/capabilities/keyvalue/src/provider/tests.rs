@@ -141,7 +141,8 @@ fn what_is_not_answered_fails_in_time_and_is_not_asked_again() {
         run(store.increment(&key("count"), Addend::unsigned(1))).is_ok_and(|sum| sum == Sum::Is(2))
     });
     assert_eq!(run(store.get(&key("a"))).expect("it is read"), Some("1".into()), "it was done all the same");
-    assert_eq!(kept.peers.wire().waiting(), 0);
+    // Whoever brings an answer has hold of its place a moment longer than who waited there.
+    eventually("nothing is left", || kept.peers.wire().waiting() == 0);
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub struct Anatomy {
     pub body_max: usize,
     /// Bytes of the file.
     pub size: u64,
-    /// Whether it carries claims, see [`claims`](crate::claims).
+    /// Whether it carries claims, see [`claims`].
     #[serde(skip)]
     pub has_claims: bool,
 }

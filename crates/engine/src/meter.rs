@@ -87,9 +87,7 @@ impl Limits {
             ..Self::default()
         }
     }
-}
 
-impl Limits {
     /// These for a component that has limits of its own: of both the smaller ones.
     pub fn within(&self, own: ComponentLimits) -> Self {
         Self {

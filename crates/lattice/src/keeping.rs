@@ -374,11 +374,10 @@ impl Shared {
         if self.keeping.components.is_elsewhere() {
             let kept = async { self.keeping.components.bucket().await?.entries().await };
             match kept.await {
-                Ok(entries) => claims.extend(entries.iter().filter_map(|(key, entry)| {
-                    let subject = key.as_str().strip_prefix(CLAIMS)?;
-                    let claims: KeptClaims = rules::read(key.as_str(), &entry.value)?;
-                    (claims.subject == subject).then(|| (subject.to_owned(), claims))
-                })),
+                Ok(entries) => {
+                    let kept = entries.iter().filter_map(|(key, entry)| rules::kept_claims(key.as_str(), &entry.value));
+                    claims.extend(kept.map(|claims| (claims.subject.clone(), claims)));
+                }
                 Err(error) => tracing::debug!(error = %Chain(&error), "claims are answered as they were known last"),
             }
         }

@@ -21,7 +21,7 @@ mod routes;
 mod settings;
 
 pub(crate) use builtin::Builtin;
-pub(crate) use claims::{claims_of, known_claims, own_claims, revision, said_of_component};
+pub(crate) use claims::{claims_of, kept_claims, known_claims, own_claims, revision, said_of_component};
 pub(crate) use components::{Command, bids, course, scale_words, update_words};
 pub(crate) use course::{Aim, Course, Step};
 pub(crate) use labels::change_label;

@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 
 use model::fact::SaidClaims;
-use model::{ComponentName, KeptClaims};
+use model::{CLAIMS, ComponentName, KeptClaims};
 use trust::ClaimsView;
 
+use super::read;
 use crate::state::State;
+
+/// The claims that are kept under a key; none where they are about somebody else.
+pub(crate) fn kept_claims(key: &str, value: &[u8]) -> Option<KeptClaims> {
+    let subject = key.strip_prefix(CLAIMS)?;
+    read(key, value).filter(|claims: &KeptClaims| claims.subject == subject)
+}
 
 /// From now on these are the claims of a subject, or there are none.
 pub(super) fn learn(state: &mut State, subject: &str, claims: Option<KeptClaims>) {
-    match claims.filter(|claims| claims.subject == subject) {
+    match claims {
         Some(claims) => drop(state.claims.insert(subject.to_owned(), claims)),
         None => drop(state.claims.remove(subject)),
     }

@@ -28,7 +28,7 @@ pub(crate) fn learned(state: &mut State, kind: Kind, key: &str, value: Option<&[
         Kind::Components => {
             if let Some(subject) = key.strip_prefix(CLAIMS) {
                 // What cannot be read is in nobody's name.
-                claims::learn(state, subject, value.and_then(|value| read(key, value)));
+                claims::learn(state, subject, value.and_then(|value| claims::kept_claims(key, value)));
                 return Vec::new();
             }
             let Some(id) = key.strip_prefix(COMPONENT) else { return Vec::new() };

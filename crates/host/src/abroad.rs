@@ -17,7 +17,7 @@
 //! hosts call one another is not counted: their time ends it.
 
 mod asked;
-mod lanes;
+mod everywhere;
 mod reached;
 mod requests;
 
@@ -31,13 +31,12 @@ use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
 use wire::{
-    Again, Call, Decode, Encode, Function, InvokeError, Origin, Peers, Reason, Remote, Roster, Signature, Wire,
+    Again, Call, Decode, Encode, Function, InvokeError, Lanes, Origin, Peers, Reason, Remote, Roster, Servers,
+    Signature, Wire,
 };
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
-use self::lanes::Lanes;
-pub(crate) use lanes::Line;
 pub(crate) use reached::Reached;
 
 /// How often a call is made again that was surely not begun, such as where a host is full.
@@ -54,8 +53,7 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 pub(crate) struct Abroad {
     bus: Bus,
     peers: Peers,
-    lanes: Lanes,
-    /// A wire that stays in this host, where that of the peers does not.
+    /// A wire that stays in this host, where those of the peers do not.
     here: Option<Wire>,
 }
 
@@ -81,17 +79,18 @@ pub(crate) struct Distant {
 // === impl Abroad ===
 
 impl Abroad {
-    /// What this bus leads to, in this lattice. Where it goes beyond this host, that is by this line, and the host itself is reached on
-    /// its own bus as well.
-    pub(crate) async fn open(bus: Bus, lattice: &str, beyond: Option<(Line, &Bus)>) -> Result<Self, SubscribeError> {
-        let (line, here) = beyond.unzip();
-        let wire = Wire::open(bus.clone(), wire::Limits::default()).await?;
-        let here = match here {
-            Some(here) => Some(Wire::open(here.clone(), wire::Limits::default()).await?),
-            None => None,
+    /// What this bus leads to, in this lattice. Where it goes beyond this host, that is to these servers, and the host itself is
+    /// reached on its own bus as well.
+    pub(crate) async fn open(bus: Bus, lattice: &str, beyond: Option<(Servers, &Bus)>) -> Result<Self, SubscribeError> {
+        let common = Wire::open(bus.clone(), wire::Limits::default()).await?;
+        let (lanes, here) = match beyond {
+            Some((servers, here)) => {
+                let here = Wire::open(here.clone(), wire::Limits::default()).await?;
+                (Lanes::to(servers, common), Some(here))
+            }
+            None => (common.into(), None),
         };
-        let lanes = Lanes::new(wire.clone(), line);
-        Ok(Self { bus, peers: Peers::new(wire, lattice), lanes, here })
+        Ok(Self { bus, peers: Peers::new(lanes, lattice), here })
     }
 
     /// The bus that leads there.
@@ -111,7 +110,7 @@ impl Abroad {
         bounds: (Arc<Limits>, Arc<[Counts]>),
     ) -> Result<Away, SubjectError> {
         let address = self.peers.address(name.as_str());
-        Away::new((self.peers.wire().clone(), &address), (source, name.clone()), bounds)
+        Away::new((self.peers.lanes().clone(), &address), (source, name.clone()), bounds)
     }
 
     /// The way from a component by one of its links to another.
@@ -132,10 +131,11 @@ impl Road {
     ) -> Result<Distant, String> {
         let address = self.abroad.peers.address(self.target.as_str());
         let remote = Remote::new(&address, &Function::of(interface, name), signature);
-        let roster = self.abroad.peers.wire().roster(&address);
+        let lanes = self.abroad.peers.lanes();
+        let roster = lanes.common().roster(&address);
         let (source, link_name) = (Some(self.source.to_string()), Some(self.link.as_str().to_owned()));
         Ok(Distant {
-            lanes: self.abroad.lanes.clone(),
+            lanes: lanes.clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
             origin: Origin { source, link_name, ..Origin::default() },
             target: self.target.clone(),
@@ -151,7 +151,7 @@ impl Distant {
     /// Calls it with dynamic values.
     pub(crate) async fn call(&self, caller: &Caller, values: Values<'_>) -> wasmtime::Result<()> {
         let params = values.params;
-        let results = self.in_time(caller, |call| self.lanes.wire().invoke(&self.remote, params, call)).await?;
+        let results = self.in_time(caller, |call| self.lanes.here().invoke(&self.remote, params, call)).await?;
         values.results.iter_mut().zip(results).for_each(|(place, result)| *place = result);
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Distant {
         P: Encode + Send + Sync,
         R: Decode + Send,
     {
-        self.in_time(caller, |call| self.lanes.wire().ask(self.remote.subject(), &params, call)).await
+        self.in_time(caller, |call| self.lanes.here().ask(self.remote.subject(), &params, call)).await
     }
 
     /// What it answers within the caller's time, however often it has to be asked for that.

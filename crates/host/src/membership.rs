@@ -29,8 +29,9 @@ use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, Membershi
 use rt::Task;
 use stdx::Chain;
 use tokio::sync::Notify;
+use wire::Servers;
 
-use crate::abroad::{Abroad, Line};
+use crate::abroad::Abroad;
 use crate::applications::{Applications, Books};
 use crate::hands::{LatticeConfig, WorldHands, running};
 use crate::providers::{Providers, ProvidersSetup};
@@ -405,10 +406,10 @@ impl Place {
         (bus, options): (Bus, &ConnectOptions),
         (standing, allows_files): (Standing, bool),
     ) -> Result<Self, SubscribeError> {
-        let line = Line { url: nats.to_owned(), options: options.clone() };
+        let servers = Servers { url: nats.to_owned(), options: options.clone() };
         Ok(Self {
             lattice: lattice.to_owned(),
-            abroad: Abroad::open(bus.clone(), lattice, Some((line, &self.bus))).await?,
+            abroad: Abroad::open(bus.clone(), lattice, Some((servers, &self.bus))).await?,
             address: bus.describe(),
             providers_at: Some((nats.to_owned(), options.login.clone())),
             domain: options.domain.as_ref().map(ToString::to_string),

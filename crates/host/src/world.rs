@@ -18,7 +18,7 @@ mod routed;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use capability::{BackendInfo, Capability, OpenError};
 use engine::{Account, Engines, Limits, Room};
@@ -42,7 +42,7 @@ use linked::Linkers;
 pub(crate) use live::Beyond;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
 
-pub(crate) use routed::Front;
+pub(crate) use routed::{Front, Fronts};
 
 /// What all components of a host have in common.
 pub(crate) struct WorldConfig {
@@ -66,7 +66,7 @@ pub(crate) struct World {
     linkers: Linkers,
     fusions: Fusions,
     busy: Arc<Busy>,
-    front: OnceLock<Front>,
+    front: Fronts,
     live: Mutex<Live>,
     /// There may be a target that has to be tried again.
     troubled: Notify,
@@ -99,7 +99,7 @@ impl World {
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
         let (linkers, fusions) = (Linkers::default(), Fusions::default());
-        let (front, live) = (OnceLock::new(), Mutex::new(Live::new(config.beyond.clone())));
+        let (front, live) = (Fronts::default(), Mutex::new(Live::new(config.beyond.clone())));
         let (busy, troubled) = (Arc::default(), Notify::new());
         Self { config, capabilities, host_offers, linkers, fusions, busy, front, live, troubled }
     }

@@ -57,6 +57,10 @@ pub(crate) fn is_marked(headers: &Headers) -> bool {
 // === impl Unheard ===
 
 impl Unheard {
+    fn was_claimed(&self) -> bool {
+        self.is_told.load(Ordering::Acquire)
+    }
+
     /// Takes it upon itself to tell the caller something, where nobody else has.
     pub(crate) fn claim(&self) -> bool {
         !self.is_told.swap(true, Ordering::AcqRel)
@@ -76,8 +80,9 @@ impl Patient {
     /// The next who has waited for long and was not told anything: that is to be done now.
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Subject> {
         loop {
+            // Most are answered at once. An alarm for each of them would wake this thread once a call.
+            while self.callers.pop_front_if(|(_, _, unheard)| unheard.was_claimed()).is_some() {}
             let Some((due, ..)) = self.callers.front() else {
-                self.alarm = None;
                 return Poll::Pending;
             };
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(*due)));
@@ -85,7 +90,6 @@ impl Patient {
                 return Poll::Pending;
             }
             self.alarm = None;
-            // Most were answered long ago: one alarm is for all of them.
             while let Some((_, subject, unheard)) = self.callers.pop_front_if(|(due, ..)| *due <= Instant::now()) {
                 if unheard.claim() {
                     return Poll::Ready(subject);
@@ -97,9 +101,22 @@ impl Patient {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Wake, Waker};
+
     use futures::FutureExt;
 
     use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     fn subject(text: &str) -> Subject {
         text.parse().expect("a subject")
@@ -135,6 +152,22 @@ mod tests {
         let unheard = patient.add(&subject("a"));
         let told = std::future::poll_fn(|cx| patient.poll_due(cx)).await;
         assert_eq!((told.as_str(), unheard.claim()), ("a", false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_answered_at_once_wakes_nobody() {
+        let (mut patient, wakes) = (Patient::default(), Arc::new(Wakes::default()));
+        let waker = Waker::from(wakes.clone());
+        for _ in 0..1_000 {
+            let unheard = patient.add(&subject("a"));
+            let mut cx = Context::from_waker(&waker);
+            assert!(patient.poll_due(&mut cx).is_pending());
+            assert!(unheard.claim());
+            tokio::time::advance(Duration::from_micros(200)).await;
+            tokio::task::yield_now().await;
+        }
+        let woken = wakes.0.load(Ordering::Relaxed);
+        assert!(woken <= 3, "a fifth of a second has room for three alarms, and there were {woken}");
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod caller;
 mod desk;
 
 mod invoke;
+mod lanes;
 mod peers;
 mod served;
 
@@ -63,6 +64,7 @@ use crate::roster::Rosters;
 pub use address::{Address, Function};
 pub use desk::ServeError;
 pub use invoke::{Again, Call, InvokeError, Remote};
+pub use lanes::{Lanes, Servers};
 pub use limits::Limits;
 pub use origin::Origin;
 pub use peers::{Peer, Peers};

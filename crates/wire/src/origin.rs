@@ -33,15 +33,24 @@ pub struct Origin {
 impl Origin {
     /// What is said with an invocation that these headers came with.
     pub(crate) fn read(headers: &Headers) -> Self {
-        let text = |name| headers.get(name).map(ToOwned::to_owned);
-        let millis = headers.get(REMAINING).and_then(|text| text.parse().ok());
-        Self {
-            source: text("source-id"),
-            target: text("target-id"),
-            link_name: text("link-name"),
-            trace: headers.trace(),
-            remaining: millis.map(Duration::from_millis),
+        let mut origin = Self { trace: headers.trace(), ..Self::default() };
+        let mut millis = None;
+        for (name, value) in headers.iter() {
+            let place = match name {
+                "source-id" => &mut origin.source,
+                "target-id" => &mut origin.target,
+                "link-name" => &mut origin.link_name,
+                REMAINING => {
+                    millis.get_or_insert(value);
+                    continue;
+                }
+                _ => continue,
+            };
+            // The first of a name counts.
+            place.get_or_insert_with(|| value.to_owned());
         }
+        origin.remaining = millis.and_then(|text| text.parse().ok()).map(Duration::from_millis);
+        origin
     }
 
     /// The same as headers.

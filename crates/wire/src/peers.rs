@@ -19,20 +19,21 @@ use stdx::Trace;
 use crate::Wire;
 use crate::address::{Address, Function};
 use crate::invoke::{Call, InvokeError};
+use crate::lanes::Lanes;
 use crate::origin::Origin;
 use crate::typed::{Decode, Encode};
 
 /// All who can be called in a lattice. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Peers {
-    wire: Wire,
+    lanes: Lanes,
     lattice: Arc<str>,
 }
 
 /// One of them, as a link leads there.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    wire: Wire,
+    lanes: Lanes,
     address: Address,
     link_name: String,
     timeout: Duration,
@@ -41,14 +42,19 @@ pub struct Peer {
 // === impl Peers ===
 
 impl Peers {
-    /// Those whom this wire leads to, in this lattice.
-    pub fn new(wire: Wire, lattice: &str) -> Self {
-        Self { wire, lattice: lattice.into() }
+    /// Those whom these wires lead to, in this lattice.
+    pub fn new(lanes: impl Into<Lanes>, lattice: &str) -> Self {
+        Self { lanes: lanes.into(), lattice: lattice.into() }
     }
 
     /// What leads to them.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// What leads to them from this thread.
     pub fn wire(&self) -> &Wire {
-        &self.wire
+        self.lanes.here()
     }
 
     /// The lattice.
@@ -63,16 +69,16 @@ impl Peers {
 
     /// The one of that id, as a link of this name leads there; each call may take `timeout`.
     pub fn peer(&self, id: &str, link_name: &str, timeout: Duration) -> Peer {
-        Peer { wire: self.wire.clone(), address: self.address(id), link_name: link_name.to_owned(), timeout }
+        Peer { lanes: self.lanes.clone(), address: self.address(id), link_name: link_name.to_owned(), timeout }
     }
 }
 
 // === impl Peer ===
 
 impl Peer {
-    /// What leads there.
+    /// What leads there from this thread.
     pub fn wire(&self) -> &Wire {
-        &self.wire
+        self.lanes.here()
     }
 
     /// Where it is called.
@@ -103,7 +109,7 @@ impl Peer {
         function: &Subject,
         values: &impl Encode,
     ) -> Result<R, InvokeError> {
-        self.wire.ask(function, values, self.call(caller)).await
+        self.wire().ask(function, values, self.call(caller)).await
     }
 }
 

@@ -27,7 +27,7 @@ use model::ComponentName;
 use rt::Tick;
 use stdx::{Chain, Trace};
 use wire::http::{Handler, SendError};
-use wire::{Address, Again, Call, Origin, Roster, Wire};
+use wire::{Address, Again, Call, Lanes, Origin, Roster};
 
 use crate::answer::{AnswerBody, Refusal};
 use crate::core::Core;
@@ -45,7 +45,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A component that runs on other hosts.
 pub struct Away {
     name: ComponentName,
-    wire: Wire,
+    lanes: Lanes,
     handler: Handler,
     /// Who runs it: one of them is asked, as calls of functions are.
     roster: Roster,
@@ -72,15 +72,15 @@ impl Away {
     ///
     /// Where no component of that name can be asked.
     pub fn new(
-        (wire, address): (Wire, &Address),
+        (lanes, address): (Lanes, &Address),
         (source, name): (&str, ComponentName),
         (limits, counts): (Arc<Limits>, Arc<[Counts]>),
     ) -> Result<Self, bus::SubjectError> {
         let handler = Handler::new(address, wire::http::Side::Incoming)?;
-        let roster = wire.roster(address)?;
+        let roster = lanes.common().roster(address)?;
         let target = Some(name.to_string());
         let origin = Origin { source: Some(source.to_owned()), target, ..Origin::default() };
-        Ok(Self { name, wire, handler, roster, origin, limits, counts })
+        Ok(Self { name, lanes, handler, roster, origin, limits, counts })
     }
 
     /// What happened to its requests.
@@ -126,7 +126,7 @@ async fn send(
     let mut tries = 0;
     loop {
         let call = Call::new(origin.clone(), deadline.since(Tick::now())).among(&away.roster, again);
-        let error = match away.wire.send_http(&away.handler, &mut request, call).await {
+        let error = match away.lanes.here().send_http(&away.handler, &mut request, call).await {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };

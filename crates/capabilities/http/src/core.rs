@@ -129,6 +129,11 @@ impl Core {
         });
     }
 
+    /// Runs what is no request: it waits most of the time, and whoever it calls says when there is something to do.
+    pub(crate) fn run(&self, work: impl Future<Output = ()> + 'static) {
+        self.tasks.borrow_mut().spawn(work);
+    }
+
     /// Looks after what has no request to wake it: deadlines, slow connections, idle pools.
     pub(crate) fn tick(&self) {
         // A core without requests lets go of what was replaced, too.

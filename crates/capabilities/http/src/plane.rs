@@ -1,7 +1,7 @@
 //! This is the data plane: listeners, one thread a core, and the directory that all cores read.
 //!
 //! ```text
-//! acceptor, wire (control plane) ── to the core with the fewest ───────► core 0: connections, pools, tasks
+//! acceptor, wire (control plane) ── to the core with the fewest ───────► core 0: connections, pools, tasks, a wire of its own
 //!                                                                    └─► core 1: …
 //! directory: an immutable snapshot, published as a whole
 //! ```
@@ -18,11 +18,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
 use model::ComponentName;
 use rt::{Activity, Cores, Task};
 use stdx::ByteSize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use wire::http::Exchange;
 
 use crate::asked::{self, AskedFor};
@@ -99,6 +100,7 @@ pub struct OpenDoor {
 enum Arrival {
     Connection(Connection),
     Asked(AskedFor),
+    Work(BoxFuture<'static, ()>),
 }
 
 /// Where connections and requests are given to cores.
@@ -218,11 +220,26 @@ impl Entrance {
 }
 
 impl Receiving {
-    /// Gives a request that came over the wire to a core; back where none has room for it.
+    /// Lets a core do this beside what it serves. Nothing comes of it where there is no such core, or where that ends before.
+    pub async fn run_on<T: Send + 'static>(
+        &self,
+        core: usize,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (tell, done) = oneshot::channel();
+        let work = async move {
+            // Who does not wait any more wants nothing of it.
+            tell.send(work.await).ok();
+        };
+        self.0.cores.get(core)?.send(Arrival::Work(Box::pin(work))).await.ok()?;
+        done.await.ok()
+    }
+
+    /// Gives a request that came over the wire to a core: this one, or else that with the fewest tasks. Back where it has no room for it.
     pub fn give(&self, component: &ComponentName, call: Box<Exchange>) -> Result<(), Box<Exchange>> {
         let Reception { cores, shares, .. } = &*self.0;
-        let fewest = (0..cores.len()).min_by_key(|core| shares[*core].tasks.load(Ordering::Relaxed));
-        let Some(core) = fewest else { return Err(call) };
+        let fewest = || (0..cores.len()).min_by_key(|core| shares[*core].tasks.load(Ordering::Relaxed));
+        let Some(core) = rt::this_core().or_else(fewest) else { return Err(call) };
         let asked = AskedFor { component: component.clone(), call };
         match cores[core].try_send(Arrival::Asked(asked)) {
             Err(mpsc::error::TrySendError::Full(Arrival::Asked(asked)))
@@ -321,6 +338,7 @@ async fn run(
             arrival = arrivals.recv(), if !is_closed => match arrival {
                 Some(Arrival::Connection(arrival)) => core.spawn(connection::serve(core.clone(), arrival, head_max)),
                 Some(Arrival::Asked(asked)) => core.spawn(asked::answer(core.clone(), asked)),
+                Some(Arrival::Work(work)) => core.run(work),
                 None => is_closed = true,
             },
             _ = care.tick() => core.tick(),

@@ -20,12 +20,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Val};
-use wire::{Address, DecodeError, EncodeError, Function, Invocation, Reader, Reason, Refusal, Shapes, Signature, Wire};
+use wire::{
+    Address, DecodeError, EncodeError, Function, Invocation, Lanes, Reader, Reason, Refusal, Shapes, Signature, Wire,
+};
 
+use super::everywhere::{Begun as Serving, serve_by};
 use super::{Abroad, asked};
 use crate::callee::{Call, CallError, Caller, FunctionName, Slot, Values};
 use crate::serving::{Begun, GRACE, Target};
 use crate::shim::{self, Given, Known};
+use crate::world::Fronts;
 
 /// A component that is reached from other hosts, until it is told to end.
 pub(crate) struct Reached {
@@ -66,7 +70,12 @@ type Outcome = wasmtime::Result<Result<Bytes, EncodeError>>;
 impl Abroad {
     /// Lets others on the bus call what a component exports, where anything of that can travel. Called within the control plane's
     /// runtime. The services are what capabilities answer.
-    pub(crate) fn reach(&self, target: Target, component: &Component, services: Vec<Begun>) -> Option<Reached> {
+    pub(crate) fn reach(
+        &self,
+        (target, component): (Target, &Component),
+        services: Vec<Begun>,
+        fronts: Fronts,
+    ) -> Option<Reached> {
         let (served, reachable): (Vec<Function>, Vec<Reachable>) = exported(component).into_iter().unzip();
         let in_text = asked::callable(&target, component);
         if served.is_empty() && services.is_empty() && in_text.is_none() {
@@ -74,11 +83,11 @@ impl Abroad {
         }
         let (services, watches): (Vec<_>, Vec<_>) =
             services.into_iter().map(|begun| (begun.service, begun.watch)).unzip();
-        let (wire, address) = (self.peers.wire().clone(), self.peers.address(target.slot.name().as_str()));
+        let (lanes, address) = (self.peers.lanes().clone(), self.peers.address(target.slot.name().as_str()));
         let subject = model::call_subject(self.peers.lattice(), target.slot.name().as_str());
         let in_text = in_text.map(|callable| (callable, self.bus.clone(), subject));
         let reached = Reached::start(|told| async move {
-            let by_wire = serve((wire, address, served), reachable.into(), target, told.clone());
+            let by_wire = serve((lanes, fronts, told.clone()), (address, served), (reachable.into(), target));
             let by_text = async {
                 if let Some((callable, bus, subject)) = in_text {
                     asked::serve((bus, subject), callable, told).await;
@@ -174,25 +183,38 @@ impl Reached {
     }
 }
 
+/// Serves these functions, by all wires that the host has.
 async fn serve(
-    (wire, address, functions): (Wire, Address, Vec<Function>),
-    reachable: Arc<[Reachable]>,
-    target: Target,
-    mut told: Told,
+    (lanes, fronts, told): (Lanes, Fronts, Told),
+    (address, functions): (Address, Vec<Function>),
+    (reachable, target): (Arc<[Reachable]>, Target),
 ) {
     if functions.is_empty() {
         return;
     }
+    let serve = move |wire, told, begun| {
+        serve_one((wire, told, begun), (address.clone(), functions.clone()), (reachable.clone(), target.clone()))
+    };
+    serve_by(lanes, fronts, told, serve).await;
+}
+
+async fn serve_one(
+    (wire, mut told, serving): (Wire, Told, Serving),
+    (address, functions): (Address, Vec<Function>),
+    (reachable, target): (Arc<[Reachable]>, Target),
+) {
     let not_yet = format!("{address} is not reached from other hosts yet");
-    let serving = || {
+    let serve = || {
         let reachable = reachable.clone();
         wire.serve_with(&address, functions.clone(), move |number, reader| reachable[number].read(reader))
     };
     let begun = tokio::select! {
-        begun = patiently(&not_yet, serving) => Some(begun),
+        begun = patiently(&not_yet, serve) => Some(begun),
         () = &mut told => None,
     };
     let Some(mut served) = begun else { return };
+    // Who serves beside it may not be waiting.
+    serving.send(()).ok();
     let mut running = JoinSet::new();
     let mut is_ending = false;
     loop {

@@ -9,58 +9,69 @@ use std::sync::Arc;
 
 use bus::{SubjectError, patiently};
 use engine::Egress;
-use futures::future::join_all;
+use futures::future::OptionFuture;
 use http_capability::Receiving;
 use http_capability::outgoing::Linked;
 use model::{ComponentName, Link, Reach};
+use tokio::sync::oneshot;
 use wire::http::Handler;
-use wire::{Address, Origin, Reason, Refusal, Wire};
+use wire::{Address, Lanes, Origin, Reason, Refusal, Wire};
 
 use super::Abroad;
+use super::everywhere::{Begun, serve_by};
 use super::reached::{Reached, Told};
+use crate::world::Fronts;
 
 // === impl Abroad ===
 
 impl Abroad {
     /// Lets others ask a component over HTTP. Called within the control plane's runtime.
-    pub(crate) fn ask(&self, component: &ComponentName, receiving: Receiving) -> Reached {
+    pub(crate) fn ask(&self, component: &ComponentName, receiving: Receiving, fronts: Fronts) -> Reached {
         let address = self.peers.address(component.as_str());
-        let (wires, component) = (self.wires(), component.clone());
+        let (here, lanes, component) = (self.here.clone(), self.peers.lanes().clone(), component.clone());
         Reached::start(|told| async move {
-            let serve = |wire| serve((wire, address.clone()), (receiving.clone(), component.clone()), told.clone());
-            let serving = join_all(wires.into_iter().map(serve));
-            drop(receiving);
-            serving.await;
+            let serve = move |wire, told, begun| {
+                serve((wire, told, begun), (receiving.clone(), component.clone()), address.clone())
+            };
+            let (nobody_waits, _) = oneshot::channel();
+            let by_here = here.map(|wire| serve(wire, told.clone(), nobody_waits));
+            tokio::join!(OptionFuture::from(by_here), serve_by(lanes, fronts, told, serve));
         })
     }
 
     /// The way of a component's requests by a link to `target`: a component, or a provider that sends them out.
     pub(crate) fn requests(&self, link: &Link, target: &ComponentName) -> Result<Arc<dyn Egress>, SubjectError> {
         let handler = Handler::any(&self.peers.address(target.as_str()))?;
-        let wires = match link.terms.reach {
-            Reach::PreferLocal | Reach::Fused => self.wires(),
-            Reach::Local => self.wires().into_iter().take(1).collect(),
-            Reach::Remote => vec![self.peers.wire().clone()],
+        let ways = match link.terms.reach {
+            Reach::PreferLocal | Reach::Fused => self.ways(),
+            Reach::Local => self.ways().into_iter().take(1).collect(),
+            Reach::Remote => vec![self.peers.lanes().clone()],
         };
-        let ways = wires.into_iter().map(|wire| (wire, handler.clone())).collect();
+        let ways = ways.into_iter().map(|lanes| (lanes, handler.clone())).collect();
         let (source, link_name) = (Some(link.id.source.to_string()), Some(link.id.name.as_str().to_owned()));
         let origin = Origin { source, link_name, ..Origin::default() };
         Ok(Arc::new(Linked::new(ways, origin, link.terms.timeout)))
     }
 
-    /// The wires that a component of this host is reached by, that of this host alone before the others.
-    fn wires(&self) -> Vec<Wire> {
-        self.here.iter().chain([self.peers.wire()]).cloned().collect()
+    /// The wires that lead to a component wherever it runs, that of this host alone before the others.
+    fn ways(&self) -> Vec<Lanes> {
+        self.here.iter().cloned().map(Lanes::from).chain([self.peers.lanes().clone()]).collect()
     }
 }
 
-async fn serve((wire, address): (Wire, Address), (receiving, component): (Receiving, ComponentName), mut told: Told) {
+async fn serve(
+    (wire, mut told, serving): (Wire, Told, Begun),
+    (receiving, component): (Receiving, ComponentName),
+    address: Address,
+) {
     let not_yet = format!("{address} is not asked by other hosts yet");
     let begun = tokio::select! {
         begun = patiently(&not_yet, || wire.accept_http(&address)) => Some(begun),
         () = &mut told => None,
     };
     let Some(mut accepting) = begun else { return };
+    // Who serves beside it may not be waiting.
+    serving.send(()).ok();
     let mut is_ending = false;
     loop {
         tokio::select! {

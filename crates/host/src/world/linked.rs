@@ -119,7 +119,8 @@ impl World {
             let capabilities = self.config.capabilities.all();
             let reach = |capability: &dyn Capability| serving::begin(|duty| capability.reach(&target, duty));
             let services = capabilities.filter_map(reach).collect();
-            member.reached = abroad.reach(target.clone(), &member.prepared.component, services);
+            let reached = (target.clone(), &member.prepared.component);
+            member.reached = abroad.reach(reached, services, self.front.clone());
         }
         self.let_ask(&abroad, member);
         Ok(())

@@ -14,6 +14,7 @@ use http_capability::{Answers, Away, Counts, Directory, Door, Entrance, OpenDoor
 use model::{ComponentName, RouteId, RoutePut};
 use route::{Route, RouteError};
 use stdx::Chain;
+use tokio::sync::SetOnce;
 
 use super::World;
 use super::live::{Live, Member};
@@ -27,6 +28,9 @@ pub(crate) struct Front {
     pub(crate) entrance: Entrance,
     pub(crate) listeners: Vec<Listener>,
 }
+
+/// The data plane, once it has started.
+pub(crate) type Fronts = Arc<SetOnce<Front>>;
 
 /// What is routed by a link.
 pub(super) struct Routed {
@@ -58,7 +62,7 @@ impl World {
         let receiving = || self.front.get()?.entrance.receiving();
         match (&member.served, &member.asked) {
             (Some(_), None) => {
-                let ask = |receiving| abroad.ask(member.name(), receiving);
+                let ask = |receiving| abroad.ask(member.name(), receiving, self.front.clone());
                 member.asked = receiving().map(ask);
             }
             (None, Some(_)) => member.asked = None,

@@ -16,7 +16,7 @@ use stdx::Chain;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use wire::http::{ErrorCode, Handler, SendError};
-use wire::{Call, InvokeError, Origin, Reason, Wire};
+use wire::{Call, InvokeError, Lanes, Origin, Reason};
 
 use super::CONNECTIONS;
 use super::sent::Sent;
@@ -30,7 +30,7 @@ pub struct Linked {
 
 struct Shared {
     /// Asked one after the other, until somebody is there.
-    ways: Vec<(Wire, Handler)>,
+    ways: Vec<(Lanes, Handler)>,
     origin: Origin,
     timeout: Option<Duration>,
     places: Arc<Semaphore>,
@@ -40,7 +40,7 @@ struct Shared {
 
 impl Linked {
     /// The first of these ways that leads to anybody. `timeout` is the longest that an answer may be waited for.
-    pub fn new(ways: Vec<(Wire, Handler)>, origin: Origin, timeout: Option<Duration>) -> Self {
+    pub fn new(ways: Vec<(Lanes, Handler)>, origin: Origin, timeout: Option<Duration>) -> Self {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         Self { shared: Arc::new(Shared { ways, origin, timeout, places }) }
     }
@@ -96,11 +96,11 @@ impl Shared {
 }
 
 async fn ask_by(
-    (wire, handler): &(Wire, Handler),
+    (lanes, handler): &(Lanes, Handler),
     (origin, timeout): (&Origin, Duration),
     request: &mut Request<Option<Sent>>,
 ) -> Result<Response<wire::http::Incoming>, SendError> {
-    let mut response = wire.send_http(handler, request, Call::new(origin.clone(), timeout)).await?;
+    let mut response = lanes.here().send_http(handler, request, Call::new(origin.clone(), timeout)).await?;
     headers::keep_end_to_end(response.headers_mut());
     Ok(response)
 }

@@ -264,7 +264,8 @@ impl State {
 
     /// The subscriptions that a message is meant for: all without a group that are reached, and of each group one.
     fn hearers(&mut self, from: &str, subject: &Subject) -> Vec<u64> {
-        let mut groups: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
+        // A group is its name, whatever patterns its members have.
+        let mut groups: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         let mut alone = Vec::new();
         for (number, subscription) in &self.subscriptions {
             let Interest { pattern, group } = &subscription.interest;
@@ -273,7 +274,7 @@ impl State {
             }
             match group {
                 None => alone.push(*number),
-                Some(group) => groups.entry((pattern.to_string(), group.to_string())).or_default().push(*number),
+                Some(group) => groups.entry(group.as_str()).or_default().push(*number),
             }
         }
         for members in groups.into_values() {

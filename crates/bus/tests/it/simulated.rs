@@ -215,6 +215,31 @@ fn messages_keep_their_order_unless_they_may_be_overtaken() {
 }
 
 #[test]
+fn members_of_a_group_share_the_work_whatever_else_they_listen_to() {
+    simulate(async {
+        let network = Network::new(5);
+        let (speaker, listener) = (network.bus("speaker"), network.bus("listener"));
+        let mut members = Vec::new();
+        for pattern in ["work.*", "work.new"] {
+            let group = Some("workers".parse().expect("a group"));
+            members.push(listener.subscribe(pattern.parse().expect("a pattern"), group).await.expect("it listens"));
+        }
+        for _ in 0..100 {
+            speaker.publish(message("work.new", "x")).await.expect("it is taken");
+        }
+        let mut counts = Vec::new();
+        for mut member in members {
+            let mut count = 0_u32;
+            while tokio::time::timeout(Duration::from_secs(10), member.next()).await.is_ok() {
+                count += 1;
+            }
+            counts.push(count);
+        }
+        assert!(counts.iter().sum::<u32>() == 100 && counts.iter().all(|count| *count > 20), "{counts:?}");
+    });
+}
+
+#[test]
 fn who_is_apart_hears_its_own_side_and_who_is_offline_nothing() {
     simulate(async {
         let network = Network::new(1);

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. A contract prints as it was read: `namespace:package/interface@version`.
-//! 2. Whether one version stands in for another is decided here and nowhere else, by [`Contract::is_met_by`].
+//! 2. Whether one version stands in for another is decided here and nowhere else, by [`Contract::is_met_by`]. Who has to name
+//!    all that may stand in for one another names their [`Series`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,10 +24,21 @@ pub struct Contract {
     pub version: Option<Version>,
 }
 
+/// Versions that stand in for each other, as semver says: they have the leftmost number that is not zero and all before it in
+/// common. Printed, a number that may be any is a `*`: `1.*.*`, `0.2.*`, `0.0.3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Series {
+    major: u64,
+    minor: Option<u64>,
+    patch: Option<u64>,
+}
+
 /// The text does not name an interface.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not the name of an interface, which is written namespace:package/interface@version")]
 pub struct NotAContract(String);
+
+// === impl Contract ===
 
 impl Contract {
     /// The same interface in any version.
@@ -43,14 +55,15 @@ impl Contract {
                 (wanted, offered) => wanted == offered,
             }
     }
+
+    /// The versions that stand in for its own, and it for them. What has no version is in no series.
+    pub fn series(&self) -> Option<Series> {
+        self.version.as_ref().and_then(Series::of)
+    }
 }
 
-/// The series is the leftmost number that is not zero and all before it.
 fn is_same_series(a: &Version, b: &Version) -> bool {
-    if !a.pre.is_empty() || !b.pre.is_empty() || a.major != b.major {
-        return false;
-    }
-    a.major > 0 || (a.minor == b.minor && (a.minor > 0 || a.patch == b.patch))
+    Series::of(a).is_some_and(|series| Series::of(b) == Some(series))
 }
 
 impl FromStr for Contract {
@@ -76,6 +89,30 @@ impl fmt::Display for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}/{}", self.namespace, self.package, self.interface)?;
         self.version.iter().try_for_each(|version| write!(f, "@{version}"))
+    }
+}
+
+// === impl Series ===
+
+impl Series {
+    /// That of a version. A pre-release is in none.
+    fn of(version: &Version) -> Option<Self> {
+        let Version { major, minor, patch, ref pre, .. } = *version;
+        pre.is_empty().then_some(match (major, minor) {
+            (0, 0) => Self { major, minor: Some(minor), patch: Some(patch) },
+            (0, _) => Self { major, minor: Some(minor), patch: None },
+            _ => Self { major, minor: None, patch: None },
+        })
+    }
+}
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.major)?;
+        [self.minor, self.patch].into_iter().try_for_each(|number| match number {
+            Some(number) => write!(f, ".{number}"),
+            None => f.write_str(".*"),
+        })
     }
 }
 
@@ -115,6 +152,16 @@ mod tests {
         assert!(met("wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0-draft"));
         assert!(!met("wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0-draft2"));
         assert!(!met("wasi:keyvalue/store@0.2.0", "wasi:keyvalue/store@0.2.0-draft2"));
+    }
+
+    #[test]
+    fn a_series_says_which_numbers_may_be_any() {
+        let series =
+            |text: &str| text.parse::<Contract>().expect("a contract").series().map(|series| series.to_string());
+        for (text, printed) in [("1.2.3", "1.*.*"), ("10.0.0+b", "10.*.*"), ("0.2.3", "0.2.*"), ("0.0.3", "0.0.3")] {
+            assert_eq!(series(&format!("a:b/c@{text}")).as_deref(), Some(printed));
+        }
+        assert_eq!((series("a:b/c@1.2.0-rc.1"), series("a:b/c")), (None, None));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use ask::{
 pub use briefing::{Briefing, LinkDefinition};
 pub use call::{TextAnswer, TextCall, TextForm, call_subject};
 pub use claims::{CLAIMS, KeptClaims};
-pub use contract::{Contract, NotAContract};
+pub use contract::{Contract, NotAContract, Series};
 pub use joining::{Entrance, JoinLattice, MembershipView, NatsLogin, Prefer, Standing, lattice_subject};
 pub use limits::{ComponentLimits, NotLimits};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};

@@ -8,7 +8,7 @@
 //!
 //! 1. A call ends within its caller's time, on both sides: what is left of it goes along.
 //! 2. What may have run is not called again, unless the link's terms say that it may be.
-//! 3. Who may not be called for lack of room says so at once, and somebody else is asked.
+//! 3. Who may not be called for lack of room, or has another version only, says so at once, and somebody else is asked.
 //! 4. What may run twice waits for no host that is silent or gone while another is there: it is asked of that one.
 //!
 //! # Not here
@@ -31,8 +31,7 @@ use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
 use wire::{
-    Again, Call, Decode, Encode, Function, InvokeError, Lanes, Origin, Peers, Reason, Remote, Roster, Servers,
-    Signature, Wire,
+    Again, Call, Decode, Encode, Function, InvokeError, Lanes, Origin, Peers, Remote, Roster, Servers, Signature, Wire,
 };
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
@@ -205,10 +204,11 @@ impl Distant {
 }
 
 /// Whether a call that ended so is made again after so many repetitions, where the link's terms allow `retry` of them. Who says
-/// that there is no room has not run it, nor has who has left; what may have run is for the terms alone.
+/// that there is no room, or that it has another version, has not run it, nor has who has left; what may have run is for the terms
+/// alone.
 fn may_try_again(error: &InvokeError, tries: u32, retry: u32) -> bool {
     match error {
-        InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => tries < retry.max(TRIES_MAX),
+        InvokeError::Refused { refusal, .. } if refusal.reason.may_run_elsewhere() => tries < retry.max(TRIES_MAX),
         InvokeError::Left { .. } => tries < retry.max(TRIES_MAX),
         InvokeError::Refused { .. } => false,
         _ => tries < retry,
@@ -217,7 +217,7 @@ fn may_try_again(error: &InvokeError, tries: u32, retry: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wire::Refusal;
+    use wire::{Reason, Refusal};
 
     use super::*;
 
@@ -228,7 +228,8 @@ mod tests {
         let gone = InvokeError::NobodyThere { remote: remote() };
         assert!(!may_try_again(&gone, 0, 0) && may_try_again(&gone, 1, 2) && !may_try_again(&gone, 2, 2));
         assert!(!may_try_again(&refused(Reason::Failed), 0, 9), "it has run");
-        let full = refused(Reason::Busy);
+        let (full, other) = (refused(Reason::Busy), refused(Reason::OtherVersion));
+        assert!(may_try_again(&other, 2, 0) && !may_try_again(&other, 3, 0));
         let left = InvokeError::Left { remote: remote() };
         assert!(may_try_again(&left, 2, 0) && !may_try_again(&left, 3, 0));
         let lost = InvokeError::Lost { remote: remote() };

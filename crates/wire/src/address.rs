@@ -48,18 +48,23 @@ pub(crate) struct Name(Box<str>);
 impl Address {
     /// The subject that invocations of a function go to.
     pub fn subject(&self, function: &Function) -> Result<Subject, SubjectError> {
-        let name = function.name_on_the_wire();
-        match &function.instance {
-            Some(instance) => format!("{self}.{PROTOCOL}.{instance}.{name}").parse(),
-            None => format!("{self}.{PROTOCOL}.{name}").parse(),
+        format!("{}{}", self.before(None), function.words()).parse()
+    }
+
+    /// What is before the words of a function in such a subject, or in one that is heard by this one alone of those who serve.
+    pub(crate) fn before(&self, alone: Option<&Name>) -> String {
+        match alone {
+            Some(name) => format!("{self}.{PROTOCOL}.at.{}.", name.as_str()),
+            None => format!("{self}.{PROTOCOL}."),
         }
     }
 
     /// The same subject of a function here as one of those who serve it hears it alone.
     pub(crate) fn at(&self, name: &Name, subject: &Subject) -> Result<Subject, SubjectError> {
-        let any = format!("{self}.{PROTOCOL}");
-        let function = subject.as_str().strip_prefix(&any).unwrap_or_default();
-        format!("{any}.at.{}{function}", name.as_str()).parse()
+        let function = subject.as_str().strip_prefix(&self.before(None)).unwrap_or_default();
+        let mut at = self.before(Some(name));
+        at.push_str(function);
+        at.parse()
     }
 
     /// The subject on which all who serve it are asked for their names.
@@ -109,6 +114,12 @@ impl Function {
     /// A function of the world itself.
     pub fn of_world(name: &str) -> Self {
         Self { instance: None, name: name.to_owned() }
+    }
+
+    /// What it is called in a subject, behind the protocol.
+    pub(crate) fn words(&self) -> String {
+        let name = self.name_on_the_wire();
+        self.instance.as_ref().map_or_else(|| name.to_owned(), |instance| format!("{instance}.{name}"))
     }
 
     /// The name without the mark that WIT gives to functions of resources: `[method]bucket.get` is `bucket.get`.

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. What a call finds out about a host is known to the next call: that it is silent, full, or has left.
+//! 1. What a call finds out about a host is known to the next call: that it is silent, full, or has left. One that has another
+//!    version is passed over as one that is full: it is asked last for a moment.
 //! 2. A call is given up early only where it may run twice and somebody else can be asked.
 
 use bus::Subject;
@@ -13,7 +14,6 @@ use crate::inbound::Fault;
 use crate::inbox::Mailbox;
 use crate::invoke::{Again, InvokeError};
 use crate::limits::Limits;
-use crate::refusal::Reason;
 use crate::roster::{Counted, Member, Roster};
 
 /// Who is asked.
@@ -101,7 +101,7 @@ impl Asked {
                 InvokeError::Left { remote }
             }
             InvokeError::Refused { refusal, remote } => {
-                if refusal.reason == Reason::Busy {
+                if refusal.reason.may_run_elsewhere() {
                     roster.spare(member);
                 }
                 InvokeError::Refused { refusal, remote }

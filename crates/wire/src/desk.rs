@@ -1,6 +1,6 @@
 //! Where the calls of the functions at an address come in.
 //!
-//! Each function is two subscriptions: in the group of its address, and by the name of this wire alone. The roll of the address is
+//! Each [`Offer`] is two subscriptions: in the group of its address, and by the name of this wire alone. The roll of the address is
 //! answered here, too, so that who answers is who serves. There is no task: what comes is begun with by who asks for the next, on
 //! his thread, and what was begun goes on beside it.
 //!
@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bus::{FlushError, Headers, Message, QueueGroup, Subject, SubjectError, SubscribeError, Subscription};
+use bus::{Bus, FlushError, Headers, Message, QueueGroup, Subject, SubjectError, SubscribeError, Subscription};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SelectAll};
@@ -25,6 +25,7 @@ use crate::Wire;
 use crate::address::{Address, Function};
 use crate::brief::{self, Patient};
 use crate::caller::{self, Caller, Told};
+use crate::offer::Offer;
 use crate::refusal::{Reason, Refusal};
 
 /// The calls that come, and what was begun with them.
@@ -42,9 +43,11 @@ pub(crate) struct Desk<T> {
 /// What ends in something to be handed out, or in nothing because the caller was told something else.
 pub(crate) type Begun<T> = BoxFuture<'static, Option<T>>;
 
-/// The calls of one function.
+/// The calls of what is offered by one subscription.
 struct Calls {
-    number: usize,
+    offer: Arc<Offer>,
+    /// How much of a subject is before the words of a function.
+    before: usize,
     subscription: Subscription,
 }
 
@@ -101,26 +104,23 @@ pub enum ServeError {
 // === impl Desk ===
 
 impl<T: Send + 'static> Desk<T> {
-    /// Opens for the calls of these functions, which reach it when this returns.
-    pub(crate) async fn open(
-        wire: Wire,
-        address: &Address,
-        functions: impl Iterator<Item = &Function>,
-    ) -> Result<Self, ServeError> {
+    /// Opens for the calls of what is offered, which reach it when this returns.
+    pub(crate) async fn open(wire: Wire, address: &Address, offers: Vec<Offer>) -> Result<Self, ServeError> {
+        let no_address = |source| ServeError::Address { address: address.clone(), source };
+        let (roll, group) = (address.roll().map_err(no_address)?, address.group().map_err(no_address)?);
         let at_once_max = wire.limits().at_once_max;
         // What is not begun with soon is of no use to its caller: there is no room for more than can be begun with.
         let limits = bus::Limits { queued_messages_max: at_once_max, ..bus::Limits::default() };
         let bus = wire.bus().clone().with_queue_limits(limits);
+        let ways = [(address.before(None), Some(group)), (address.before(Some(wire.name())), None)];
         let mut calls = SelectAll::new();
-        for (number, function) in functions.enumerate() {
-            for (subject, group) in subjects(&wire, address, function)? {
-                let subscription = bus.subscribe(subject.into(), group).await;
-                let failed = |source| ServeError::Bus { function: function.clone(), source };
-                calls.push(Calls { number, subscription: subscription.map_err(failed)? });
+        for offer in offers {
+            let offer = Arc::new(offer);
+            for (before, group) in &ways {
+                calls.push(listen(&bus, &offer, (before.as_str(), group.clone())).await?);
             }
         }
         // Last, so that who answers is served.
-        let roll = address.roll().map_err(|source| ServeError::Address { address: address.clone(), source })?;
         let rolls = bus.subscribe(roll.into(), None).await;
         let rolls = rolls.map_err(|source| ServeError::Roll { address: address.clone(), source })?;
         bus.flush().await.map_err(|source| ServeError::Flush { address: address.clone(), source })?;
@@ -165,27 +165,38 @@ impl<T: Send + 'static> Desk<T> {
                 continue;
             }
             match self.calls.poll_next_unpin(cx) {
-                Poll::Ready(Some((number, mut call))) => {
-                    // Without an address nobody waits for an answer.
-                    let Some(subject) = call.reply.take() else { continue };
-                    let begun = match self.permits.clone().try_acquire_owned() {
-                        Ok(permit) => {
-                            let told = match brief::is_marked(&call.headers) {
-                                true => Told::Perhaps(self.patient.add(&subject)),
-                                false => Told::Nothing,
-                            };
-                            let unanswered = self.unanswered.0.clone();
-                            let caller = Caller::new(self.wire.clone(), (subject, told), unanswered, permit);
-                            begin(number, call, caller)
-                        }
-                        Err(_all_taken) => told(self.wire.clone(), subject, Refusal::new(Reason::Busy, "")),
-                    };
-                    self.begun.push(begun);
+                Poll::Ready(Some((meant, call))) => {
+                    let begun = self.take(meant, call, &begin);
+                    self.begun.extend(begun);
                 }
                 Poll::Ready(None) if self.begun.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// What is begun with for a call that means a function by its number, or none that is here.
+    fn take(
+        &mut self,
+        meant: Result<usize, Refusal>,
+        mut call: Message,
+        begin: impl Fn(usize, Message, Caller) -> Begun<T>,
+    ) -> Option<Begun<T>> {
+        // Without an address nobody waits for an answer.
+        let subject = call.reply.take()?;
+        let number = match meant {
+            Ok(number) => number,
+            Err(refusal) => return Some(told(self.wire.clone(), subject, refusal)),
+        };
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
+            return Some(told(self.wire.clone(), subject, Refusal::new(Reason::Busy, "")));
+        };
+        let told = match brief::is_marked(&call.headers) {
+            true => Told::Perhaps(self.patient.add(&subject)),
+            false => Told::Nothing,
+        };
+        let caller = Caller::new(self.wire.clone(), (subject, told), self.unanswered.0.clone(), permit);
+        Some(begin(number, call, caller))
     }
 
     /// Takes no more calls: others who serve the address get them.
@@ -226,16 +237,17 @@ impl<T: Send + 'static> Desk<T> {
     }
 }
 
-/// What a function is called on: by any who asks one of the group, and by who asks for this wire.
-fn subjects(
-    wire: &Wire,
-    address: &Address,
-    function: &Function,
-) -> Result<[(Subject, Option<QueueGroup>); 2], ServeError> {
-    let named = |source| ServeError::Name { function: function.clone(), source };
-    let subject = address.subject(function).map_err(named)?;
-    let (group, own) = (address.group().map_err(named)?, address.at(wire.name(), &subject).map_err(named)?);
-    Ok([(subject, Some(group)), (own, None)])
+/// Hears the calls of what is offered: by any who asks one of a group, or by who asks for this wire.
+async fn listen(
+    bus: &Bus,
+    offer: &Arc<Offer>,
+    (before, group): (&str, Option<QueueGroup>),
+) -> Result<Calls, ServeError> {
+    let function = || offer.function().clone();
+    let heard = offer.heard_behind(before).map_err(|source| ServeError::Name { function: function(), source })?;
+    let subscription = bus.subscribe(heard, group).await;
+    let subscription = subscription.map_err(|source| ServeError::Bus { function: function(), source })?;
+    Ok(Calls { offer: offer.clone(), before: before.len(), subscription })
 }
 
 /// The answer to a roll.
@@ -268,11 +280,12 @@ fn told<T>(wire: Wire, subject: Subject, refusal: Refusal) -> Begun<T> {
 }
 
 impl Stream for Calls {
-    type Item = (usize, Message);
+    type Item = (Result<usize, Refusal>, Message);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let number = self.number;
-        self.subscription.poll_next_unpin(cx).map(|call| call.map(|call| (number, call)))
+        let next = self.subscription.poll_next_unpin(cx);
+        let meant = |call: &Message| self.offer.meant(call.subject.as_str().get(self.before..).unwrap_or_default());
+        next.map(|call| call.map(|call| (meant(&call), call)))
     }
 }
 

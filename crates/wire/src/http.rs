@@ -38,6 +38,7 @@ use crate::desk::{Begun, Desk, ServeError};
 use crate::inbound::Fault;
 use crate::inbox;
 use crate::invoke::{Call, InvokeError, Opening};
+use crate::offer::Offer;
 use crate::origin::Origin;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
@@ -266,7 +267,7 @@ impl Wire {
     /// Accepts requests at an address, together with all others who do. Requests reach it when this returns.
     pub async fn accept_http(&self, address: &Address) -> Result<Accepting, ServeError> {
         let function = Side::Incoming.function();
-        Ok(Accepting { desk: Desk::open(self.clone(), address, std::iter::once(&function)).await? })
+        Ok(Accepting { desk: Desk::open(self.clone(), address, vec![Offer::exact(&function)?]).await? })
     }
 }
 

@@ -43,6 +43,7 @@ mod roster;
 
 mod caller;
 mod desk;
+mod offer;
 
 mod invoke;
 mod lanes;

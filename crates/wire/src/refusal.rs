@@ -34,6 +34,8 @@ pub enum Reason {
     Busy,
     /// It may not be called so. Nothing was done.
     Denied,
+    /// It is there in another version only. Nothing was done.
+    OtherVersion,
     /// What came is not what the function takes. Nothing was done.
     Garbled,
     /// It has run, and failed.
@@ -77,17 +79,23 @@ impl Refusal {
 // === impl Reason ===
 
 impl Reason {
-    const ALL: [Self; 5] = [Self::Busy, Self::Denied, Self::Garbled, Self::Failed, Self::Silent];
+    const ALL: [Self; 6] = [Self::Busy, Self::Denied, Self::OtherVersion, Self::Garbled, Self::Failed, Self::Silent];
 
     /// Whether nothing was done, so that the same may be asked of somebody else.
     pub fn was_not_run(self) -> bool {
-        matches!(self, Self::Busy | Self::Denied | Self::Garbled)
+        matches!(self, Self::Busy | Self::Denied | Self::OtherVersion | Self::Garbled)
+    }
+
+    /// Whether nothing was done and it is about that host alone: another may well do the same.
+    pub fn may_run_elsewhere(self) -> bool {
+        matches!(self, Self::Busy | Self::OtherVersion)
     }
 
     fn word(self) -> &'static str {
         match self {
             Self::Busy => "busy",
             Self::Denied => "denied",
+            Self::OtherVersion => "other-version",
             Self::Garbled => "garbled",
             Self::Failed => "failed",
             Self::Silent => "silent",
@@ -100,6 +108,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Busy => "too much runs there already",
             Self::Denied => "it may not be called so",
+            Self::OtherVersion => "it is there in another version",
             Self::Garbled => "it does not take what was sent",
             Self::Failed => "it failed",
             Self::Silent => "it ended without an answer",

@@ -174,7 +174,7 @@ impl Roster {
         self.want();
     }
 
-    /// Passes a host over for a moment, because it has no room.
+    /// Passes a host over for a moment, because it cannot run what was asked now.
     pub(crate) fn spare(&self, member: &Member) {
         member.spare(self.now());
     }

@@ -18,6 +18,7 @@ use crate::address::{Address, Function};
 use crate::caller::{Caller, NotTaken};
 use crate::desk::{Begun, Desk, ServeError};
 use crate::inbox;
+use crate::offer::Offer;
 use crate::origin::Origin;
 use crate::refusal::{Reason, Refusal};
 use crate::shapes::{DecodeError, EncodeError, Reader, Signature};
@@ -76,7 +77,8 @@ pub enum AnswerError {
 // === impl Wire ===
 
 impl Wire {
-    /// Serves functions at an address, together with all others who serve it. Calls reach it when this returns.
+    /// Serves functions at an address, together with all others who serve it. Calls reach it when this returns, also those of other
+    /// versions of an interface that its own stands in for, as semver says. Such a call is read by the types that are here.
     pub async fn serve(&self, address: &Address, functions: Vec<(Function, Signature)>) -> Result<Served, ServeError> {
         let (functions, signatures): (Vec<_>, Vec<_>) = functions.into_iter().unzip();
         self.serve_with(address, functions, move |number, reader| signatures[number].params.read(reader)).await
@@ -89,7 +91,7 @@ impl Wire {
         functions: Vec<Function>,
         read: impl Fn(usize, &mut Reader<'_>) -> Result<T, DecodeError> + Send + Sync + 'static,
     ) -> Result<Served<T>, ServeError> {
-        let desk = Desk::open(self.clone(), address, functions.iter()).await?;
+        let desk = Desk::open(self.clone(), address, Offer::all(&functions)?).await?;
         Ok(Served { desk, functions, read: Arc::new(read) })
     }
 }

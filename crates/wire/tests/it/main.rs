@@ -10,4 +10,5 @@ mod reference;
 mod rig;
 mod rosters;
 mod stock;
+mod versions;
 mod windows;

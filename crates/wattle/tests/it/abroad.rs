@@ -114,6 +114,34 @@ fn several_hosts_share_the_calls_and_one_may_be_killed() {
     assert_eq!((up.stop().code, bob.stop().code), (Some(0), Some(0)));
 }
 
+/// A later version of an interface answers for an earlier one, and both do while one takes the place of the other.
+#[test]
+fn versions_of_an_interface_meet_across_hosts_as_they_do_on_one() {
+    let (ada, bob, eve, server) = (wattle(), wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}")]);
+    let start = |wattle, name: &str, file: &str| {
+        let other = host(wattle, &["--nats", &bus, "--name", name]);
+        let start = ["start", "component", &guest(file), "price", "--host", name, "--nats", &bus];
+        eventually("it starts", || ada.run(start).code == Some(0));
+        other
+    };
+    let later = start(&bob, "bob", "price-later");
+    let stranger = Stranger::new(&bus);
+    put(&stranger, &link("till", "price", "shop", "tag"));
+    eventually("it is called", || up.get("/").status == 200);
+    assert_eq!(prices(&up, 20), ["3"; 20]);
+
+    let earlier = start(&eve, "eve", "price-1");
+    eventually("both are asked", || {
+        let prices = prices(&up, 20);
+        ["1", "3"].iter().all(|price| prices.contains(&(*price).to_owned()))
+    });
+    tell(&ada, &bus, &["stop", "component", "price", "--host", "bob"]);
+    eventually("one is asked", || prices(&up, 20) == ["1"; 20]);
+    assert_eq!((up.stop().code, later.stop().code, earlier.stop().code), (Some(0), Some(0), Some(0)));
+}
+
 /// Who stops answers what runs, and takes nothing more: the caller sees no failure.
 #[test]
 fn a_host_that_leaves_loses_no_call() {

@@ -40,6 +40,14 @@ pub trait Dial: Send + Sync + 'static {
     fn dial(&self, loss: Loss<Self::Connection>) -> impl Future<Output = Result<Self::Connection, BoxError>> + Send;
 }
 
+impl<D: Dial> Dial for Arc<D> {
+    type Connection = D::Connection;
+
+    fn dial(&self, loss: Loss<D::Connection>) -> impl Future<Output = Result<D::Connection, BoxError>> + Send {
+        (**self).dial(loss)
+    }
+}
+
 /// A connection that is made anew when it is lost.
 pub struct Line<C> {
     shared: Arc<Shared<C>>,
@@ -96,7 +104,21 @@ impl<C: Clone + Send + Sync + 'static> Line<C> {
         let shared = Arc::new(Shared { state: watch::channel(State::Dialling).0, lost: AtomicU64::new(0) });
         let connection = dial.dial(shared.loss(1)).await?;
         shared.put_up(connection, 1);
-        Ok(Self { _keeper: Task::spawn(keep(dial, shared.clone())), shared })
+        Ok(Self { _keeper: Task::spawn(keep(dial, shared.clone(), 2)), shared })
+    }
+
+    /// Connects by and by, however often that fails. Must be called within a runtime.
+    pub fn begin(dial: impl Dial<Connection = C>) -> Self {
+        let shared = Arc::new(Shared { state: watch::channel(State::Dialling).0, lost: AtomicU64::new(0) });
+        Self { _keeper: Task::spawn(keep(dial, shared.clone(), 1)), shared }
+    }
+
+    /// The connection where there is one now, and the way to say that it is lost.
+    pub fn up(&self) -> Option<(C, Loss<C>)> {
+        match &*self.shared.state.borrow() {
+            State::Up(connection, number) => Some((connection.clone(), self.shared.loss(*number))),
+            State::Dialling | State::Down(_) => None,
+        }
     }
 
     /// The connection, and the way to say that it is lost.
@@ -111,10 +133,10 @@ impl<C: Clone + Send + Sync + 'static> Line<C> {
     }
 }
 
-/// Waits for a loss and connects again, for as long as the line is there.
-async fn keep<D: Dial>(dial: D, shared: Arc<Shared<D::Connection>>) {
+/// Waits for a loss and connects again, for as long as the line is there. The first connection has this number.
+async fn keep<D: Dial>(dial: D, shared: Arc<Shared<D::Connection>>, first: u64) {
     let mut state = shared.state.subscribe();
-    for number in 2.. {
+    for number in first.. {
         if state.wait_for(|state| matches!(state, State::Dialling)).await.is_err() {
             return;
         }

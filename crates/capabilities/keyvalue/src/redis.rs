@@ -34,7 +34,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{Client, Cmd, FromRedisValue, InfoDict, cmd};
 use async_trait::async_trait;
 use bytes::Bytes;
-use line::Line;
+use line::Lines;
 use rt::within;
 use stdx::ByteSize;
 
@@ -42,6 +42,7 @@ use crate::number::{self, Addend, Sum};
 use crate::scope::{Key, Scope};
 use crate::store::{Change, Changes, Page, Stamp, Store, StoreError, Swap};
 
+use self::connect::Server;
 use self::failure::{Failure, Odd};
 use self::names::Prefix;
 
@@ -57,7 +58,7 @@ pub struct Redis {
     described: String,
     prefix: Prefix,
     timeout: std::time::Duration,
-    line: Line<MultiplexedConnection>,
+    lines: Lines<Server>,
     /// For connections of their own.
     client: Client,
 }
@@ -74,7 +75,7 @@ impl Redis {
     async fn call<T>(&self, call: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut used = None;
         let whole = async {
-            let (connection, loss) = self.line.connection().await?;
+            let (connection, loss) = self.lines.connection().await?;
             used = Some(loss);
             call(connection).await
         };

@@ -9,7 +9,7 @@ use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
     PushInfo, PushKind, RedisError, cmd,
 };
-use line::{ConnectError, Dial, Line, Loss};
+use line::{ConnectError, Dial, Lines, Loss};
 use stdx::BoxError;
 
 use super::Redis;
@@ -32,7 +32,7 @@ pub struct Options {
 }
 
 /// Knows the server and what to tell it.
-struct Server {
+pub(super) struct Server {
     client: Client,
     connect_timeout: Duration,
 }
@@ -43,8 +43,8 @@ pub(super) async fn connect(options: &Options) -> Result<Redis, ConnectError> {
     let server = Server::new(options).map_err(of_server)?;
     let described = format!("redis {} {}", server.address(), options.prefix);
     let client = server.client.clone();
-    let line = Line::open(server).await.map_err(classify)?;
-    let store = Redis { described, prefix, timeout: options.timeout, line, client };
+    let lines = Lines::open(server).await.map_err(classify)?;
+    let store = Redis { described, prefix, timeout: options.timeout, lines, client };
     match store.ask::<()>(&cmd("PING")).await {
         Ok(()) => Ok(store),
         Err(Failure::Asked(error)) => Err(of_server(error)),

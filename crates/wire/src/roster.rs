@@ -49,8 +49,8 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long answers to a roll are waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Hosts that one address is known to be served by, at most.
-pub(crate) const MEMBERS_MAX: usize = 256;
+/// Threads of hosts that one address is known to be served by, at most.
+pub(crate) const MEMBERS_MAX: usize = 1_024;
 
 /// Addresses whose rolls wait to be called, at most. What finds no room is called with the next call there.
 const WANTED_MAX: usize = 1_024;

@@ -1,7 +1,9 @@
 //! Calls from host to host: a component that runs elsewhere is called as one here, and which host answers may change.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use serde_json::{Value, json};
 use testkit::{Nats, Up, eventually};
 
@@ -201,6 +203,46 @@ fn calls_leave_by_a_connection_of_their_callers_thread() {
         inbox_of_next(&mut calls) != first
     });
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// Who is on the roll of a component now.
+fn roll(stranger: &Stranger, component: &str) -> BTreeSet<Vec<u8>> {
+    let (client, inbox) = (&stranger.client, stranger.client.new_inbox());
+    stranger.runtime.block_on(async {
+        let mut answers = client.subscribe(inbox.clone()).await.expect("it listens");
+        client.publish_with_reply(format!("default.{component}.roll"), inbox, "".into()).await.expect("it asks");
+        let mut names = BTreeSet::new();
+        while let Ok(Some(answer)) = tokio::time::timeout(Duration::from_millis(300), answers.next()).await {
+            if answer.status.is_none() {
+                names.insert(answer.payload.to_vec());
+            }
+        }
+        names
+    })
+}
+
+/// Each thread of the data plane that takes calls is on the roll; the connection that all share is there only before the first of them.
+#[test]
+fn calls_are_taken_by_the_threads_that_work_on_them() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}")]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    let start = ["start", "component", &guest("price-1"), "price", "--host", "bob", "--nats", &bus, "-o", "json"];
+    eventually("it starts", || ada.run(start).code == Some(0));
+    let stranger = Stranger::new(&bus);
+    put(&stranger, &link("till", "price", "shop", "tag"));
+    eventually("it is called", || up.get("/").status == 200);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    eventually("all threads take calls", || {
+        assert_eq!(prices(&up, 1), ["1"], "no call is lost while they begin");
+        let names = roll(&stranger, "price");
+        names.len() == threads && roll(&stranger, "price") == names
+    });
+    assert_eq!(prices(&up, 50), vec!["1"; 50]);
+    assert_eq!(other.stop().code, Some(0));
+    assert!(roll(&stranger, "price").is_empty());
+    assert_eq!(up.stop().code, Some(0));
 }
 
 /// Who listens to a component's calls sees those of other hosts, by name of a context, and changes nothing.

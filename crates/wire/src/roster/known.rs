@@ -53,8 +53,13 @@ impl Known {
     /// Those who are known after a roll, by its number, that these have answered.
     pub(crate) fn after(&self, roll: u64, names: impl Iterator<Item = Name>) -> Self {
         let mut answered: BTreeSet<Name> = names.collect();
+        // There was no room for more answers: who is not among them may have been about to.
+        let is_cut = answered.len() >= MEMBERS_MAX;
         let mut members = self.members.clone();
-        members.retain(|member| member.is_kept_after(roll, answered.remove(&member.name)));
+        members.retain(|member| {
+            let has_answered = answered.remove(&member.name);
+            (is_cut && !has_answered) || member.is_kept_after(roll, has_answered)
+        });
         members.extend(answered.into_iter().map(Member::new));
         members.truncate(MEMBERS_MAX);
         Self { members }

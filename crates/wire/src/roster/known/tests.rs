@@ -91,3 +91,11 @@ fn strangers_fill_no_memory() {
         assert_eq!(Name::read(name.as_bytes()), None, "{name}");
     }
 }
+
+#[test]
+fn who_found_no_room_among_the_answers_is_not_taken_for_silent() {
+    let known = Known::default().after(1, names("ada").into_iter());
+    let many = || (0..MEMBERS_MAX).map(|number| Name::read(format!("n{number}").as_bytes()).expect("a name"));
+    let known = known.after(2, many()).after(3, many());
+    assert!(member(&known, "ada").is_trusted() && known.len() == MEMBERS_MAX);
+}

@@ -15,6 +15,7 @@
 
 mod backing;
 mod error;
+mod folder;
 mod mirror;
 mod names;
 mod pairs;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 
 pub(crate) use self::backing::{Backing, Change, Condition, Event, Feed, Past};
 pub use self::error::BucketError;
+pub use self::folder::Folder;
 pub use self::mirror::{Mirror, MirrorError, Standing};
 pub use self::names::{BucketKey, BucketName, Domain, NameError};
 pub(crate) use self::shelf::Shelves;

@@ -48,8 +48,8 @@ pub mod sim;
 
 pub use broker::Broker;
 pub use bucket::{
-    Bucket, BucketError, BucketKey, BucketName, Domain, Durability, Entry, Keep, Known, Mark, Mirror, MirrorError,
-    NameError, NoDurability, Revision, Standing, Told, Watch,
+    Bucket, BucketError, BucketKey, BucketName, Domain, Durability, Entry, Folder, Keep, Known, Mark, Mirror,
+    MirrorError, NameError, NoDurability, Revision, Standing, Told, Watch,
 };
 pub use bus::{Bus, Gather, RequestError};
 pub use carrier::{FlushError, PublishError, SubscribeError};

@@ -20,6 +20,7 @@
 //!    `biased` does: tokio draws which branch it looks at first, and not from this seed. So does its `watch`, with the order in
 //!    which it wakes.
 //! 2. A bucket is in one place, and each change is made there at one moment between question and answer.
+//! 3. A [`Disk`] outlives the host that writes to it: who drops all that a host is has killed it, and may start it again.
 //!
 //! # Not here
 //!
@@ -29,9 +30,12 @@ mod bucket;
 mod carrier;
 mod changes;
 mod dice;
+mod disk;
 mod flight;
 mod network;
 mod weather;
 
+pub use disk::Disk;
+pub(crate) use disk::Drawer;
 pub use network::Network;
 pub use weather::Weather;

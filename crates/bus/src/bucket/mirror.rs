@@ -6,16 +6,17 @@
 //! # Invariants
 //!
 //! 1. That something is not in a bucket which was made again or has gone back does not take it from the mirror: see [`Standing`].
+//!    What is changed in it from then on is told to the mirror as ever.
 //! 2. What it knows of the bucket as a whole is written after everything that this says is there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::path::Path;
 
 use bytes::Bytes;
-use ledger::{Enough, Fault, Ledger, LedgerError, OpenError, Pairs};
+use ledger::{LedgerError, OpenError};
 use stdx::{Code, Explain};
 
+use super::folder::{Changes, Pages};
 use super::names::BucketKey;
 use super::values::{Entry, Known, Mark, Revision, Told};
 
@@ -29,13 +30,15 @@ const ENTRY: u8 = 2;
 /// A copy of a bucket on this machine's disk. One process has it open at a time.
 #[derive(Debug)]
 pub struct Mirror {
-    ledger: Ledger,
+    pages: Pages,
     known: Known,
     /// What is not written yet: a value, or that there is none.
     unwritten: BTreeMap<BucketKey, Option<Entry>>,
     unwritten_mark: Option<Mark>,
     /// Whether what is told from now on changes what was told before, one by one.
     is_current: bool,
+    /// Whether what is told is what there is in another bucket than the one that is known, and not what somebody has changed in it.
+    compares: bool,
     standing: Standing,
 }
 
@@ -46,7 +49,7 @@ pub enum Standing {
     #[default]
     Following,
     /// The bucket was made again or has gone back. What it should have and has not stays here until it has it again
-    /// (who puts it there brings it back), or until [`Mirror::forget`].
+    /// (who puts it there brings it back), until somebody puts something else there, or until [`Mirror::forget`].
     WentBack {
         /// How far it had come.
         known: Mark,
@@ -73,15 +76,19 @@ pub enum MirrorError {
 impl Mirror {
     /// Opens the mirror in that folder, which is made where there is none. The disk is waited for.
     pub fn open(folder: &Path) -> Result<Self, MirrorError> {
-        let ledger = Ledger::open("mirror of a bucket", folder)?;
-        let mark = ledger.read(|state| state.get(MARK))?;
+        Self::of(Pages::open(folder)?)
+    }
+
+    pub(super) fn of(pages: Pages) -> Result<Self, MirrorError> {
+        let mark = pages.get(MARK)?;
         let known = Known { mark: mark.as_deref().and_then(read_mark), revisions: BTreeMap::new() };
         let mut mirror = Self {
-            ledger,
+            pages,
             known,
             unwritten: BTreeMap::new(),
             unwritten_mark: None,
             is_current: false,
+            compares: false,
             standing: Standing::Following,
         };
         let revisions = mirror.entries()?.into_iter().map(|(key, entry)| (key, entry.revision));
@@ -106,12 +113,9 @@ impl Mirror {
     /// All that it has.
     pub fn entries(&self) -> Result<BTreeMap<BucketKey, Entry>, MirrorError> {
         let mut entries = BTreeMap::new();
-        self.ledger.read(|state| {
-            state.scan(Bound::Included(&[ENTRY]), |key, pair| {
-                let key = key.get(1..).and_then(|key| std::str::from_utf8(key).ok()).and_then(|key| key.parse().ok());
-                entries.extend(key.zip(read_entry(pair)));
-                Enough::NotYet
-            })
+        self.pages.scan(&[ENTRY], |key, pair| {
+            let key = key.get(1..).and_then(|key| std::str::from_utf8(key).ok()).and_then(|key| key.parse().ok());
+            entries.extend(key.zip(read_entry(pair)));
         })?;
         for (key, change) in &self.unwritten {
             match change {
@@ -129,16 +133,19 @@ impl Mirror {
             Told::Set { key, entry } => self.set(key, entry)?,
             Told::Gone { key } if self.doubts(key) => {}
             Told::Gone { key } => {
+                self.doubt_no_more(key);
                 self.known.revisions.remove(key);
                 self.unwritten.insert(key.clone(), None);
             }
             Told::Current(mark) => {
                 self.is_current = true;
+                self.compares = false;
                 self.unwritten_mark = Some(*mark);
             }
             Told::Away => self.is_current = false,
             Told::Anew { known, found } => {
                 self.is_current = false;
+                self.compares = true;
                 let doubted = self.known.revisions.keys().cloned().collect();
                 self.standing = Standing::WentBack { known: *known, found: *found, doubted };
             }
@@ -155,35 +162,39 @@ impl Mirror {
 
     /// Forgets everything, because what the bucket has is what is right. A watch that begins afterwards tells it that.
     pub async fn forget(&mut self) -> Result<(), MirrorError> {
-        let mut keys: Vec<Vec<u8>> = self.known.revisions.keys().map(pair_of).collect();
-        keys.push(MARK.into());
-        let remove = move |pairs: &mut Pairs<'_>| keys.iter().try_for_each(|key| pairs.remove(key));
-        self.ledger.write(0, remove).await?;
+        let keys = self.known.revisions.keys().map(pair_of).chain([MARK.to_vec()]);
+        self.pages.write(keys.map(|key| (key, None)).collect()).await?;
         self.known = Known::default();
         self.unwritten.clear();
         self.unwritten_mark = None;
         self.is_current = false;
+        self.compares = false;
         self.standing = Standing::Following;
         Ok(())
     }
 
     fn set(&mut self, key: &BucketKey, entry: &Entry) -> Result<(), MirrorError> {
         if self.doubts(key) {
-            let held = self.ledger.read(|state| state.get(&pair_of(key)))?;
+            let held = self.pages.get(&pair_of(key))?;
             if held.as_deref().and_then(read_entry).is_none_or(|held| held.value != entry.value) {
                 return Ok(());
             }
         }
-        if let Standing::WentBack { doubted, .. } = &mut self.standing {
-            doubted.remove(key);
-        }
+        self.doubt_no_more(key);
         self.known.revisions.insert(key.clone(), entry.revision);
         self.unwritten.insert(key.clone(), Some(entry.clone()));
         Ok(())
     }
 
+    /// Whether what is told of a key is to be taken for something that its bucket has lost.
     fn doubts(&self, key: &BucketKey) -> bool {
-        matches!(&self.standing, Standing::WentBack { doubted, .. } if doubted.contains(key))
+        self.compares && matches!(&self.standing, Standing::WentBack { doubted, .. } if doubted.contains(key))
+    }
+
+    fn doubt_no_more(&mut self, key: &BucketKey) {
+        if let Standing::WentBack { doubted, .. } = &mut self.standing {
+            doubted.remove(key);
+        }
     }
 
     /// A bucket that has everything again has not gone back.
@@ -197,9 +208,7 @@ impl Mirror {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        let changes = self.unwritten.clone();
-        let bytes = changes.values().flatten().map(|entry| entry.value.len()).sum();
-        self.ledger.write(bytes, move |pairs| write_all(pairs, &changes)).await?;
+        self.pages.write(changes_of(&self.unwritten)).await?;
         // Kept until here: who drops this while it waits has lost nothing.
         self.unwritten.clear();
         Ok(())
@@ -208,7 +217,7 @@ impl Mirror {
     async fn write_mark(&mut self) -> Result<(), MirrorError> {
         let Some(mark) = self.unwritten_mark else { return Ok(()) };
         let bytes = [mark.made, mark.last.as_u64()].map(u64::to_be_bytes).concat();
-        self.ledger.write(bytes.len(), move |pairs| pairs.put(MARK, &bytes)).await?;
+        self.pages.write(vec![(MARK.to_vec(), Some(bytes))]).await?;
         self.known.mark = Some(mark);
         self.unwritten_mark = None;
         Ok(())
@@ -226,11 +235,9 @@ impl Explain for MirrorError {
     }
 }
 
-fn write_all(pairs: &mut Pairs<'_>, changes: &BTreeMap<BucketKey, Option<Entry>>) -> Result<(), Fault> {
-    changes.iter().try_for_each(|(key, change)| match change {
-        Some(entry) => pairs.put(&pair_of(key), &[&entry.revision.as_u64().to_be_bytes()[..], &entry.value].concat()),
-        None => pairs.remove(&pair_of(key)),
-    })
+fn changes_of(unwritten: &BTreeMap<BucketKey, Option<Entry>>) -> Changes {
+    let pair = |entry: &Entry| [&entry.revision.as_u64().to_be_bytes()[..], &entry.value].concat();
+    unwritten.iter().map(|(key, change)| (pair_of(key), change.as_ref().map(pair))).collect()
 }
 
 fn pair_of(key: &BucketKey) -> Vec<u8> {

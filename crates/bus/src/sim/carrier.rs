@@ -82,7 +82,8 @@ impl Carrier for SimCarrier {
     }
 
     fn flush(&self) -> Answer<'_, Result<(), FlushError>> {
-        let is_there = self.is_connected();
+        // Who is apart is connected as far as it knows, and what it says reaches nobody.
+        let is_there = self.network.shared().lock().is_at_buckets(&self.node);
         let unavailable = || FlushError::Unavailable { bus: self.describe(), source: Offline.into() };
         Either::Left(future::ready(if is_there { Ok(()) } else { Err(unavailable()) }))
     }

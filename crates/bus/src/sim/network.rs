@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::carrier::SimCarrier;
 use super::changes::{Changes, Watching};
 use super::dice::Dice;
+use super::disk::Disk;
 use super::flight::{Flight, Flights};
 use super::weather::Weather;
 use crate::bucket::Shelves;
@@ -94,6 +95,11 @@ impl Network {
         })
     }
 
+    /// A disk for a host of that name. There is nothing on it.
+    pub fn disk(&self, name: &str) -> Disk {
+        Disk::new(self.clone(), name)
+    }
+
     /// From now on messages fare like that.
     pub fn set_weather(&self, weather: Weather) {
         self.change(|state| {
@@ -118,6 +124,14 @@ impl Network {
         });
     }
 
+    /// From now on this host has a connection again.
+    pub fn reconnect(&self, name: &str) {
+        self.change(|state| {
+            state.offline.remove(name);
+            state.note(&format_args!("online {name}"));
+        });
+    }
+
     /// Everybody reaches everybody again.
     pub fn heal(&self) {
         self.change(|state| {
@@ -133,6 +147,11 @@ impl Network {
             state.shelves = Shelves::seeded(Limits::default().payload_max, state.dice.draw());
             state.note(&"buckets lost");
         });
+    }
+
+    /// Writes a line into the trace: something that a test has done.
+    pub fn note(&self, what: &str) {
+        self.shared.lock().note(&what);
     }
 
     /// What happened so far: a line each, with the milliseconds since the beginning.

@@ -122,6 +122,40 @@ fn what_a_bucket_has_lost_its_mirror_has() {
     });
 }
 
+/// What somebody puts or deletes in a bucket that was made again is what they want, whatever was under that key in the one before.
+#[test]
+fn what_is_changed_in_a_bucket_that_was_made_again_is_changed_in_its_mirror() {
+    run(async {
+        let folder = keeping::folder();
+        let (before, after) = (Carrier::memory(), Carrier::memory());
+        let mut mirror = open(folder.path());
+        let old = before.bucket().await;
+        for (name, value) in [("a", "1"), ("b", "2"), ("c", "3")] {
+            put(&old, name, value).await;
+        }
+        let mut watch = old.watch_from(mirror.known());
+        catch_up(&mut mirror, &mut watch).await;
+
+        let new = bucket(&after.bus().await, Keep::default()).await;
+        put(&new, "b", "older").await;
+        let mut watch = new.watch_from(mirror.known());
+        catch_up(&mut mirror, &mut watch).await;
+        assert_eq!(held(&mirror), "a=1 b=2 c=3");
+        put(&new, "a", "new").await;
+        apply_next(&mut mirror, &mut watch).await;
+        new.delete(&key("b")).await.expect("it is deleted");
+        apply_next(&mut mirror, &mut watch).await;
+        assert_eq!(held(&mirror), "a=new c=3", "what nobody has touched is not gone");
+        drop((mirror, watch));
+        let mut mirror = open(folder.path());
+        assert_eq!(held(&mirror), "a=new c=3", "what a host boots from when its bus is away");
+        let mut watch = new.watch_from(mirror.known());
+        catch_up(&mut mirror, &mut watch).await;
+        let Standing::WentBack { doubted, .. } = mirror.standing() else { panic!("it has gone back") };
+        assert_eq!(doubted.iter().map(ToString::to_string).collect::<String>(), "c");
+    });
+}
+
 #[test]
 fn a_mirror_knows_how_far_its_bucket_had_come_by_what_it_was_told_last() {
     run(async {

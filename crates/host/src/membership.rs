@@ -19,10 +19,10 @@ mod errors;
 mod login;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Bus, ConnectOptions, FirstTry, Login, SubscribeError};
+use bus::{Bus, ConnectOptions, FirstTry, Folder, Login, SubscribeError};
 use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps};
 use model::lattice::{Capacity, Labels};
 use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, MembershipView, Standing};
@@ -109,6 +109,8 @@ struct Member {
 struct Load {
     labels: Labels,
     runs: BTreeMap<ComponentName, Runs>,
+    /// What that was told where the host was last.
+    had: Holdings,
 }
 
 // === impl Membership ===
@@ -118,7 +120,7 @@ impl Membership {
     pub(crate) async fn start(setup: MembershipSetup) -> Result<Self, HostError> {
         let MembershipSetup { world, identity, capacity, config, application, home, elsewhere } = setup;
         let place = elsewhere.unwrap_or_else(|| home.clone());
-        let load = Load { labels: config.role.labels.clone(), runs: running(&world).await };
+        let load = Load { labels: config.role.labels.clone(), runs: running(&world).await, had: Holdings::default() };
         let mut shared = Shared {
             world,
             identity,
@@ -249,7 +251,8 @@ impl Shared {
         // One that was started a moment ago is started again by whoever wants it there.
         providers.end().await;
         drop(saying);
-        (holdings, Load { labels, runs })
+        let had = holdings.clone();
+        (holdings, Load { labels, runs, had })
     }
 
     /// The host is there now.
@@ -301,6 +304,7 @@ impl Shared {
             domain: place.domain.clone(),
             keeps,
             running: load.runs,
+            had: load.had,
             hands: Arc::new(hands),
             stamps: Stamps::of_this_machine(),
             stop: self.stop.clone(),
@@ -319,7 +323,7 @@ impl Shared {
     }
 
     /// Where the copy is of what is kept elsewhere.
-    fn copy(&self) -> PathBuf {
+    fn copy(&self) -> Folder {
         copy_in(self.identity.kept())
     }
 
@@ -387,8 +391,8 @@ pub(crate) async fn beginning(
 }
 
 /// Where in this folder the copy is of what is kept elsewhere.
-fn copy_in(kept: &Path) -> PathBuf {
-    kept.join("copy")
+fn copy_in(kept: &Path) -> Folder {
+    kept.join("copy").into()
 }
 
 /// The names of the settings of what runs.

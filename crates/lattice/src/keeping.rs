@@ -26,6 +26,7 @@ use stdx::Chain;
 use tokio::sync::Notify;
 
 use crate::kept::{Heard, Keeps, Kept};
+use crate::merge::Holdings;
 use crate::role::Shared;
 use crate::rules::{self, COMPONENT, Kind};
 
@@ -90,15 +91,18 @@ impl Keeping {
 // === impl Shared ===
 
 impl Shared {
-    /// Knows what this host knew when it was there last, and links what it was started with as the lattice does.
-    pub(crate) async fn recall(&self) {
+    /// Knows what this host knew when it was there last, and has what it was started with, and had elsewhere, be as the lattice says.
+    pub(crate) async fn recall(&self, had: &Holdings) {
+        let mut steps = Vec::new();
         for kind in self.keeping.recalls {
-            for (key, entry) in self.keeping.of(*kind).recalled().await {
+            let Some(known) = self.keeping.of(*kind).recalled().await else { continue };
+            for (key, entry) in &known {
                 // What follows is done once, when all is known.
                 rules::learned(&mut self.state(), *kind, key.as_str(), Some(&entry.value));
             }
+            steps.extend(rules::recalled(&self.state(), *kind, (had, known.keys().map(BucketKey::as_str))));
         }
-        let steps = rules::as_known(&self.state());
+        steps.extend(rules::as_known(&self.state()));
         self.attempt(steps).await.expect("what the lattice knew fails at leisure");
     }
 

@@ -6,13 +6,12 @@
 //! What the values mean (`keeping`).
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus::{
-    Bucket, BucketError, BucketKey, BucketName, Bus, Entry, Keep, Known, Mirror, MirrorError, Revision, Standing, Told,
-    Watch,
+    Bucket, BucketError, BucketKey, BucketName, Bus, Entry, Folder, Keep, Known, Mirror, MirrorError, Revision,
+    Standing, Told, Watch,
 };
 use stdx::Chain;
 use tokio::sync::Notify;
@@ -29,7 +28,7 @@ pub(crate) struct Kept {
     /// Whether others may change it without this host's knowing at once.
     is_elsewhere: bool,
     /// The folder of the copy.
-    folder: Option<PathBuf>,
+    folder: Option<Folder>,
     /// The copy, between its being read and its being followed.
     copy: Mutex<Option<Mirror>>,
     /// What was learned last of each key: which change put it there or, where this host has, deleted it.
@@ -61,7 +60,7 @@ pub(crate) enum Heard {
 }
 
 /// Where what a lattice keeps is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Keeps {
     /// In this process, which is the whole lattice.
     Here {
@@ -71,7 +70,7 @@ pub enum Keeps {
     /// On the bus, where others change it.
     Elsewhere {
         /// The folder for a copy from which the host knows its lattice while it sees no bus; without, it has none.
-        copy: Option<PathBuf>,
+        copy: Option<Folder>,
     },
 }
 
@@ -121,24 +120,24 @@ impl Kept {
         Ok(bucket)
     }
 
-    /// What was known last; nothing, where that cannot be read, which is in the log.
-    pub(crate) async fn recalled(&self) -> BTreeMap<BucketKey, Entry> {
+    /// What was known last; none, where there is no copy or it cannot be read, which is in the log.
+    pub(crate) async fn recalled(&self) -> Option<BTreeMap<BucketKey, Entry>> {
         self.last_known().await.unwrap_or_else(|error| {
             tracing::error!(bucket = %self.name, error = %Chain(&error), "what this host knew of its lattice cannot be read");
-            BTreeMap::new()
+            None
         })
     }
 
-    async fn last_known(&self) -> Result<BTreeMap<BucketKey, Entry>, Lost> {
+    async fn last_known(&self) -> Result<Option<BTreeMap<BucketKey, Entry>>, Lost> {
         let folder = match &self.folder {
             Some(folder) => folder,
-            None if self.is_elsewhere => return Ok(BTreeMap::new()),
-            None => return Ok(self.bucket().await?.entries().await?),
+            None if self.is_elsewhere => return Ok(None),
+            None => return Ok(Some(self.bucket().await?.entries().await?)),
         };
-        let copy = open(folder).await?;
+        let copy = folder.mirror().await?;
         let known = copy.entries()?;
         *lock(&self.copy) = Some(copy);
-        Ok(known)
+        Ok(Some(known))
     }
 
     /// A watch that tells what is not as the copy has it, and the copy.
@@ -146,7 +145,7 @@ impl Kept {
         let read_before = lock(&self.copy).take();
         let copy = match (read_before, &self.folder) {
             (None, Some(folder)) => {
-                let opened = open(folder).await;
+                let opened = folder.mirror().await;
                 opened.inspect_err(|error| tracing::error!(error = %Chain(error), "this host has no copy")).ok()
             }
             (copy, _) => copy,
@@ -281,13 +280,6 @@ impl Doubts {
             self.ahead.remove(key);
         }
     }
-}
-
-/// Opens a copy. The disk is waited for, on a thread that may wait.
-pub(crate) async fn open(folder: &Path) -> Result<Mirror, MirrorError> {
-    let folder = folder.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Mirror::open(&folder)).await;
-    opened.expect("opening returns its errors")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

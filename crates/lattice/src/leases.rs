@@ -95,7 +95,8 @@ pub(crate) fn care(own: &str, records: &BTreeMap<String, HostRecord>) -> Care {
     care
 }
 
-/// What this host does about its own record, when it has seen all that there are; `has_put` says whether it has put one before.
+/// What this host does about its own record, when it has seen all that there are; `has_put` says whether it has put one before, or
+/// found it right.
 pub(crate) fn own(kept: Option<&HostRecord>, card: &HostCard, has_put: bool) -> Own {
     match kept {
         Some(HostRecord::Present(kept)) if kept == card => Own::Leave,

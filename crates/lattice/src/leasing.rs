@@ -42,7 +42,7 @@ struct Known {
     revisions: BTreeMap<String, Revision>,
     /// Whether that is all there is.
     is_current: bool,
-    /// Whether this host has put its own.
+    /// Whether this host has put its own, or found it as it is.
     has_put: bool,
     looks: Looks,
     /// Of records of hosts that are lost.
@@ -272,11 +272,14 @@ impl Known {
         self.know(own, record, revision);
     }
 
-    fn own(&self, id: &str, card: &HostCard) -> Own {
-        match self.is_current {
-            true => leases::own(self.records.get(id), card, self.has_put),
-            false => Own::Leave,
+    fn own(&mut self, id: &str, card: &HostCard) -> Own {
+        if !self.is_current {
+            return Own::Leave;
         }
+        let own = leases::own(self.records.get(id), card, self.has_put);
+        // What it left when it was there last says now that it is there: from here on it can be lost.
+        self.has_put |= own == Own::Leave;
+        own
     }
 
     fn care(&mut self, own: &str) -> Care {

@@ -7,17 +7,15 @@
 //! 3. It may end at any moment and be done again: what was written already is the same then.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bus::{Bucket, BucketError, BucketKey, Bus, Entry, Keep, MirrorError, NameError, Told};
+use bus::{Bucket, BucketError, BucketKey, Bus, Entry, Folder, Keep, MirrorError, NameError, Told};
 use bytes::Bytes;
 use model::Prefer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stdx::{BoxError, Code, Explain};
 
-use crate::kept::open;
 use crate::merge::{Contradiction, Holdings, merge};
 use crate::rules::COMPONENT;
 
@@ -49,10 +47,10 @@ pub enum MoveError {
         source: serde_json::Error,
     },
     /// The host cannot have a copy.
-    #[error("what the lattice keeps cannot be copied to {}", folder.display())]
+    #[error("what the lattice keeps cannot be copied to {folder}")]
     Copy {
         /// Where.
-        folder: PathBuf,
+        folder: Folder,
         /// Why not.
         #[source]
         source: BoxError,
@@ -95,27 +93,20 @@ pub async fn take_along(
 }
 
 /// Has a copy in this folder of what a lattice keeps, in the place of whatever was there.
-pub async fn copy((bus, lattice): (&Bus, &str), folder: &Path) -> Result<(), MoveError> {
-    clear(folder).map_err(|source| MoveError::Copy { folder: folder.to_owned(), source: source.into() })?;
+pub async fn copy((bus, lattice): (&Bus, &str), folder: &Folder) -> Result<(), MoveError> {
+    folder.clear().map_err(|source| MoveError::Copy { folder: folder.clone(), source: source.into() })?;
     let buckets = Buckets::open(bus, lattice).await?;
     for (name, bucket) in [("CONFIGDATA", &buckets.settings), ("LATTICEDATA", &buckets.components)] {
         let copied = rt::within(Some(PATIENCE), copy_bucket(bucket, &folder.join(name))).await;
         let copied = copied.map_err(BoxError::from).and_then(|copied| copied.map_err(BoxError::from));
-        copied.map_err(|source| MoveError::Copy { folder: folder.to_owned(), source })?;
+        copied.map_err(|source| MoveError::Copy { folder: folder.clone(), source })?;
     }
     Ok(())
 }
 
-fn clear(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        outcome => outcome,
-    }
-}
-
 /// Up to the moment when it has all that is there. A bus that was given up ends it, too: then it has what was told until then.
-async fn copy_bucket(bucket: &Bucket, folder: &Path) -> Result<(), MirrorError> {
-    let mut mirror = open(folder).await?;
+async fn copy_bucket(bucket: &Bucket, folder: &Folder) -> Result<(), MirrorError> {
+    let mut mirror = folder.mirror().await?;
     let mut watch = bucket.watch_from(mirror.known());
     while let Some(told) = watch.next().await {
         mirror.apply(&told).await?;

@@ -84,6 +84,8 @@ pub struct RoleSetup {
     pub hands: Arc<dyn Hands>,
     /// What runs already.
     pub running: BTreeMap<ComponentName, Runs>,
+    /// What that was told elsewhere, where the host comes from: it is linked like that.
+    pub had: Holdings,
     /// What tells its facts from others.
     pub stamps: Stamps,
     /// Is told when somebody wants the host to stop. It outlives a role, where another takes its place.
@@ -140,15 +142,16 @@ type Told = futures::future::Shared<BoxFuture<'static, ()>>;
 
 impl Role {
     /// Begins to answer. Called within a runtime, which it goes on in.
-    pub async fn start(setup: RoleSetup) -> Result<Self, SubscribeError> {
+    pub async fn start(mut setup: RoleSetup) -> Result<Self, SubscribeError> {
         let mut subscriptions = Vec::new();
         for (pattern, group) in patterns(&model::lattice::prefix(&setup.config.name), &setup.id) {
             let pattern = pattern.parse().expect("the name of a lattice is a word, see RoleConfig");
             let group = group.map(|group| group.parse().expect("a group is called as a subject"));
             subscriptions.push(setup.bus.subscribe(pattern, group).await?);
         }
+        let had = std::mem::take(&mut setup.had);
         let shared = Arc::new(Shared::new(setup));
-        shared.recall().await;
+        shared.recall(&had).await;
         let (end, told) = oneshot::channel::<()>();
         let (alive, ended) = mpsc::channel(1);
         // Who drops the other end wants it to end, too.
@@ -316,7 +319,7 @@ fn own_labels() -> Labels {
 
 impl Shared {
     fn new(setup: RoleSetup) -> Self {
-        let RoleSetup { config, id, capacity, bus, address, domain, keeps, hands, running, stamps, stop } = setup;
+        let RoleSetup { config, id, capacity, bus, address, domain, keeps, hands, running, stamps, stop, .. } = setup;
         let mut labels = own_labels();
         labels.extend(config.labels.clone());
         Self {

@@ -25,7 +25,7 @@ pub(crate) use claims::{claims_of, kept_claims, known_claims, own_claims, revisi
 pub(crate) use components::{Command, bids, course, scale_words, update_words};
 pub(crate) use course::{Aim, Course, Step};
 pub(crate) use labels::change_label;
-pub(crate) use learned::{COMPONENT, Kind, learned, read};
+pub(crate) use learned::{COMPONENT, Kind, learned, read, recalled};
 pub(crate) use links::{
     as_known, check_settings, checks, link_deleted, links_of, links_with, listening, put_link, take_link,
 };

@@ -5,6 +5,7 @@ use model::lattice::{ComponentSpec, Labels};
 
 use super::course::Step;
 use super::{claims, links, settings};
+use crate::merge::Holdings;
 use crate::state::State;
 
 /// What the keys of components begin with.
@@ -34,6 +35,23 @@ pub(crate) fn learned(state: &mut State, kind: Kind, key: &str, value: Option<&[
             let Some(id) = key.strip_prefix(COMPONENT) else { return Vec::new() };
             let spec = value.map_or_else(|| Some(ComponentSpec::default()), |value| read(key, value));
             spec.map_or_else(Vec::new, |spec| links::learn(state, id, links::links_of(id, spec)))
+        }
+    }
+}
+
+/// What follows when all of a kind was recalled at once, on a host that had this elsewhere: what runs has settings as they are known,
+/// and no link that its source does not have here. That of a source nothing is known means nothing.
+pub(crate) fn recalled<'a>(
+    state: &State,
+    kind: Kind,
+    (had, keys): (&Holdings, impl Iterator<Item = &'a str>),
+) -> Vec<Step> {
+    match kind {
+        Kind::Settings => settings::told_anew(state),
+        Kind::Components => {
+            let sources = keys.filter_map(|key| key.strip_prefix(COMPONENT));
+            let had = sources.filter_map(|source| Some((source, &had.components.get(source)?.links)));
+            had.flat_map(|(source, links)| links::left_behind(state, source, links)).collect()
         }
     }
 }

@@ -130,12 +130,7 @@ pub(crate) fn as_known(state: &State) -> Vec<Step> {
 /// From now on the links of a source are these. Gives what follows.
 pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) -> Vec<Step> {
     let before = state.links.remove(source).unwrap_or_default();
-    let id = |link: &LatticeLink| route_id(state, link);
-    let is_replaced = |link: &LatticeLink| match id(link) {
-        Some(led) => links.iter().any(|other| id(other).as_ref() == Some(&led)),
-        None => links.iter().any(|other| is_in_place_of(other, link)),
-    };
-    let gone: Vec<_> = before.iter().filter(|link| !is_replaced(link)).cloned().collect();
+    let gone = gone(state, &before, &links);
     let put: Vec<_> = links.iter().filter(|link| !before.contains(link)).cloned().collect();
     if !links.is_empty() {
         state.links.insert(source.to_owned(), links);
@@ -143,6 +138,22 @@ pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) ->
     let unlinked = gone.iter().flat_map(|link| unlinked(state, link));
     let briefed = providers::briefed(state, gone.iter().chain(&put));
     unlinked.chain(put.iter().flat_map(|link| linked(state, link))).chain(briefed).collect()
+}
+
+/// What takes those of these links out that a source had elsewhere, and has not here.
+pub(super) fn left_behind(state: &State, source: &str, had: &[LatticeLink]) -> Vec<Step> {
+    let has = state.links.get(source).map_or(&[][..], Vec::as_slice);
+    gone(state, had, has).iter().flat_map(|link| unlinked(state, link)).collect()
+}
+
+/// Those links of which something is left when these are put.
+fn gone(state: &State, before: &[LatticeLink], links: &[LatticeLink]) -> Vec<LatticeLink> {
+    let id = |link: &LatticeLink| route_id(state, link);
+    let is_replaced = |link: &LatticeLink| match id(link) {
+        Some(led) => links.iter().any(|other| id(other).as_ref() == Some(&led)),
+        None => links.iter().any(|other| is_in_place_of(other, link)),
+    };
+    before.iter().filter(|link| !is_replaced(link)).cloned().collect()
 }
 
 /// What takes a link out that is not among those of the lattice any more.

@@ -43,6 +43,12 @@ pub(super) fn of_names(state: &State, names: &[String]) -> Labels {
     settings.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// Tells all components that run here and name settings what those are, as far as they are known.
+pub(super) fn told_anew(state: &State) -> Vec<Step> {
+    let named = state.components.iter().filter(|(_, runs)| !runs.config.is_empty());
+    named.map(|(id, _)| Step::Tell(id.clone()).at_leisure()).collect()
+}
+
 /// From now on these are the settings of that name, or there are none. Gives what follows where they were others: who has them is
 /// told anew.
 pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> Vec<Step> {

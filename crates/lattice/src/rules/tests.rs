@@ -10,6 +10,7 @@ use model::{ComponentLimits, ComponentName, LinkPut};
 
 use super::links::{leads_away, mapped};
 use super::*;
+use crate::merge::Holdings;
 use crate::state::{Provides, Runs, State};
 
 fn runs(image_ref: &str, count: u32) -> Runs {
@@ -296,6 +297,25 @@ fn settings_are_learned_once_and_told_to_who_has_them() {
     let learned = [some.clone(), some, Some("[]".into()), None, None];
     let followed = learned.map(|value| follows(&mut state, Kind::Settings, "s", value));
     assert_eq!(followed, [anew, "", "", anew, ""]);
+}
+
+#[test]
+fn who_comes_from_elsewhere_has_settings_as_they_are_here_and_no_link_that_is_not_here() {
+    let mut state = state(&["a", "b", "c"]);
+    state.components.get_mut(&name("a")).expect("it runs").config = vec!["s".into()];
+    state.links.insert("a".into(), vec![link("a", "here", &["store"])]);
+    state.links.insert("c".into(), vec![link("c", "here", &["store"])]);
+    let spec = |link: LatticeLink| (link.source_id.clone(), ComponentSpec { url: String::new(), links: vec![link] });
+    let had = [link("a", "there", &["store", "batch"]), link("b", "there", &["store"]), link("c", "there", &["store"])];
+    let had = Holdings { components: had.map(spec).into(), ..Holdings::default() };
+    let follows = |kind: Kind, keys: &[&str]| {
+        let steps = recalled(&state, kind, (&had, keys.iter().copied()));
+        steps.iter().map(|step| format!("{step}\n")).collect::<String>()
+    };
+    assert_eq!(follows(Kind::Settings, &[]), "try to tell a its settings\n");
+    let unlinked = "try to unlink a (default)\ntry to unlink a (default)\n";
+    // What is put in the place of another takes nothing out, and of what nothing is known nothing is done.
+    assert_eq!(follows(Kind::Components, &["COMPONENT_a", "COMPONENT_c", "CLAIMS_b"]), unlinked);
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) ->
 
 /// What takes those of these links out that a source had elsewhere, and has not here.
 pub(super) fn left_behind(state: &State, source: &str, had: &[LatticeLink]) -> Vec<Step> {
-    let has = state.links.get(source).map_or(&[][..], Vec::as_slice);
+    let has = state.links.get(source).map(Vec::as_slice).unwrap_or_default();
     gone(state, had, has).iter().flat_map(|link| unlinked(state, link)).collect()
 }
 

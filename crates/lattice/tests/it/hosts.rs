@@ -7,16 +7,23 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bus::{BucketKey, Bus, Keep};
-use lattice::{Deed, Hands, Keeps, Role, RoleConfig, RoleSetup, Runs, Stamp, Stamps};
+use lattice::{
+    Deed, Hands, Holdings, Keeps, ProviderView, Retired, Role, RoleConfig, RoleSetup, Runs, Stamp, Stamps, Voice,
+};
+use model::fact::{Checked, Fact};
 use model::lattice::{Capacity, Labels};
 use model::record::HostRecord;
-use model::{LinkDel, LinkPut};
+use model::{Briefing, ComponentName, LinkDel, LinkPut};
+use rt::Task;
 use stdx::BoxError;
 use tokio::time::Instant;
 
 /// How often the hosts of these tests beat, and how long their leases hold.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
 pub(crate) const LEASE: Duration = Duration::from_secs(20);
+
+/// How often a host says how its providers are.
+const HEALTH: Duration = Duration::from_secs(10);
 
 /// The day on which these tests take place.
 const DAY: Duration = Duration::from_secs(1_773_057_600);
@@ -29,6 +36,16 @@ pub(crate) struct Done {
     /// What source, name and contract lead to.
     pub(crate) links: BTreeMap<String, String>,
     pub(crate) settings: BTreeMap<String, Labels>,
+    pub(crate) providers: BTreeMap<String, Provider>,
+}
+
+/// A provider that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Provider {
+    pub(crate) image_ref: String,
+    /// What it was told last.
+    pub(crate) briefing: Briefing,
+    pub(crate) is_well: bool,
 }
 
 /// Hands that note.
@@ -39,15 +56,40 @@ pub(crate) struct Noting {
     forgets: AtomicBool,
 }
 
-/// A host.
+/// A host. Whoever drops it has killed it.
 pub(crate) struct Host {
     pub(crate) role: Role,
     pub(crate) hands: Arc<Noting>,
+    _health: Task,
+}
+
+/// What a host begins with.
+pub(crate) struct Beginning {
+    pub(crate) bus: Bus,
+    pub(crate) id: String,
+    pub(crate) heartbeat: Duration,
+    pub(crate) keeps: Keeps,
+    pub(crate) hands: Arc<Noting>,
+    pub(crate) stamps: Stamps,
+    /// What it carries and runs, and what that was told where it comes from.
+    pub(crate) load: Retired,
 }
 
 // === impl Noting ===
 
 impl Noting {
+    /// Those of a process that has just begun: it runs `till`, which was told nothing.
+    pub(crate) fn new() -> Arc<Self> {
+        let hands = Self::default();
+        lock(&hands.done).components.insert("till".into(), (1, "file:///till".into()));
+        Arc::new(hands)
+    }
+
+    /// Those of its providers that were well are not any more, and the others are again.
+    pub(crate) fn stumble(&self) {
+        lock(&self.done).providers.values_mut().for_each(|provider| provider.is_well = !provider.is_well);
+    }
+
     pub(crate) fn done(&self) -> Done {
         lock(&self.done).clone()
     }
@@ -100,15 +142,33 @@ impl Hands for Noting {
             Deed::Check(_) | Deed::CheckRoute(_) => {}
             Deed::Put(put) => self.put(&put),
             Deed::Delete(delete) => self.delete(&delete),
-            Deed::StartProvider { .. }
-            | Deed::Brief { .. }
-            | Deed::StopProvider { .. }
-            | Deed::Route(_)
-            | Deed::Unroute(_) => {
-                return Err(format!("nobody here tells it to {deed}").into());
+            Deed::StartProvider { id, image_ref, briefing } => {
+                let provider = Provider { image_ref, briefing, is_well: true };
+                let before = lock(&self.done).providers.insert(id.to_string(), provider);
+                assert_eq!(before, None, "it runs already");
             }
+            Deed::Brief { id, briefing } => {
+                if let Some(provider) = lock(&self.done).providers.get_mut(id.as_str()) {
+                    provider.briefing = briefing;
+                }
+            }
+            Deed::StopProvider { id } => drop(lock(&self.done).providers.remove(id.as_str())),
+            Deed::Route(_) | Deed::Unroute(_) => return Err(format!("nobody here tells it to {deed}").into()),
         }
         Ok(())
+    }
+
+    fn look(&self, provider: &ComponentName) -> Option<ProviderView> {
+        let condition = lock(&self.done).providers.get(provider.as_str())?.condition();
+        Some(ProviderView { claims: None, condition })
+    }
+}
+
+// === impl Provider ===
+
+impl Provider {
+    pub(crate) fn condition(&self) -> String {
+        if self.is_well { "runs".into() } else { "waits for its next start".into() }
     }
 }
 
@@ -121,33 +181,62 @@ impl Host {
     }
 
     pub(crate) async fn start_with(bus: Bus, id: &str, (skew, heartbeat): (Duration, Duration)) -> Self {
-        let hands = Arc::new(Noting::default());
-        lock(&hands.done).components.insert("till".into(), (1, "file:///till".into()));
-        let till = Runs { image_ref: "file:///till".into(), count: 1, config: vec!["s".into()], ..Runs::default() };
-        let role = Role::start(RoleSetup {
-            config: RoleConfig {
-                name: "default".into(),
-                friendly_name: Some(id.to_lowercase()),
-                labels: Labels::new(),
-                heartbeat,
-            },
+        Self::begin(Beginning {
+            bus,
             id: id.into(),
+            heartbeat,
+            keeps: Keeps::Elsewhere { copy: None },
+            hands: Noting::new(),
+            stamps: stamps(id, skew),
+            load: at_first(),
+        })
+        .await
+    }
+
+    pub(crate) async fn begin(beginning: Beginning) -> Self {
+        let Beginning { bus, id, heartbeat, keeps, hands, stamps, load } = beginning;
+        let Retired { holdings, labels, runs } = load;
+        let role = Role::start(RoleSetup {
+            config: RoleConfig { name: "default".into(), friendly_name: Some(id.to_lowercase()), labels, heartbeat },
+            id: id.clone(),
             capacity: Capacity { cores: 2, memory_bytes: Some(1 << 30), invocations_max: None },
             address: bus.describe(),
             bus,
             domain: None,
-            keeps: Keeps::Elsewhere { copy: None },
+            keeps,
             hands: hands.clone(),
-            running: [("till".parse().expect("a name"), till)].into(),
-            stamps: stamps(id, skew),
+            running: runs,
+            had: holdings,
+            stamps,
             stop: Arc::default(),
         });
-        Self { role: role.await.expect("it listens"), hands }
+        let role = role.await.expect("it listens");
+        let health = Task::spawn(say_health((role.voice().clone(), id), hands.clone()));
+        Self { role, hands, _health: health }
+    }
+}
+
+/// What a host carries and runs that was just started: `till`, with the settings `s`.
+pub(crate) fn at_first() -> Retired {
+    let till = Runs { image_ref: "file:///till".into(), count: 1, config: vec!["s".into()], ..Runs::default() };
+    let runs = [("till".parse().expect("a name"), till)].into();
+    Retired { holdings: Holdings::default(), labels: Labels::new(), runs }
+}
+
+/// Says again and again how providers are.
+async fn say_health((voice, host_id): (Voice, String), hands: Arc<Noting>) {
+    loop {
+        tokio::time::sleep(HEALTH).await;
+        for (provider_id, provider) in hands.done().providers {
+            let checked = Checked { host_id: host_id.clone(), provider_id };
+            let fact = if provider.is_well { Fact::HealthCheckPassed } else { Fact::HealthCheckFailed };
+            voice.say(fact(checked)).await;
+        }
     }
 }
 
 /// The same stamps each time.
-fn stamps(id: &str, skew: Duration) -> Stamps {
+pub(crate) fn stamps(id: &str, skew: Duration) -> Stamps {
     let (begun, count, id) = (Instant::now(), AtomicU64::new(0), id.to_owned());
     Stamps::new(move || {
         let mut random = [0; 10];

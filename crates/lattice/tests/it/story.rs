@@ -1,18 +1,27 @@
-//! A story under a seed: four hosts and people who tell them things, in bad weather, some of them cut off for a while; and what has
-//! to be true of it when the weather is calm again.
+//! A story under a seed: four hosts and people who tell them things, in bad weather. Some hosts are cut off for a while, some are
+//! killed and started again, with their bus or without it, and a lone host may join and leave. At the end, when the weather is calm
+//! again, has to be true what a lattice promises.
 
+mod checks;
+mod life;
+mod lone;
+mod observer;
+mod people;
+
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
+use bus::Bus;
 use bus::sim::{Network, Weather};
-use bus::{Bus, Keep, Message, Subscription};
-use model::fact::Event;
-use model::lattice::{ComponentSpec, CtlResponse, HostInventory, Labels};
-use serde_json::json;
+use futures::future::join_all;
 use tokio::time::{Instant, sleep};
-use view::{Lattice, News};
 
-use crate::hosts::{Host, LEASE, known};
+use crate::hosts::Host;
+use checks::{Kept, Losses};
+use life::Life;
+use lone::Lone;
+use observer::Observer;
 
 pub(crate) const HOSTS: [&str; 4] = ["NA", "NB", "NC", "ND"];
 
@@ -27,6 +36,10 @@ pub(crate) enum Fault {
     LostBeats,
     /// A host loses one thing that it was told to do.
     LostLink,
+    /// Disks acknowledge what they are given, and keep nothing of it: copies miss what was learned last.
+    LyingDisks,
+    /// A host that joins does not take along what it acknowledged since it was compared with the lattice.
+    HastyJoin,
 }
 
 /// How a story ended.
@@ -49,256 +62,166 @@ struct Cut {
     is_known: bool,
 }
 
-/// Something that was done to a bucket.
-struct Touch<'a> {
-    /// In milliseconds.
-    at: u64,
-    by: &'a str,
-    deed: Deed,
-    key: &'a str,
-    bucket: &'a str,
+/// A time in which a host renews nothing, in milliseconds since the story began.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    from: u64,
+    /// Nothing where it does not end.
+    to: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
-    Read,
-    Put,
-    /// Nothing is left there.
-    Take,
-    /// What is put says that a host is lost.
-    Lose,
-}
+/// Measures a story.
+#[derive(Debug, Clone, Copy)]
+struct Clock(Instant);
 
-/// What was heard of a lattice from the outside.
-struct Observer {
-    heard: Subscription,
-    begun: Instant,
-    lattice: Lattice,
-    /// Who was said to be lost.
-    lost: Vec<String>,
-    loses_beats: bool,
+/// Who plays, and on what.
+struct Stage {
+    clock: Clock,
+    network: Network,
+    people: Bus,
+    observer: Observer,
+    lives: Vec<Life>,
+    lone: Option<Lone>,
+    cut: Cut,
+    is_stormy: bool,
 }
 
 /// The story of a seed.
 pub(crate) async fn story(seed: u64, fault: Fault) -> Ending {
     let mut dice = Dice(seed);
-    let network = Network::new(seed);
-    let people = network.bus("people");
-    let mut observer = Observer::listen(&network.bus("observer")).await;
-    let mut hosts = Vec::new();
-    for id in HOSTS {
-        hosts.push(Host::start(network.bus(id), id, Duration::from_secs(dice.below(7_200))).await);
+    let mut stage = Stage::set(seed, &mut dice, fault).await;
+    let weather = if stage.is_stormy { Weather::STORM } else { Weather::BREEZE };
+    stage.network.set_weather(weather);
+    let (answers, cut) = stage.play(&mut dice).await;
+    stage.network.heal();
+    stage.network.set_weather(Weather::CALM);
+    if let Some(lone) = &mut stage.lone {
+        lone.settle().await;
     }
-    observer.listen_for(12).await;
-    match fault {
-        Fault::None => {}
-        Fault::LostBeats => observer.loses_beats = true,
-        Fault::LostLink => hosts[dice.below(4) as usize].hands.forget_one(),
-    }
-    let is_stormy = dice.below(3) > 0;
-    let weather = if is_stormy { Weather::STORM } else { Weather::BREEZE };
-    network.set_weather(weather);
-    let cut = Cut::of(&mut dice);
-    let mut told = dice.fork();
-    let answers = tokio::join!(tell(&people, &mut told), cut.take(&network, &mut dice), observer.listen_for(60)).0;
-    network.heal();
-    network.set_weather(Weather::CALM);
-    observer.listen_for(SETTLED.as_secs()).await;
+    stage.observer.listen_for(SETTLED).await;
 
-    let trace = network.trace();
-    let mut problems = check_answers(&answers, weather);
-    problems.extend(check_known(&people, &hosts).await);
-    problems.extend(check_view(&people, &hosts, &observer.lattice).await);
-    problems.extend(check_losses(&trace, &cut, (is_stormy, observer.lost.as_slice())));
-    let there = known(&people).await;
-    if there != "NA present NB present NC present ND present" {
-        problems.push(format!("in the end there is: {there}"));
-    }
-    Ending { losses: losses(&trace).len(), trace, problems }
+    let mut problems = checks::answers(&answers, weather);
+    problems.extend(stage.check(&answers).await);
+    let trace = stage.network.trace();
+    problems.extend(stage.losses(&trace, cut).check());
+    Ending { losses: checks::losses(&trace).len(), trace, problems }
 }
 
-/// Tells hosts things at times, and gives how often each was answered.
-async fn tell(people: &Bus, dice: &mut Dice) -> Vec<(String, usize)> {
-    let mut questions = Vec::new();
-    for number in 0..12 {
-        sleep(Duration::from_millis(dice.below(4_000))).await;
-        let (what, payload) = command(dice);
-        let answers = format!("answers.{number}");
-        let heard = people.subscribe(answers.parse().expect("a pattern"), None).await.expect("it listens");
-        let subject = format!("wasmbus.ctl.v1.default.{what}").parse().expect("a subject");
-        let reply = Some(answers.parse().expect("a subject"));
-        people.publish(Message { reply, ..Message::new(subject, payload.into()) }).await.expect("it is taken");
-        questions.push((what, heard));
-    }
-    sleep(Duration::from_secs(15)).await;
-    let mut counted = Vec::new();
-    for (what, mut heard) in questions {
-        let mut count = 0;
-        while tokio::time::timeout(Duration::from_millis(1), heard.next()).await.is_ok() {
-            count += 1;
-        }
-        counted.push((what, count));
-    }
-    counted
-}
+// === impl Stage ===
 
-/// Something that a host is told.
-fn command(dice: &mut Dice) -> (String, String) {
-    let host = dice.one_of(&HOSTS);
-    let id = dice.one_of(&["c1", "c2"]);
-    match dice.below(8) {
-        0 | 1 => ("link.put".into(), link(dice).to_string()),
-        2 => {
-            let wanted = json!({ "source_id": "till", "wit_namespace": "demo", "wit_package": "shop" });
-            ("link.del".into(), wanted.to_string())
+impl Stage {
+    /// All hosts have begun, and it is drawn what becomes of them.
+    async fn set(seed: u64, dice: &mut Dice, fault: Fault) -> Self {
+        let (clock, network) = (Clock(Instant::now()), Network::new(seed));
+        let people = network.bus("people");
+        let mut observer = Observer::listen(&network.bus("observer"), clock).await;
+        let mut lives = Vec::new();
+        for id in HOSTS {
+            lives.push(Life::begin((&network, clock), id, Duration::from_secs(dice.below(7_200))).await);
         }
-        3 | 4 => ("config.put.s".into(), json!({ "k": dice.below(1_000).to_string() }).to_string()),
-        5 => ("config.del.s".into(), String::new()),
-        6 => {
-            let count = dice.below(4);
-            let command = json!({ "component_id": id, "component_ref": "file:///c", "count": count, "config": [] });
-            (format!("component.scale.{host}"), command.to_string())
-        }
-        _ => (format!("label.put.{host}"), json!({ "key": "k", "value": dice.below(9).to_string() }).to_string()),
-    }
-}
-
-fn link(dice: &mut Dice) -> serde_json::Value {
-    let interfaces = dice.one_of(&[&["tag"][..], &["shape"][..], &["tag", "shape"][..]]);
-    json!({
-        "source_id": "till", "target": dice.one_of(&["price-1", "price-2"]), "name": "default",
-        "wit_namespace": "demo", "wit_package": "shop", "interfaces": interfaces,
-        "source_config": [], "target_config": [],
-    })
-}
-
-/// Where no message comes twice, no question is answered twice.
-fn check_answers(answers: &[(String, usize)], weather: Weather) -> Vec<String> {
-    let is_wrong = |(_, count): &&(String, usize)| weather.doubled == 0 && *count > 1;
-    answers.iter().filter(is_wrong).map(|(what, count)| format!("{what} was answered {count} times")).collect()
-}
-
-/// Every host has done what the lattice keeps.
-async fn check_known(people: &Bus, hosts: &[Host]) -> Vec<String> {
-    let value = async |bucket: &str, key: &str| {
-        let bucket = people.bucket(bucket.parse().expect("a name"), Keep::default()).await.expect("a bucket");
-        bucket.get(&key.parse().expect("a key")).await.expect("it is there").map(|entry| entry.value)
-    };
-    let spec = value("LATTICEDATA_default", "COMPONENT_till").await;
-    let spec: ComponentSpec = spec.map(|spec| serde_json::from_slice(&spec).expect("a spec")).unwrap_or_default();
-    let settings = value("CONFIGDATA_default", "s").await;
-    let settings: Labels = settings.map(|kept| serde_json::from_slice(&kept).expect("settings")).unwrap_or_default();
-    let mut links = BTreeMap::new();
-    for link in &spec.links {
-        for interface in &link.interfaces {
-            links.insert(format!("till default demo:shop/{interface}"), link.target.clone());
-        }
-    }
-    let mut problems = Vec::new();
-    for host in hosts {
-        let done = host.hands.done();
-        if done.links != links {
-            problems.push(format!("{} has the links {:?} and not {links:?}", host.role.id(), done.links));
-        }
-        let told = done.settings.get("till").cloned().unwrap_or_default();
-        if told != settings {
-            problems.push(format!("{} has the settings {told:?} and not {settings:?}", host.role.id()));
-        }
-    }
-    problems
-}
-
-/// What a host says that it runs is what it runs, and what was heard of it is that.
-async fn check_view(people: &Bus, hosts: &[Host], lattice: &Lattice) -> Vec<String> {
-    let mut problems = Vec::new();
-    for host in hosts {
-        let subject = format!("wasmbus.ctl.v1.default.host.get.{}", host.role.id());
-        let asked = people.request(subject.parse().expect("a subject"), "".into(), Duration::from_secs(5)).await;
-        let answer: CtlResponse<HostInventory> =
-            serde_json::from_slice(&asked.expect("it answers").payload).expect("an answer");
-        let said = answer.response.expect("an inventory");
-        let runs = |id: &str, count: u32, from: &str| format!("{id} {count} {from}");
-        let says: Vec<_> = said.components.iter().map(|it| runs(&it.id, it.max_instances, &it.image_ref)).collect();
-        let does: Vec<_> =
-            host.hands.done().components.iter().map(|(id, (count, from))| runs(id, *count, from)).collect();
-        let view = &lattice.hosts()[host.role.id()];
-        let heard: Vec<_> = view.components.iter().map(|(id, it)| runs(id, it.max_instances, &it.image_ref)).collect();
-        if (&says, &says) != (&does, &heard) {
-            problems.push(format!("{} says {says:?}, runs {does:?}, and {heard:?} was heard", host.role.id()));
-        }
-        if view.labels != said.labels {
-            problems.push(format!("{} carries {:?}, and {:?} was heard", host.role.id(), said.labels, view.labels));
-        }
-    }
-    problems
-}
-
-/// What was done to the buckets, in order.
-fn touches(trace: &str) -> impl Iterator<Item = Touch<'_>> {
-    trace.lines().filter_map(|line| {
-        let mut words = line.splitn(5, ' ');
-        let (at, by, what) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
-        let (key, rest) = (words.next()?, words.next()?);
-        let (rest, bucket) = rest.rsplit_once("in ")?;
-        let deed = match what {
-            "reads" => Deed::Read,
-            "changes" if !rest.contains(": Ok(") => return None,
-            "changes" if rest.starts_with("None") => Deed::Take,
-            "changes" if rest.contains(r#"\"state\":\"lost\""#) => Deed::Lose,
-            "changes" => Deed::Put,
-            _ => return None,
+        let lone = match dice.below(3) {
+            0 => Some(Lone::begin((&network, &people), dice.fork(), fault == Fault::HastyJoin).await),
+            _ => None,
         };
-        Some(Touch { at, by, deed, key, bucket })
-    })
-}
+        observer.listen_for(Duration::from_secs(12)).await;
+        match fault {
+            Fault::None | Fault::HastyJoin => {}
+            Fault::LostBeats => observer.loses_beats(),
+            Fault::LostLink => lives[dice.below(4) as usize].forget_one(),
+            Fault::LyingDisks => lives.iter().for_each(Life::has_a_lying_disk),
+        }
+        let is_stormy = dice.below(3) > 0;
+        let mut cut = Cut::of(dice);
+        if lone.is_some() && dice.below(4) == 0 {
+            cut.hosts.push(lone::ID);
+        }
+        life::draw(&mut lives, &cut, dice);
+        Self { clock, network, people, observer, lives, lone, cut, is_stormy }
+    }
 
-/// Who was lost, once for each time.
-fn losses(trace: &str) -> Vec<&str> {
-    touches(trace).filter(|touch| touch.deed == Deed::Lose).map(|touch| touch.key).collect()
-}
+    /// Everything happens at once. Gives what people were answered, and when hosts were cut off.
+    async fn play(&mut self, dice: &mut Dice) -> (Vec<people::Answered>, Silence) {
+        let Self { clock, network, people, observer, lives, lone, cut, is_stormy } = self;
+        let (network, people, cut) = (&*network, &*people, &*cut);
+        let (mut told, is_over) = (dice.fork(), Cell::new(false));
+        let deeds = async {
+            let lived = join_all(lives.iter_mut().map(|life| {
+                let is_steady = !*is_stormy && !cut.hosts.contains(&life.id);
+                life.live(is_steady)
+            }));
+            let joined = async {
+                if let Some(lone) = lone {
+                    lone.live().await;
+                }
+            };
+            let cutting = cut.take((network, *clock), dice);
+            let (answers, silence, _, ()) = tokio::join!(people::tell(people, &mut told), cutting, lived, joined);
+            is_over.set(true);
+            (answers, silence)
+        };
+        tokio::join!(deeds, observer.listen_until(|| is_over.get())).0
+    }
 
-/// Who is lost had not renewed its lease for its time when that was seen: when who lost it took the lease or, where it was gone, looked
-/// for it. One that comes back between that and the change of its record is lost all the same, since no change is made in two buckets;
-/// it finds its record and says that it is there.
-fn check_leases(trace: &str) -> Vec<String> {
-    let lease = LEASE.as_millis() as u64;
-    let mut renewed: BTreeMap<&str, u64> = BTreeMap::new();
-    // For how long it had not been renewed, by who saw that and whose it is.
-    let mut seen: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    let mut problems = Vec::new();
-    for Touch { at, by, deed, key, bucket } in touches(trace) {
-        match (deed, bucket) {
-            (Deed::Put, "LEASES_default") => drop(renewed.insert(key, at)),
-            (Deed::Read | Deed::Take, "LEASES_default") => {
-                seen.insert((by, key), at - renewed.get(key).copied().unwrap_or_default());
+    /// The hosts that are in the lattice.
+    fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let lone = self.lone.as_ref().filter(|lone| lone.is_in()).map(Lone::host);
+        self.lives.iter().filter_map(|life| life.host.as_ref()).chain(lone)
+    }
+
+    /// What hosts know and run, what was acknowledged, and who is there.
+    async fn check(&self, answers: &[people::Answered]) -> Vec<String> {
+        let mut problems: Vec<_> = self.lives.iter().flat_map(|life| life.problems.iter().cloned()).collect();
+        let kept = Kept::read(&self.people).await;
+        problems.extend(answers.iter().filter_map(|answered| checks::promise(answered, &kept)));
+        for host in self.hosts() {
+            problems.extend(checks::known(host, &kept));
+            problems.extend(checks::view(&self.people, host, &self.observer).await);
+            if !self.is_stormy {
+                problems.extend(checks::returned(host, &self.observer));
             }
-            (Deed::Lose, _) if seen.get(&(by, key)).is_none_or(|age| *age < lease) => {
-                problems.push(format!("{by} lost {key} at {at}, and had seen {:?}", seen.get(&(by, key))));
-            }
-            _ => {}
+        }
+        if let Some(lone) = &self.lone {
+            problems.extend(lone.check(&kept).await);
+        }
+        let mut there: BTreeMap<&str, &[&str]> = self.lives.iter().map(|life| (life.id, life.expected())).collect();
+        if let Some(lone) = &self.lone {
+            let could_say_so = !self.is_stormy && !self.cut.hosts.contains(&lone::ID);
+            there.insert(lone::ID, lone.expected(could_say_so));
+        }
+        problems.extend(checks::there(&self.people, &there).await);
+        problems
+    }
+
+    fn losses<'a>(&'a self, trace: &'a str, cut: Silence) -> Losses<'a> {
+        let mut silences: BTreeMap<&str, Vec<Silence>> = BTreeMap::new();
+        for life in &self.lives {
+            silences.entry(life.id).or_default().extend(&life.silences);
+        }
+        for host in &self.cut.hosts {
+            silences.entry(*host).or_default().push(cut);
+        }
+        // It may have left, or been cut off, before it could say so.
+        let leaves = self.lone.as_ref().is_some_and(Lone::has_left) && self.cut.hosts.contains(&lone::ID);
+        let has_deaths = self.lives.iter().any(|life| !life.silences.is_empty());
+        Losses {
+            trace,
+            silences,
+            leaver: leaves.then_some(lone::ID),
+            said: self.observer.lost(),
+            is_stormy: self.is_stormy,
+            // Who saw that a host is lost may be killed, or leave, before it says so.
+            is_exact: !has_deaths && self.lone.is_none(),
         }
     }
-    problems
 }
 
-/// Who was cut off for longer than its lease is lost, once, and that is said once; nobody else is.
-fn check_losses(trace: &str, cut: &Cut, (is_stormy, said): (bool, &[String])) -> Vec<String> {
-    let mut problems = check_leases(trace);
-    let losses = losses(trace);
-    if is_stormy {
-        // What is lost on the way may make a host miss its time.
-        return problems;
+// === impl Clock ===
+
+impl Clock {
+    /// Milliseconds since the story began.
+    fn now(self) -> u64 {
+        self.0.elapsed().as_millis() as u64
     }
-    let is_long = cut.lasts > LEASE && cut.hosts.len() < HOSTS.len();
-    for host in HOSTS {
-        let expected = usize::from(is_long && cut.hosts.contains(&host));
-        let lost = losses.iter().filter(|lost| **lost == host).count();
-        let said = said.iter().filter(|said| *said == host).count();
-        if (lost, said) != (expected, expected) {
-            problems.push(format!("{host} was lost {lost} times, and that was said {said} times, not {expected}"));
-        }
-    }
-    problems
 }
 
 // === impl Dice ===
@@ -337,36 +260,18 @@ impl Cut {
         }
     }
 
-    async fn take(&self, network: &Network, dice: &mut Dice) {
+    async fn take(&self, (network, clock): (&Network, Clock), dice: &mut Dice) -> Silence {
         sleep(Duration::from_millis(dice.below(8_000))).await;
+        let from = clock.now();
         match self.is_known {
             true => self.hosts.iter().for_each(|host| network.disconnect(host)),
             false => network.part(&self.hosts),
         }
         sleep(self.lasts).await;
-        network.heal();
-    }
-}
-
-// === impl Observer ===
-
-impl Observer {
-    async fn listen(bus: &Bus) -> Self {
-        let heard = bus.subscribe("wasmbus.evt.default.*".parse().expect("a pattern"), None).await.expect("it listens");
-        Self { heard, begun: Instant::now(), lattice: Lattice::default(), lost: Vec::new(), loses_beats: false }
-    }
-
-    async fn listen_for(&mut self, seconds: u64) {
-        let end = Instant::now() + Duration::from_secs(seconds);
-        while let Ok(Some(message)) = tokio::time::timeout_at(end, self.heard.next()).await {
-            let event: Event = serde_json::from_slice(&message.payload).expect("an event");
-            let is_beat = event.fact.name() == "host_heartbeat";
-            if let model::fact::Fact::HostLost { host_id, .. } = &event.fact {
-                self.lost.push(host_id.clone());
-            }
-            if !(is_beat && self.loses_beats) {
-                self.lattice.apply(UNIX_EPOCH + self.begun.elapsed(), News::Said(&event));
-            }
+        match self.is_known {
+            true => self.hosts.iter().for_each(|host| network.reconnect(host)),
+            false => network.part(&[]),
         }
+        Silence { from, to: Some(clock.now()) }
     }
 }

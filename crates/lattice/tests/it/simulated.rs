@@ -1,5 +1,7 @@
 //! Lattices under thousands of seeds: the same seed is the same story, what has to be true is true of each, and faults are found.
 
+use std::panic::catch_unwind;
+
 use crate::hosts::simulate;
 use crate::story::{Ending, Fault, story};
 
@@ -9,24 +11,37 @@ const SEEDS: u64 = 2_000;
 /// On so many threads.
 const THREADS: u64 = 2;
 
+/// Of so many seeds it is shown what is wrong.
+const SHOWN_MAX: usize = 10;
+
 /// Within so many seeds a fault is found.
 const FOUND_WITHIN: u64 = 200;
 
 #[test]
 fn what_a_lattice_promises_holds_in_every_weather() {
     let try_some = |first: u64| {
-        let mut losses = 0;
+        let (mut losses, mut broken) = (0, Vec::new());
         for seed in (first..SEEDS).step_by(THREADS as usize) {
-            let ending = simulate(story(seed, Fault::None));
-            assert!(ending.problems.is_empty(), "seed {seed}: {:#?}", ending.problems);
-            losses += ending.losses;
+            // One that panics is to be named as well.
+            match catch_unwind(|| simulate(story(seed, Fault::None))) {
+                Ok(ending) if ending.problems.is_empty() => losses += ending.losses,
+                Ok(ending) => broken.push((seed, ending.problems)),
+                Err(_) => broken.push((seed, vec!["it panicked".to_owned()])),
+            }
         }
-        losses
+        (losses, broken)
     };
-    let losses: usize = std::thread::scope(|scope| {
+    let tried: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|first| scope.spawn(move || try_some(first))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).sum()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
+    let broken: Vec<_> = tried.iter().flat_map(|(_, broken)| broken).collect();
+    let some = &broken[..broken.len().min(SHOWN_MAX)];
+    assert!(broken.is_empty(), "{} of {SEEDS} seeds: {some:#?}", broken.len());
+    let losses: usize = tried.iter().map(|(losses, _)| losses).sum();
     assert!(losses as u64 > SEEDS / 8, "{losses} losses are too few to have shown anything");
 }
 

@@ -159,7 +159,8 @@ impl Stage {
             is_over.set(true);
             (answers, silence)
         };
-        tokio::join!(deeds, observer.listen_until(|| is_over.get())).0
+        let (ended, ()) = tokio::join!(deeds, observer.listen_until(|| is_over.get()));
+        ended
     }
 
     /// The hosts that are in the lattice.

@@ -8,7 +8,7 @@
 //!
 //! How a provider is called (`wire`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::settings::{Default, Kind, Setting, Settings};
@@ -47,6 +47,14 @@ pub struct Told {
     pub timeout: Duration,
 }
 
+/// The least names that come after another, as many as a page has, of names that a provider gives in any order.
+#[derive(Debug)]
+pub struct Least<'a> {
+    after: Option<&'a str>,
+    count_max: usize,
+    names: BTreeSet<String>,
+}
+
 /// The program that has the link is in no lattice.
 #[derive(Debug, thiserror::Error)]
 #[error("a provider is called over the bus of a lattice, and there is none here: wattle up and wattle host have one")]
@@ -64,5 +72,46 @@ impl Told {
     pub fn of(settings: &Settings) -> Self {
         let text = |setting: Setting| settings.text(setting.name).expect("it is required or has a default").to_owned();
         Self { id: text(ID), link: text(LINK), timeout: settings.time(TIMEOUT.name).expect("it has a default") }
+    }
+}
+
+// === impl Least ===
+
+impl<'a> Least<'a> {
+    /// None yet.
+    pub fn new(after: Option<&'a str>, count_max: usize) -> Self {
+        Self { after, count_max, names: BTreeSet::new() }
+    }
+
+    /// Looks at some more names, perhaps not for the first time.
+    pub fn add(&mut self, names: Vec<String>) {
+        for name in names {
+            if self.after.is_none_or(|after| name.as_str() > after) {
+                self.names.insert(name);
+            }
+            if self.names.len() > self.count_max {
+                self.names.pop_last();
+            }
+        }
+    }
+
+    /// They, in order.
+    pub fn into_names(self) -> Vec<String> {
+        self.names.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_the_least_names_of_all_whatever_their_order() {
+        let mut least = Least::new(Some("b"), 3);
+        for names in [["z", "a", "b"], ["d", "c", "d"], ["y", "e", "c"]] {
+            least.add(names.map(ToOwned::to_owned).to_vec());
+            assert!(least.names.len() <= 3);
+        }
+        assert_eq!(least.into_names(), ["c", "d", "e"]);
     }
 }

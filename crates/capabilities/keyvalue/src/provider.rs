@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use bus::{Subject, SubjectError};
 use bytes::Bytes;
-use capability::provider::{self, NoLattice, Told};
+use capability::provider::{self, Least, NoLattice, Told};
 use capability::{BackendInfo, OpenError, Settings};
 use rt::within;
 use stdx::{BoxError, Trace};
@@ -29,7 +29,7 @@ use crate::KeyValue;
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
 use crate::store::{Change, Changes, Page, Refusal, Stamp, Store, StoreError, Swap};
-use asked::{Batch, Least, batches};
+use asked::{Batch, batches};
 
 /// The backend, as it is listed.
 pub(crate) const INFO: BackendInfo = BackendInfo {
@@ -162,7 +162,7 @@ impl Provider {
     /// The least names of a bucket that come after another: all of its names are looked at, since their order is the provider's.
     async fn names(&self, scope: &Scope, page: Page<'_>) -> Result<Vec<String>, StoreError> {
         let bucket = Bucket::of(scope);
-        let (mut least, mut cursor) = (Least::new(page), None::<u64>);
+        let (mut least, mut cursor) = (Least::new(page.after, page.count_max), None::<u64>);
         loop {
             let (names, next): (Vec<String>, Option<u64>) =
                 self.ask(bucket, &self.functions.list, &(bucket.name, cursor)).await?;

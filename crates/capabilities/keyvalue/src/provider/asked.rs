@@ -1,24 +1,18 @@
-//! What a provider is asked for, and what of its answers is kept. Values, without a provider.
+//! What a provider is asked for, and what its refusals mean. Values, without a provider.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wire::{Decode, DecodeError, Reader};
 
 use super::{Bucket, parts};
-use crate::store::{Change, Page, Refusal};
+use crate::store::{Change, Refusal};
 
 /// Changes of one bucket, one for each key.
 pub(super) struct Batch<'a> {
     pub(super) bucket: Bucket<'a>,
     pub(super) put: Vec<(&'a str, &'a Bytes)>,
     pub(super) deleted: Vec<&'a str>,
-}
-
-/// The least names that come after another, as many as a page has.
-pub(super) struct Least<'a> {
-    page: Page<'a>,
-    names: BTreeSet<String>,
 }
 
 /// The changes by bucket. Of several to one key the last counts.
@@ -38,32 +32,6 @@ pub(super) fn batches(changes: &[Change]) -> Vec<Batch<'_>> {
         deleted: keys.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect(),
     };
     last.into_iter().map(batch).collect()
-}
-
-// === impl Least ===
-
-impl<'a> Least<'a> {
-    /// None yet.
-    pub(super) fn new(page: Page<'a>) -> Self {
-        Self { page, names: BTreeSet::new() }
-    }
-
-    /// Looks at some more names, in any order, and perhaps not for the first time.
-    pub(super) fn add(&mut self, names: Vec<String>) {
-        for name in names {
-            if self.page.after.is_none_or(|after| name.as_str() > after) {
-                self.names.insert(name);
-            }
-            if self.names.len() > self.page.count_max {
-                self.names.pop_last();
-            }
-        }
-    }
-
-    /// They, in order.
-    pub(super) fn into_names(self) -> Vec<String> {
-        self.names.into_iter().collect()
-    }
 }
 
 // === impl Refusal ===
@@ -99,16 +67,5 @@ mod tests {
         let shown = |batch: &Batch<'_>| format!("{} {:?} {:?}", batch.bucket.name, batch.put, batch.deleted);
         let shown: Vec<_> = batches(&changes).iter().map(shown).collect();
         assert_eq!(shown, [r#"one [("a", b"2")] ["b", "c"]"#, r#"other [("a", b"1")] []"#]);
-    }
-
-    #[test]
-    fn a_page_is_the_least_names_of_all_whatever_their_order() {
-        let page = Page { after: Some("b"), count_max: 3 };
-        let mut least = Least::new(page);
-        for names in [["z", "a", "b"], ["d", "c", "d"], ["y", "e", "c"]] {
-            least.add(names.map(ToOwned::to_owned).to_vec());
-            assert!(least.names.len() <= 3);
-        }
-        assert_eq!(least.into_names(), ["c", "d", "e"]);
     }
 }

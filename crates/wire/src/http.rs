@@ -15,7 +15,6 @@
 mod body;
 mod error_code;
 mod head;
-mod pieces;
 
 use std::fmt;
 use std::pin::pin;
@@ -35,9 +34,9 @@ use crate::allowance::{self, Allowance, Allowed, Receipts};
 use crate::asked::Asked;
 use crate::caller::{Caller, NotTaken};
 use crate::desk::{Begun, Desk, ServeError};
-use crate::inbound::Fault;
+use crate::flow::Flow;
 use crate::inbox;
-use crate::invoke::{Call, InvokeError, Opening};
+use crate::invoke::{Call, InvokeError};
 use crate::offer::Offer;
 use crate::origin::Origin;
 use crate::outbound;
@@ -211,38 +210,23 @@ impl Wire {
             // No options.
             params.push(0);
         }
-        let opening =
-            Opening { params: params.into(), headers: allowance::with_window(origin.headers(), self.limits()) };
-        let mailbox = self.inbox().expect(inbox::RESULTS, &body::PATHS);
-        let peer = self.open_call(asked, opening, &mailbox).await.map_err(|error| asked.failed(error))?;
-        let post = mailbox.post();
-        let writer = peer.as_ref().filter(|_| post.ask(|allowed| allowed.is_told()));
-        let mut receipts = Receipts::to(self.bus(), self.limits(), writer);
+        let (idle_max, paths) = (self.limits().idle_max, body::PATHS.as_slice());
+        let (peer, mut flow) = self.open_flow(asked, (params.into(), origin), (paths, idle_max)).await?;
         let body = peer.and_then(|peer| Some((peer, request.body_mut().take()?)));
-        let sending = body.map(|(peer, body)| self.sending(peer, body, Allowance::new(post, self.limits().idle_max)));
-        let there = allowance::silence(self.bus().clone(), receipts.again(&mailbox.subject), None);
-        let values = async {
-            match select(pin!(mailbox.values()), pin!(there)).await {
-                Either::Left((values, _)) => values,
-                Either::Right(_) => Err(Fault::Gone),
-            }
-        };
-        let (values, sending) = meanwhile(values, sending).await;
+        let sending = body.map(|(peer, body)| self.sending(peer, body, Allowance::new(flow.post(), idle_max)));
+        let (values, sending) = meanwhile(flow.values(), sending).await;
         let bytes = values.map_err(|fault| {
-            receipts.end();
+            flow.end();
             asked.failed(self.fault(remote, fault))
         })?;
         match head::read_response(&bytes, HEAD_MAX) {
-            Ok(Ok((head, rest))) => {
-                let body = Incoming::new(mailbox, rest, (receipts, self.bus(), self.limits().idle_max));
-                Ok(Response::from_parts(head, body.beside(sending)))
-            }
+            Ok(Ok((head, rest))) => Ok(Response::from_parts(head, Incoming::new(flow, rest).beside(sending))),
             Ok(Err(code)) => {
-                receipts.end();
+                flow.end();
                 Err(SendError::Answered { handler: handler(), code })
             }
             Err(HeadError::Values(DecodeError::Incomplete)) if bytes.is_empty() => {
-                receipts.end();
+                flow.end();
                 Err(InvokeError::silent(remote).into())
             }
             Err(source) => Err(SendError::Garbled { handler: handler(), source }),
@@ -353,7 +337,7 @@ async fn take(
         Err(error) => return Err(garbled(error)),
     };
     let allowance = Allowance::new(mailbox.post(), limits.idle_max);
-    let body = Incoming::new(mailbox, rest, (receipts, wire.bus(), limits.idle_max));
+    let body = Incoming::new(Flow::new(mailbox, receipts, (wire.bus(), limits.idle_max)), rest);
     Ok((Request::from_parts(head, body), allowance))
 }
 

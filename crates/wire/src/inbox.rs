@@ -226,6 +226,10 @@ impl State {
         }
     }
 
+    fn has_all(&self, channel: usize) -> bool {
+        self.inbound.fault().is_some() || self.inbound.is_ended(channel)
+    }
+
     /// A fault, or nothing yet; then who reads `channel` is woken at the next chance.
     fn wait<T>(&mut self, channel: usize, cx: &Context<'_>) -> Poll<Result<T, Fault>> {
         if let Some(fault) = self.inbound.fault() {
@@ -279,6 +283,16 @@ impl Mailbox {
             }
         };
         Ok(values)
+    }
+
+    /// Whether the values are not to be waited for any more: all are there, or it is known that they do not come.
+    pub(crate) fn has_values(&self) -> bool {
+        self.post.lock().has_all(0)
+    }
+
+    /// The same of what is beside the values, on the path with this number.
+    pub(crate) fn has_all(&self, path: usize) -> bool {
+        self.post.lock().has_all(path + 1)
     }
 
     /// The next piece of what is beside the values, on the path with this number; nothing after the last.

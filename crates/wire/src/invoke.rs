@@ -224,11 +224,7 @@ impl Wire {
         params: Result<Bytes, EncodeError>,
         Call { origin, timeout, roster, again }: Call,
     ) -> Result<Bytes, InvokeError> {
-        let params = params.map_err(|source| InvokeError::Values { remote: remote.clone(), source })?;
-        let (size, limit) = (ByteSize::bytes(params.len() as u64), self.limits().size_max);
-        if size > limit {
-            return Err(InvokeError::TooLarge { remote: remote.clone(), size, limit });
-        }
+        let params = self.laid_out(remote, params)?;
         let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
         let origin = Origin { remaining: Some(timeout), ..origin };
         let asked = Asked::one_of(roster.as_ref(), remote, again);
@@ -239,8 +235,18 @@ impl Wire {
         answer.map_err(|error| asked.failed(error))
     }
 
+    /// The parameters as bytes, where they are no more than may be.
+    pub(crate) fn laid_out(&self, remote: &Subject, params: Result<Bytes, EncodeError>) -> Result<Bytes, InvokeError> {
+        let params = params.map_err(|source| InvokeError::Values { remote: remote.clone(), source })?;
+        let (size, limit) = (ByteSize::bytes(params.len() as u64), self.limits().size_max);
+        if size > limit {
+            return Err(InvokeError::TooLarge { remote: remote.clone(), size, limit });
+        }
+        Ok(params)
+    }
+
     /// What an answer says.
-    fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         remote: &Subject,
         answer: &[u8],

@@ -34,9 +34,12 @@ mod typed;
 
 mod allowance;
 mod brief;
+mod flow;
 mod inbound;
 mod inbox;
 mod outbound;
+mod pieces;
+mod writer;
 
 mod asked;
 mod roster;
@@ -49,6 +52,7 @@ mod invoke;
 mod lanes;
 mod peers;
 mod served;
+mod underway;
 
 pub mod http;
 
@@ -64,6 +68,7 @@ use crate::roster::Rosters;
 
 pub use address::{Address, Function};
 pub use desk::ServeError;
+pub use flow::{ByteStream, FlowError, ItemStream, Later};
 pub use invoke::{Again, Call, InvokeError, Remote};
 pub use lanes::{Lanes, Servers};
 pub use limits::Limits;
@@ -74,6 +79,8 @@ pub use roster::Roster;
 pub use served::{AnswerError, Invocation, Reply, Served};
 pub use shapes::{DecodeError, EncodeError, Reader, Shape, Shapes, Signature, Unsupported};
 pub use typed::{Decode, Encode, decode, encode};
+pub use underway::{Beside, Pending, Underway};
+pub use writer::WriteError;
 
 /// What invocations travel on: a bus, and one inbox for all that comes back. Cheap to clone, and used from any thread.
 #[derive(Clone)]

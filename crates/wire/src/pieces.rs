@@ -1,4 +1,4 @@
-//! Finds the bytes of a body in what comes on its path.
+//! Finds the bytes of a stream in what comes on its path.
 //!
 //! A stream of bytes is chunks: a count and so many bytes, and a count of 0 at its end. Messages and chunks have nothing to do
 //! with one another: a chunk may come in many messages, and a message may hold many chunks.
@@ -10,8 +10,8 @@
 use bytes::{Buf, Bytes};
 
 /// What is being read of a stream of bytes.
-#[derive(Debug, Default)]
-pub(super) struct Pieces {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pieces {
     /// What has come and was not read yet.
     here: Bytes,
     /// The count that is being read, and how many bits of it were.
@@ -24,12 +24,12 @@ pub(super) struct Pieces {
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// So much of the body.
+pub(crate) enum Next {
+    /// So much of the stream.
     Data(Bytes),
     /// Nothing, until more has come.
     More,
-    /// The end of the body.
+    /// The end of the stream.
     End,
     /// What came is no stream.
     Nonsense,
@@ -39,12 +39,12 @@ pub(super) enum Next {
 
 impl Pieces {
     /// Takes what came next, when [`next`](Self::next) wants more.
-    pub(super) fn put(&mut self, piece: Bytes) {
+    pub(crate) fn put(&mut self, piece: Bytes) {
         self.here = piece;
     }
 
-    /// The next of the body in what has come.
-    pub(super) fn next(&mut self) -> Next {
+    /// The next of the stream in what has come.
+    pub(crate) fn next(&mut self) -> Next {
         if self.is_ended {
             return Next::End;
         }

@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing { count: self.rest.len() }) }
     }
 
+    /// How many bytes were not read yet.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next value. Recursion ends with the shape, which [`Shapes::new`](super::Shapes::new) has measured.
     pub(crate) fn value(&mut self, shape: &Shape) -> Result<Val> {
         self.pay(size_of::<Val>())?;

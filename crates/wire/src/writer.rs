@@ -1,0 +1,127 @@
+//! This is a stream of bytes that goes beside the values of an invocation, as fast as whoever reads it takes it.
+//!
+//! # Invariants
+//!
+//! 1. A stream that was not said to its end ends within the count of a chunk: no reader takes it for a whole one, whoever made
+//!    him. Dropping it cuts it.
+
+use bus::{Bus, Message, PublishError, Subject, SubjectError};
+use bytes::{Buf, Bytes};
+use futures::FutureExt;
+use stdx::Chain;
+
+use crate::allowance::{Allowance, Halt};
+use crate::inbound::Inbound;
+use crate::outbound;
+use crate::shapes::write_leb;
+
+/// The bytes of the count of a chunk.
+const COUNT_MAX: usize = 5;
+
+/// The count of no more bytes: the mark of the end.
+const END: &[u8] = &[0];
+
+/// The beginning of a count that does not go on.
+const CUT: &[u8] = &[0x80];
+
+/// A stream of bytes on its way.
+pub(crate) struct Writer {
+    bus: Bus,
+    subject: Subject,
+    allowance: Allowance,
+    is_over: bool,
+}
+
+/// The next bytes of a stream were not said.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The bus did not take them.
+    #[error("the stream could not be sent")]
+    NotSent(#[source] PublishError),
+    /// Whoever read it does not want the rest.
+    #[error("nobody wants the rest of the stream")]
+    Unwanted,
+    /// Nobody reads it.
+    #[error("nobody reads the stream")]
+    Stuck(#[source] rt::Late),
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// A stream at `path` below `root`, which is where the values of its side go.
+    ///
+    /// # Errors
+    ///
+    /// Where a stranger's subject has no room for it.
+    pub(crate) fn new(bus: &Bus, (root, path): (&Subject, &str), allowance: Allowance) -> Result<Self, SubjectError> {
+        Ok(Self { bus: bus.clone(), subject: outbound::below(root, path)?, allowance, is_over: false })
+    }
+
+    /// Says the next bytes: returns when all of them were taken by the bus.
+    pub(crate) async fn say(&mut self, mut data: impl Buf) -> Result<(), WriteError> {
+        let most = self.bus.payload_max().as_usize().min(self.allowance.piece_max());
+        let most = most.saturating_sub(COUNT_MAX).max(1);
+        while data.has_remaining() {
+            let count = data.remaining().min(most);
+            let mut chunk = Vec::with_capacity(count + COUNT_MAX);
+            write_leb(&mut chunk, count as u64);
+            let start = chunk.len();
+            chunk.resize(start + count, 0);
+            data.copy_to_slice(&mut chunk[start..]);
+            let chunk = Bytes::from(chunk);
+            self.allowance.wait(Inbound::weight(&chunk)).await?;
+            self.publish(chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// What is waited for, or that nobody wants it any more.
+    pub(crate) fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    /// Says that it was all.
+    pub(crate) async fn end(&mut self) -> Result<(), WriteError> {
+        self.close(END).await
+    }
+
+    /// Says that nothing more comes, though it was not all.
+    pub(crate) async fn cut(&mut self) -> Result<(), WriteError> {
+        self.close(CUT).await
+    }
+
+    async fn close(&mut self, last: &'static [u8]) -> Result<(), WriteError> {
+        if std::mem::replace(&mut self.is_over, true) {
+            return Ok(());
+        }
+        self.publish(Bytes::from_static(last)).await?;
+        self.publish(Bytes::new()).await
+    }
+
+    async fn publish(&self, payload: Bytes) -> Result<(), WriteError> {
+        self.bus.publish(Message::new(self.subject.clone(), payload)).await.map_err(WriteError::NotSent)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Where the bus does not take it at once, limits of time do what this would have done.
+        match self.cut().now_or_never() {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(error = %Chain(&error), "a reader was not told that its stream is cut"),
+            None => tracing::debug!("a reader was not told that its stream is cut"),
+        }
+    }
+}
+
+// === impl WriteError ===
+
+impl From<Halt> for WriteError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Unwanted => Self::Unwanted,
+            Halt::Stuck(late) => Self::Stuck(late),
+        }
+    }
+}

@@ -37,6 +37,7 @@ pub struct Capabilities {
     targets: Targets,
     logging: Arc<logging::Logging>,
     keyvalue: Arc<keyvalue::KeyValue>,
+    blobstore: Arc<blobstore::Blobstore>,
     messaging: Arc<messaging::Messaging>,
     allowed: Arc<AllowList>,
     environment: Arc<BTreeMap<String, String>>,
@@ -58,10 +59,11 @@ impl Capabilities {
         let logging = Arc::new(logging::Logging::new(config.sink));
         let place = |name| Place { folder: config.data.join(name) };
         let keyvalue = Arc::new(keyvalue::KeyValue::new(place("keyvalue")).with_peers(peers.clone()));
+        let blobstore = Arc::new(blobstore::Blobstore::new(place("blobstore")).with_peers(peers.clone()));
         let messaging = Arc::new(messaging::Messaging::new(bus).with_peers(peers));
         let all: Vec<Arc<dyn Capability>> = vec![
             keyvalue.clone(),
-            Arc::new(blobstore::Blobstore::new(place("blobstore"))),
+            blobstore.clone(),
             messaging.clone(),
             Arc::new(secrets::Secrets::new(place("secrets"))),
             Arc::new(sql::Sql::new(place("sql"))),
@@ -69,13 +71,14 @@ impl Capabilities {
             Arc::new(config::Config::new(config.settings)),
         ];
         let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
-        Self { all, targets: Targets::default(), logging, keyvalue, messaging, allowed, environment }
+        Self { all, targets: Targets::default(), logging, keyvalue, blobstore, messaging, allowed, environment }
     }
 
     /// From now on components say their messages on this bus, and call these who are outside of the host, as soon as they are linked
     /// anew: what leads beyond the host is opened anew for that.
     pub(crate) fn face(&self, bus: &Bus, peers: &Peers) {
         self.keyvalue.face(Some(peers.clone()));
+        self.blobstore.face(Some(peers.clone()));
         self.messaging.face(bus.clone(), Some(peers.clone()));
         self.targets.forget_beyond();
     }

@@ -1,5 +1,5 @@
-//! A provider of a lattice, as the published crates of wRPC make one: key-value pairs, messages, and a price, in the process of
-//! the tests.
+//! A provider of a lattice, as the published crates of wRPC make one: key-value pairs, objects, messages, and a price, in the
+//! process of the tests.
 //!
 //! ```no_run
 //! let nats = testkit::Nats::start();
@@ -12,6 +12,7 @@
 //! 1. It speaks by the crates that providers of wasmCloud 1.x use, not by ours.
 //! 2. What it was asked is noted before it answers.
 
+mod blobs;
 mod pairs;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 use wrpc_transport::{InvokeExt, ServeExt};
 use wrpc_transport_nats::Client;
 
+use blobs::Blobs;
 use pairs::{Pairs, Refused};
 
 /// Neither parameters nor results have anything beside them.
@@ -44,7 +46,7 @@ type Serving<'a> = (&'a [&'a str], &'a mut JoinSet<()>);
 /// A message as `wasmcloud:messaging` has it: subject, body, and where it is to be answered.
 pub type BrokerMessage = (String, Bytes, Option<String>);
 
-/// A provider that keeps pairs and messages, until it is dropped.
+/// A provider that keeps pairs, objects and messages, until it is dropped.
 pub struct Provider {
     runtime: Option<Runtime>,
     shared: Arc<Shared>,
@@ -56,6 +58,7 @@ pub struct Provider {
 struct Shared {
     calls: Mutex<Vec<String>>,
     pairs: Mutex<Pairs>,
+    blobs: Mutex<Blobs>,
     published: Mutex<Vec<BrokerMessage>>,
     is_answering: watch::Sender<bool>,
 }
@@ -87,7 +90,16 @@ impl Provider {
     ///
     /// Where the server does not let it in.
     pub fn start(url: &str, lattice: &str, id: &str) -> Self {
-        Self::serving(url, (lattice, id), &[STORE, ATOMICS, BATCH, CONSUMER, TAG])
+        Self::serving(url, (lattice, id), &[STORE, ATOMICS, BATCH, CONSUMER, TAG, blobs::NEW])
+    }
+
+    /// One that keeps objects, and knows the older version of their contract only.
+    ///
+    /// # Panics
+    ///
+    /// Where the server does not let it in.
+    pub fn start_old(url: &str, lattice: &str, id: &str) -> Self {
+        Self::serving(url, (lattice, id), &[blobs::OLD])
     }
 
     /// One that gives single pairs, and nothing else.
@@ -105,6 +117,7 @@ impl Provider {
         let shared = Arc::new(Shared {
             calls: Mutex::default(),
             pairs: Mutex::default(),
+            blobs: Mutex::default(),
             published: Mutex::default(),
             is_answering: watch::channel(true).0,
         });
@@ -116,6 +129,7 @@ impl Provider {
             let mut tasks = JoinSet::new();
             serve_pairs(&client, &shared, (interfaces, &mut tasks)).await;
             serve_messages(&client, &shared, (interfaces, &mut tasks)).await;
+            blobs::serve(&client, &shared, (interfaces, &mut tasks)).await;
             tasks.detach_all();
             has_heard(&nats).await;
             nats

@@ -1,12 +1,13 @@
 //! This is what a backend has to do, and how it may fail.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use stdx::{BoxError, ByteSize, Code, Explain};
+use stdx::{BoxError, ByteSize, Code, Explain, Trace};
 
 use crate::scope::{Container, Object};
 
@@ -19,11 +20,22 @@ pub trait Blobs: Send + Sync {
     /// Where they are kept, in a few words: `memory`, `folder /var/lib/wattle/blobstore`.
     fn describe(&self) -> String;
 
+    /// The same as it is asked for a part of a trace; nothing where it asks nobody who would want to know.
+    fn within(&self, trace: Option<Trace>) -> Option<Arc<dyn Blobs>> {
+        drop(trace);
+        None
+    }
+
     /// Makes a container. One that is there stays as it is.
     async fn create(&self, container: &Container) -> Result<(), BlobsError>;
 
     /// When the container was made; `None` where there is none.
     async fn created_at(&self, container: &Container) -> Result<Option<SystemTime>, BlobsError>;
+
+    /// Whether the container is there.
+    async fn exists(&self, container: &Container) -> Result<bool, BlobsError> {
+        Ok(self.created_at(container).await?.is_some())
+    }
 
     /// Deletes a container with all that is in it. Succeeds where there is none.
     async fn remove(&self, container: &Container) -> Result<(), BlobsError>;
@@ -36,6 +48,11 @@ pub trait Blobs: Send + Sync {
 
     /// What is known of an object; `None` where there is none.
     async fn facts(&self, object: &Object) -> Result<Option<Facts>, BlobsError>;
+
+    /// Whether the object is there.
+    async fn has(&self, object: &Object) -> Result<bool, BlobsError> {
+        Ok(self.facts(object).await?.is_some())
+    }
 
     /// Begins to read the bytes of an object; `None` where there is none.
     async fn read(&self, object: &Object, span: Span) -> Result<Option<Blob>, BlobsError>;
@@ -137,6 +154,16 @@ pub enum BlobsError {
         /// How much it may hold.
         limit: ByteSize,
     },
+
+    /// It says no.
+    #[error("the blob store ({store}) refuses")]
+    Refused {
+        /// Which store.
+        store: String,
+        /// Why, in its own words.
+        #[source]
+        source: BoxError,
+    },
 }
 
 // === impl Span ===
@@ -185,7 +212,8 @@ impl Explain for BlobsError {
             | Self::NoObject(_)
             | Self::Unavailable { .. }
             | Self::Damaged { .. }
-            | Self::Full { .. } => Code::E0401,
+            | Self::Full { .. }
+            | Self::Refused { .. } => Code::E0401,
         }
     }
 }

@@ -8,7 +8,7 @@
 //! # Invariants
 //!
 //! 1. A container is resolved once, when it is opened; a call on its handle looks nothing up by name.
-//! 2. A call reaches its store by a [`Link`], which keeps the link's terms.
+//! 2. A call reaches its store by a [`Link`], which keeps the link's terms, and within the trace of the invocation that makes it.
 //! 3. Nothing runs between the calls: bytes move while the component waits for a stream.
 
 mod draft;
@@ -21,7 +21,8 @@ use std::sync::Arc;
 use capability::{Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, LinkName};
-use wasmtime::component::{HasSelf, ResourceTableError};
+use stdx::Trace;
+use wasmtime::component::{HasSelf, Resource, ResourceTableError};
 
 use crate::blobs::{Blob, Facts, Page, Span};
 use crate::limits::{Limits, TooMuch};
@@ -96,7 +97,32 @@ impl Binding {
 /// The container of that name, for the component whose state this is.
 fn container(state: &State, name: &str) -> Result<Container, Failure> {
     let chosen = state.chosen("wasi:blobstore/blobstore");
-    state.bound().part::<Binding>().ok_or_else(not_bound)?.container(name, chosen)
+    let mut container = state.bound().part::<Binding>().ok_or_else(not_bound)?.container(name, chosen)?;
+    follow(&mut container.link, state.trace().cloned());
+    Ok(container)
+}
+
+/// A container that the component has a handle of, as it is asked for the current invocation.
+fn opened<'a>(state: &'a mut State, handle: &Resource<Container>) -> Result<&'a Container, ResourceTableError> {
+    let trace = state.trace().cloned();
+    let container = state.table.get_mut(handle)?;
+    follow(&mut container.link, trace);
+    Ok(container)
+}
+
+/// The same of a listing.
+fn listing<'a>(state: &'a mut State, handle: &Resource<Names>) -> Result<&'a mut Names, ResourceTableError> {
+    let trace = state.trace().cloned();
+    let names = state.table.get_mut(handle)?;
+    follow(&mut names.container.link, trace);
+    Ok(names)
+}
+
+/// What is asked by this link from now on is a part of that trace.
+fn follow(link: &mut Arc<Link>, trace: Option<Trace>) {
+    if let Some(traced) = link.within(trace) {
+        *link = traced;
+    }
 }
 
 fn not_bound() -> Failure {
@@ -124,7 +150,7 @@ impl Container {
     }
 
     async fn exists(&self) -> Result<bool, Failure> {
-        Ok(self.link.read(|blobs| blobs.created_at(&self.place)).await?.is_some())
+        self.link.read(|blobs| blobs.exists(&self.place)).await
     }
 
     /// When it was made, in seconds since 1970.
@@ -140,6 +166,11 @@ impl Container {
     async fn facts(&self, name: &str) -> Result<Option<Facts>, Failure> {
         let object = self.object(name)?;
         self.link.read(|blobs| blobs.facts(&object)).await
+    }
+
+    async fn has(&self, name: &str) -> Result<bool, Failure> {
+        let object = self.object(name)?;
+        self.link.read(|blobs| blobs.has(&object)).await
     }
 
     async fn get(&self, name: &str, span: Span) -> Result<Blob, Failure> {
@@ -166,7 +197,7 @@ impl Container {
     /// Makes an object of that name in `other` hold what one here holds. Between two stores the bytes pass through here.
     async fn copy(&self, name: &str, other: &Self, other_name: &str) -> Result<(), Failure> {
         let (source, target) = (self.object(name)?, other.object(other_name)?);
-        if Arc::ptr_eq(&self.link, &other.link) {
+        if self.link.is(&other.link) {
             return self.link.write(|blobs| blobs.copy(&source, &target)).await;
         }
         let blob = self.get(name, Span::ALL).await?;
@@ -176,7 +207,7 @@ impl Container {
     /// Copies, and then deletes what was copied.
     async fn move_to(&self, name: String, other: &Self, other_name: &str) -> Result<(), Failure> {
         self.copy(&name, other, other_name).await?;
-        let is_same = Arc::ptr_eq(&self.link, &other.link) && self.place == other.place && name == other_name;
+        let is_same = self.link.is(&other.link) && self.place == other.place && name == other_name;
         if is_same { Ok(()) } else { self.delete(&[name]).await }
     }
 }

@@ -4,7 +4,7 @@
 //! conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | bucket | nats
+//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | bucket | nats | provider
 //! ```
 //!
 //! # Invariants
@@ -23,6 +23,7 @@ mod backends;
 mod blobs;
 mod guest;
 mod limits;
+mod provider;
 mod scope;
 
 pub mod bucket;
@@ -30,9 +31,12 @@ pub mod folder;
 pub mod memory;
 pub mod nats;
 
+use std::sync::Mutex;
+
 use async_trait::async_trait;
 use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};
 use model::{ComponentName, Contract};
+use wire::Peers;
 
 pub use backends::BACKENDS;
 pub use blobs::{Blob, Blobs, BlobsError, Facts, Page, Pieces, Span, Upload};
@@ -44,6 +48,8 @@ pub use scope::{Container, Object};
 pub struct Blobstore {
     place: Place,
     limits: Limits,
+    /// They change when the host joins a lattice or leaves it.
+    peers: Mutex<Option<Peers>>,
 }
 
 // === impl Blobstore ===
@@ -51,7 +57,13 @@ pub struct Blobstore {
 impl Blobstore {
     /// What is kept on this machine is kept at `place`.
     pub fn new(place: Place) -> Self {
-        Self { place, limits: Limits::default() }
+        Self { place, limits: Limits::default(), peers: Mutex::default() }
+    }
+
+    /// The same, where providers are among these.
+    pub fn with_peers(self, peers: Option<Peers>) -> Self {
+        self.face(peers);
+        self
     }
 
     /// The same with other limits.
@@ -71,7 +83,7 @@ impl Capability for Blobstore {
     }
 
     fn backends(&self) -> Vec<BackendInfo> {
-        BACKENDS.infos()
+        BACKENDS.infos().into_iter().chain([provider::INFO]).collect()
     }
 
     fn by_default(&self) -> String {
@@ -79,7 +91,10 @@ impl Capability for Blobstore {
     }
 
     async fn open(&self, backend: &str, settings: &Settings) -> Result<Opened, OpenError> {
-        BACKENDS.open(backend, settings, &self.place).await
+        match backend == provider::INFO.name {
+            true => Ok(Opened::new(provider::open(settings, self.peers().as_ref())?)),
+            false => BACKENDS.open(backend, settings, &self.place).await,
+        }
     }
 
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {

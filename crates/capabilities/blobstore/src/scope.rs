@@ -28,7 +28,8 @@ const EMPTY: &str = "%";
 /// One container of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
-    component: String,
+    component: ComponentName,
+    component_piece: String,
     piece: String,
     name: String,
 }
@@ -46,7 +47,8 @@ pub struct Object {
 impl Container {
     /// The container of that name.
     pub fn new(component: &ComponentName, name: &str) -> Self {
-        Self { component: piece(component.as_str()), piece: piece(name), name: name.to_owned() }
+        let component_piece = piece(component.as_str());
+        Self { component: component.clone(), component_piece, piece: piece(name), name: name.to_owned() }
     }
 
     /// The object of that name in this container.
@@ -59,9 +61,14 @@ impl Container {
         &self.name
     }
 
+    /// Whose it is.
+    pub(crate) fn component(&self) -> &ComponentName {
+        &self.component
+    }
+
     /// Two pieces of a path: the component's, and its own.
     pub(crate) fn pieces(&self) -> [&str; 2] {
-        [&self.component, &self.piece]
+        [&self.component_piece, &self.piece]
     }
 }
 

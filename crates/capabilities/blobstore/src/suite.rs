@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use model::ComponentName;
 use tokio::runtime::Runtime;
+use wire::{Peers, Wire};
 
 use crate::bucket::azure::Options as AzureOptions;
 use crate::bucket::gcs::Options as GcsOptions;
@@ -19,7 +20,7 @@ use crate::bucket::{Bucket, Reach, s3::Options};
 use crate::folder::Folder;
 use crate::memory::Memory;
 use crate::nats::{Nats, NewBucket, Options as NatsOptions, Reach as NatsReach};
-use crate::{Blobs, BlobsError, Container, Object, Page, Span};
+use crate::{Blobs, BlobsError, Container, Object, Page, Span, provider};
 use testkit::S3 as Server;
 
 /// Where connections live while the threads of the tests come and go: what the control plane is to a host.
@@ -112,6 +113,20 @@ impl Fresh {
         Self { blobs: Arc::new(blobs), _place: Box::new(server) }
     }
 
+    /// A provider of the newer version of its contract.
+    pub(crate) fn provider() -> Self {
+        Self::kept(Kept::start())
+    }
+
+    /// One of the older version.
+    pub(crate) fn old_provider() -> Self {
+        Self::kept(Kept::start_old())
+    }
+
+    fn kept(kept: Kept) -> Self {
+        Self { blobs: kept.blobs("files", Duration::from_secs(20)), _place: Box::new(kept) }
+    }
+
     /// S3 without a server, for keys that are too long for the one above, and for no other.
     pub(crate) fn s3_in_memory() -> Self {
         let _home = HOME.enter();
@@ -136,6 +151,43 @@ impl Fresh {
 
     pub(crate) async fn page(&self, container: &Container, after: Option<&str>, count_max: usize) -> Vec<String> {
         self.blobs.list(container, Page { after, count_max }).await.expect("it is listed")
+    }
+}
+
+/// A provider on a server of its own, and a way there.
+pub(crate) struct Kept {
+    pub(crate) provider: testkit::Provider,
+    pub(crate) peers: Peers,
+    pub(crate) server: testkit::Nats,
+}
+
+impl Kept {
+    /// One that keeps `files` in the lattice `default`.
+    pub(crate) fn start() -> Self {
+        Self::of(|url| testkit::Provider::start(url, "default", "files"))
+    }
+
+    /// The same, which knows the older version of the contract only.
+    pub(crate) fn start_old() -> Self {
+        Self::of(|url| testkit::Provider::start_old(url, "default", "files"))
+    }
+
+    fn of(start: impl FnOnce(&str) -> testkit::Provider) -> Self {
+        let server = testkit::Nats::start();
+        let peers = HOME.block_on(async {
+            let bus = bus::Bus::connect(&server.url(), bus::ConnectOptions::default()).await.expect("it lets us in");
+            Peers::new(Wire::open(bus, wire::Limits::default()).await.expect("it listens"), "default")
+        });
+        Self { provider: start(&server.url()), peers, server }
+    }
+
+    /// What the provider of that id keeps for the link `cache`.
+    pub(crate) fn blobs(&self, id: &str, timeout: Duration) -> Arc<dyn Blobs> {
+        let mut told = capability::provider::tell(id, "cache");
+        told.insert("timeout".into(), format!("{}ms", timeout.as_millis()));
+        let told = capability::settings::check("blobstore/provider", provider::INFO.settings, &told);
+        let _home = HOME.enter();
+        provider::open(&told.expect("they are its settings"), Some(&self.peers)).expect("it opens")
     }
 }
 
@@ -189,6 +241,30 @@ capability::conformance! {
     }
 }
 
+// What a provider has no words for: an object that is replaced while it is read.
+capability::conformance! {
+    promises over Fresh [
+        a_container_is_there_from_its_creation_to_its_removal,
+        an_object_is_read_as_it_was_written,
+        a_span_has_both_its_ends,
+        an_absent_object_is_none,
+        without_a_container_nothing_is_written,
+        the_last_write_counts,
+        deleting_twice_is_deleting_once,
+        clearing_leaves_an_empty_container,
+        odd_names_are_names_like_any_other,
+        names_that_begin_alike_are_apart,
+        no_component_sees_another,
+        pages_give_each_name_once_and_in_order,
+        a_copy_is_an_object_of_its_own,
+        what_is_dropped_leaves_nothing,
+        a_large_object_passes_through,
+    ] {
+        kept_by_a_provider => Fresh::provider(),
+        kept_by_an_old_provider => Fresh::old_provider(),
+    }
+}
+
 mod long {
     use super::*;
 
@@ -199,6 +275,7 @@ mod long {
             folder => Fresh::folder(),
             s3_in_memory => Fresh::s3_in_memory(),
             nats => Fresh::nats(),
+            kept_by_a_provider => Fresh::provider(),
         }
     }
 }

@@ -125,7 +125,7 @@ impl container::HostContainer for State {
     }
 
     async fn info(&mut self, container: Resource<Container>) -> Answer<container::ContainerMetadata> {
-        let container = self.table.get(&container)?;
+        let container = super::opened(self, &container)?;
         let name = container.place.name().to_owned();
         answer(container.created_at().await.map(|created_at| container::ContainerMetadata { name, created_at }))
     }
@@ -137,7 +137,7 @@ impl container::HostContainer for State {
         start: u64,
         end: u64,
     ) -> Answer<Resource<Incoming>> {
-        let container = self.table.get(&container)?.clone();
+        let container = super::opened(self, &container)?.clone();
         match container.get(&name, Span { first: start, last: end }).await {
             Ok(blob) => answer(self.table.push(Incoming::new(container.link, blob)).map_err(Failure::from)),
             Err(failure) => failure.answer(),
@@ -150,7 +150,7 @@ impl container::HostContainer for State {
         name: String,
         data: Resource<Outgoing>,
     ) -> Answer<()> {
-        let container = self.table.get(&container)?.clone();
+        let container = super::opened(self, &container)?.clone();
         if self.table.get(&data)?.has_target() {
             return Ok(Err("the value goes somewhere already".into()));
         }
@@ -163,7 +163,7 @@ impl container::HostContainer for State {
     }
 
     async fn list_objects(&mut self, container: Resource<Container>) -> Answer<Resource<Names>> {
-        let container = self.table.get(&container)?.clone();
+        let container = super::opened(self, &container)?.clone();
         match container.exists().await {
             Ok(true) => answer(self.table.push(Names { container, after: None }).map_err(Failure::from)),
             Ok(false) => container.is_absent().answer(),
@@ -172,19 +172,19 @@ impl container::HostContainer for State {
     }
 
     async fn delete_object(&mut self, container: Resource<Container>, name: String) -> Answer<()> {
-        answer(self.table.get(&container)?.delete(&[name]).await)
+        answer(super::opened(self, &container)?.delete(&[name]).await)
     }
 
     async fn delete_objects(&mut self, container: Resource<Container>, names: Vec<String>) -> Answer<()> {
-        answer(self.table.get(&container)?.delete(&names).await)
+        answer(super::opened(self, &container)?.delete(&names).await)
     }
 
     async fn has_object(&mut self, container: Resource<Container>, name: String) -> Answer<bool> {
-        answer(self.table.get(&container)?.facts(&name).await.map(|facts| facts.is_some()))
+        answer(super::opened(self, &container)?.has(&name).await)
     }
 
     async fn object_info(&mut self, container: Resource<Container>, name: String) -> Answer<container::ObjectMetadata> {
-        let container = self.table.get(&container)?;
+        let container = super::opened(self, &container)?;
         let facts = container.facts(&name).await;
         answer(facts.and_then(|facts| facts.ok_or_else(|| super::no_object(&name))).map(|facts| {
             container::ObjectMetadata {
@@ -197,7 +197,7 @@ impl container::HostContainer for State {
     }
 
     async fn clear(&mut self, container: Resource<Container>) -> Answer<()> {
-        answer(self.table.get(&container)?.clear().await)
+        answer(super::opened(self, &container)?.clear().await)
     }
 
     fn drop(&mut self, container: Resource<Container>) -> wasmtime::Result<()> {
@@ -208,11 +208,11 @@ impl container::HostContainer for State {
 
 impl container::HostStreamObjectNames for State {
     async fn read_stream_object_names(&mut self, names: Resource<Names>, count: u64) -> Answer<(Vec<String>, bool)> {
-        answer(self.table.get_mut(&names)?.next(count).await)
+        answer(super::listing(self, &names)?.next(count).await)
     }
 
     async fn skip_stream_object_names(&mut self, names: Resource<Names>, count: u64) -> Answer<(u64, bool)> {
-        answer(self.table.get_mut(&names)?.skip(count).await)
+        answer(super::listing(self, &names)?.skip(count).await)
     }
 
     fn drop(&mut self, names: Resource<Names>) -> wasmtime::Result<()> {

@@ -16,7 +16,7 @@ use capability::OpenLink;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{ComponentName, LinkName, Terms};
 use rt::within;
-use stdx::Chain;
+use stdx::{Chain, Trace};
 use tracing::warn;
 
 use super::Failure;
@@ -33,7 +33,9 @@ pub(super) struct Link {
     blobs: Option<Arc<dyn Blobs>>,
     terms: Terms,
     limits: Limits,
-    is_failing: AtomicBool,
+    trace: Option<Trace>,
+    /// Shared by all that are this way, whatever trace they are followed for.
+    is_failing: Arc<AtomicBool>,
 }
 
 // === impl Link ===
@@ -46,8 +48,31 @@ impl Link {
             blobs: link.target.as_ref().and_then(|target| target.target()).cloned(),
             terms: link.terms.clone(),
             limits,
-            is_failing: AtomicBool::new(false),
+            trace: None,
+            is_failing: Arc::default(),
         }
+    }
+
+    /// The same as it is followed for a part of a trace; nothing where it is that already, or makes no difference.
+    pub(super) fn within(&self, trace: Option<Trace>) -> Option<Arc<Self>> {
+        if self.trace == trace {
+            return None;
+        }
+        let blobs = self.blobs.as_ref()?.within(trace.clone())?;
+        Some(Arc::new(Self {
+            component: self.component.clone(),
+            name: self.name.clone(),
+            blobs: Some(blobs),
+            terms: self.terms.clone(),
+            limits: self.limits,
+            trace,
+            is_failing: self.is_failing.clone(),
+        }))
+    }
+
+    /// Whether both lead to the same store.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.is_failing, &other.is_failing)
     }
 
     /// What one call may carry.
@@ -111,6 +136,7 @@ impl Link {
         let class = match error {
             BlobsError::Damaged { .. } => "the blob store is damaged",
             BlobsError::Full { .. } => "the blob store is full",
+            BlobsError::Refused { .. } => "the blob store refuses",
             _ => "the blob store is not available",
         };
         Err(Failure::Told(class.into()))

@@ -257,6 +257,7 @@ capability::conformance! {
         azure => Fresh::azure(),
         gcs => Fresh::gcs(),
         nats => Fresh::nats(),
+        kept_by_a_provider => Fresh::provider(),
     }
 }
 

@@ -1,0 +1,155 @@
+//! This is an object of a provider that is being read, part after part.
+//!
+//! The protocol lets a provider send as fast as it can, and whoever reads cannot stop it. So it is asked for no more at once than
+//! may wait here.
+//!
+//! # Invariants
+//!
+//! 1. The pieces together are as long as they were said to be, or the last is an error: an object that has another size or
+//!    another time than at the beginning is not read on. A provider that says the same of another object is believed.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use wire::{Beside, ByteStream, Later, Underway};
+
+use super::{Answer, Provider, Version, id};
+use crate::blobs::{Blobs, BlobsError, Facts};
+use crate::scope::Object;
+
+/// So much is asked for at once.
+const PART: u64 = 1 << 20;
+
+/// A provider may give so much more than it was asked for: the byte that was asked for too much, and the last one, where it is
+/// included.
+const MORE: u64 = 2;
+
+/// What comes beside the answer, in each version.
+const BESIDES: [Beside; 2] =
+    [Beside { stream: None, answer: &[&[0, 0], &[0, 1]] }, Beside { stream: None, answer: &[&[0]] }];
+
+/// In the newer version, the number of the path that says whether it was all.
+const FATE: usize = 1;
+
+/// An object between two of its pieces.
+pub(super) struct Reading {
+    provider: Provider,
+    object: Object,
+    facts: Facts,
+    /// What is to be read still.
+    span: Range<u64>,
+    part: Option<Part>,
+    /// Whether it is read in more than one part.
+    is_parted: bool,
+}
+
+/// A part that is coming.
+struct Part {
+    underway: Underway,
+    bytes: ByteStream,
+    fate: Option<Later<Answer<()>>>,
+    /// How much of it is to come.
+    left: u64,
+    /// How much may come behind it.
+    more: u64,
+    /// Whether it is the last of the object, behind which there is nothing.
+    is_last: bool,
+}
+
+// === impl Reading ===
+
+impl Reading {
+    pub(super) fn new(provider: Provider, (object, facts): (&Object, Facts), span: Range<u64>) -> Self {
+        let is_parted = span.end - span.start > PART;
+        Self { provider, object: object.clone(), facts, span, part: None, is_parted }
+    }
+
+    /// The next piece; nothing after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BlobsError> {
+        loop {
+            let part = match &mut self.part {
+                Some(part) => part,
+                None if self.span.is_empty() => return Ok(None),
+                None => self.part.insert(begin(&self.provider, (&self.object, self.facts.size), &self.span).await?),
+            };
+            if let Some(piece) = part.next(&self.provider).await? {
+                self.span.start += piece.len() as u64;
+                return Ok(Some(piece));
+            }
+            self.part = None;
+            if self.is_parted {
+                self.check().await?;
+            }
+        }
+    }
+
+    /// Whether it is the same object still.
+    async fn check(&mut self) -> Result<(), BlobsError> {
+        match self.provider.facts(&self.object).await? {
+            Some(facts) if facts == self.facts => Ok(()),
+            _ => Err(changed(&self.provider)),
+        }
+    }
+}
+
+/// Asks for the first part of a span of an object.
+async fn begin(provider: &Provider, (object, size): (&Object, u64), span: &Range<u64>) -> Result<Part, BlobsError> {
+    let end = span.end.min(span.start.saturating_add(PART));
+    let is_last = end == size;
+    // What does not count its end is asked for it, and at the end of the object whether there is more.
+    let asked = (id(object), span.start, end.saturating_add(is_last.into()));
+    let ways = &provider.functions().read;
+    let (version, mut underway) = provider.begin(object.container(), (ways, BESIDES), &asked).await?;
+    let failed = |error| provider.failed(error);
+    let refused = |words: String| provider.refused(&words);
+    let (bytes, fate) = match version {
+        Version::New => {
+            let answer = underway.answer::<Answer<(ByteStream, Later<Answer<()>>)>>().await;
+            let (bytes, fate) = answer.map_err(failed)?.map_err(refused)?;
+            (bytes, Some(fate))
+        }
+        Version::Old => {
+            let answer = underway.answer::<Answer<ByteStream>>().await;
+            (answer.map_err(failed)?.map_err(refused)?, None)
+        }
+    };
+    Ok(Part { underway, bytes, fate, left: end - span.start, more: MORE, is_last })
+}
+
+// === impl Part ===
+
+impl Part {
+    /// The next piece; nothing after the last, when it is known that it was whole.
+    async fn next(&mut self, provider: &Provider) -> Result<Option<Bytes>, BlobsError> {
+        while let Some(mut bytes) =
+            self.underway.bytes(&mut self.bytes).await.map_err(|error| provider.broken(error))?
+        {
+            let count = self.left.min(bytes.len() as u64);
+            let piece = bytes.split_to(usize::try_from(count).expect("it is no more than a piece, which is in memory"));
+            self.left -= count;
+            self.behind(provider, bytes.len() as u64)?;
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+        if let Some(mut fate) = self.fate.take() {
+            let fate = self.underway.later(FATE, &mut fate).await.map_err(|error| provider.broken(error))?;
+            fate.map_err(|words| provider.refused(&words))?;
+        }
+        if self.left > 0 { Err(changed(provider)) } else { Ok(None) }
+    }
+
+    /// So much has come behind it.
+    fn behind(&mut self, provider: &Provider, count: u64) -> Result<(), BlobsError> {
+        if count > 0 && self.is_last {
+            return Err(changed(provider));
+        }
+        let too_much = || provider.damaged("it gives more of an object than it was asked for");
+        self.more = self.more.checked_sub(count).ok_or_else(too_much)?;
+        Ok(())
+    }
+}
+
+fn changed(provider: &Provider) -> BlobsError {
+    provider.unavailable("the object is not what it was when it was begun to be read")
+}

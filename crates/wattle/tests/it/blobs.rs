@@ -81,7 +81,7 @@ pub(crate) fn peak(up: &Up) -> u64 {
 }
 
 /// Sends so many blocks as one object and gets them back; each block differs from the ones around it.
-fn there_and_back(up: &Up, name: &str, blocks: usize) {
+pub(crate) fn there_and_back(up: &Up, name: &str, blocks: usize) {
     let mut block = noise(1 << 20);
     let mut stream = TcpStream::connect(up.address()).expect("it listens");
     let length = blocks * block.len();

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use testkit::{Nats, Provider, Up, eventually};
 
 use crate::abroad::put;
+use crate::blobs::{peak, there_and_back};
 use crate::lattice::{Stranger, host, tell};
 use crate::lookouts::seen;
 use crate::messages::{counted, office, send, sent};
-use crate::{guest, route, wattle};
+use crate::{guest, noise, route, wattle};
 
 fn link(source: &str, target: &str, (namespace, package): (&str, &str), interfaces: &[&str]) -> Value {
     json!({
@@ -72,6 +73,66 @@ fn a_provider_keeps_keys_for_a_component() {
 
     tell(&wattle, &server.url(), &["link", "del", "counter", "--contract", "wasi:keyvalue"]);
     eventually("the component is linked as without", || up.get("/here").status == 200);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+fn objects(target: &str) -> Value {
+    link("blobs", target, ("wasi", "blobstore"), &["blobstore", "container", "types"])
+}
+
+fn keeps_what_a_component_writes(up: &Up) {
+    let bytes = noise(3 << 20);
+    for (name, bytes) in [("big", bytes.as_slice()), ("empty", b"".as_slice())] {
+        let answer = up.ask("PUT", &format!("/{name}"), bytes);
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+    assert!(up.get("/big").body == bytes);
+    assert_eq!(up.get("/big?start=1048574&end=1048579").body, &bytes[(1 << 20) - 2..(1 << 20) + 4]);
+    assert_eq!((up.get("/empty").status, up.get("/empty").body), (200, Vec::new()));
+    assert_eq!((up.get("/").text().as_str(), up.get("/none").status), ("big\nempty\n", 404));
+    assert_eq!(up.ask("DELETE", "/big", b"").status, 204);
+    assert_eq!(up.get("/").text(), "empty\n");
+}
+
+/// Of the newer version of its contract, of the older, and then not there.
+#[test]
+fn a_provider_keeps_objects_for_a_component() {
+    let (wattle, server) = (wattle(), Nats::start());
+    let up = wattle.up([guest("blobs"), format!("--nats={}", server.url())]);
+    assert_eq!(up.ask("PUT", "/here", b"on this host").status, 204);
+    let provider = Provider::start(&server.url(), "default", "files");
+    put(&Stranger::new(&server.url()), &objects("files"));
+    eventually("the component is linked to it", || up.get("/here").status == 404);
+    keeps_what_a_component_writes(&up);
+    let calls = provider.calls();
+    assert!(!calls.is_empty() && calls.iter().all(|call| call.ends_with(" blobs default")), "{calls:?}");
+
+    drop(provider);
+    eventually("the server knows that it is gone", || up.get("/empty").status == 503);
+    let begun = Instant::now();
+    let gone = up.get("/empty");
+    assert_eq!((gone.status, gone.text()), (503, "the blob store is not available\n".into()));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+
+    let _old = Provider::start_old(&server.url(), "default", "files");
+    eventually("another one is there", || up.get("/empty").status == 404);
+    keeps_what_a_component_writes(&up);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+#[test]
+fn a_large_object_of_a_provider_takes_no_more_memory_than_a_small_one() {
+    let (wattle, server) = (wattle(), Nats::start());
+    let nats = format!("--nats={}", server.url());
+    let up = wattle.up([&*guest("blobs"), "--max-body=1GiB", "--timeout=600", &nats]);
+    let provider = Provider::start(&server.url(), "default", "files");
+    put(&Stranger::new(&server.url()), &objects("files"));
+    eventually("the component is linked to it", || up.get("/").status == 200 && !provider.calls().is_empty());
+    there_and_back(&up, "small", 32);
+    let before = peak(&up);
+    there_and_back(&up, "large", 256);
+    let grown = peak(&up) - before;
+    assert!(grown < 64 << 10, "{grown} KiB more for eight times as much");
     assert_eq!(up.stop().code, Some(0));
 }
 

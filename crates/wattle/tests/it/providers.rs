@@ -10,7 +10,7 @@ use wasmtime::component::Val;
 use wire::{Address, Call, Function, Limits, Origin, Remote, Shape, Shapes, Signature, Wire};
 
 use crate::lattice::{Stranger, host, id, refusal, tell};
-use crate::wattle;
+use crate::{guest, noise, wattle};
 
 /// A host that is alone, whose bus lets in whoever is on this machine: stock clients know no token. It says what providers write.
 const ALONE: [&str; 5] = ["--bus", "127.0.0.1:0", "--bus-token=none", "--log", "info"];
@@ -62,10 +62,10 @@ fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is killed");
 }
 
-/// Links `shop` to the folder `root` by `files`.
-fn link(stranger: &Stranger, root: &Path) {
+/// Links a component to the folder `root` by `files`.
+fn link(stranger: &Stranger, source: &str, root: &Path) {
     stranger.ask("config.put.root", &json!({ "root": root }).to_string());
-    let link = json!({ "source_id": "shop", "target": "files", "wit_namespace": "wasi", "wit_package": "blobstore",
+    let link = json!({ "source_id": source, "target": "files", "wit_namespace": "wasi", "wit_package": "blobstore",
         "interfaces": ["blobstore"], "target_config": ["root"] });
     assert_eq!(stranger.ask("link.put", &link.to_string())["message"], "successfully set link");
 }
@@ -113,7 +113,7 @@ fn a_stranger_starts_a_stock_provider_and_it_serves_what_it_is_linked_to() {
 
     eventually("it listens", || create(&bus, "box").is_err_and(|why| why.contains("failed to lookup shop")));
     let root = wattle.home().join("blobs");
-    link(&stranger, &root);
+    link(&stranger, "shop", &root);
     eventually("it is told", || create(&bus, "box").is_ok());
     assert!(root.join("box").is_dir());
     let checked = stranger.hear(&mut heard, "health_check_passed");
@@ -136,6 +136,36 @@ fn a_stranger_starts_a_stock_provider_and_it_serves_what_it_is_linked_to() {
     assert_eq!(up.stop().code, Some(0));
 }
 
+/// As wasmCloud publishes it: it counts the last byte differently, makes what is there already, and writes in place.
+#[test]
+fn a_component_keeps_its_objects_with_a_stock_provider() {
+    let (wattle, server) = (wattle(), Nats::start());
+    let bus = server.url();
+    let up = wattle.up([guest("blobs"), format!("--nats={bus}")]);
+    let archive = archive();
+    eventually("it starts", || wattle.run(["start", "provider", &archive, "files", "--nats", &bus]).code == Some(0));
+    let root = wattle.home().join("kept");
+    link(&Stranger::new(&bus), "blobs", &root);
+    let folder = root.join("files");
+    eventually("the component and the provider are linked", || {
+        up.ask("PUT", "/a", b"x").status == 204 && folder.join("a").is_file()
+    });
+    let bytes = noise(5 << 20);
+    let answer = up.ask("PUT", "/big", &bytes);
+    assert_eq!(answer.status, 204, "{} {}", answer.text(), up.stderr());
+    assert!(std::fs::read(folder.join("big")).expect("it is a file") == bytes);
+    assert!(up.get("/big").body == bytes);
+    assert_eq!(up.get("/big?start=1048574&end=1048579").body, &bytes[(1 << 20) - 2..(1 << 20) + 4]);
+    assert_eq!((up.get("/").text().as_str(), up.get("/none").status), ("a\nbig\n", 404));
+    assert_eq!(up.ask("DELETE", "/big", b"").status, 204);
+    assert_eq!((up.get("/").text().as_str(), folder.join("big").exists()), ("a\n", false));
+
+    tell(&wattle, &bus, &["stop", "provider", "files"]);
+    eventually("it is gone", || up.get("/a").status == 503);
+    assert_eq!(up.get("/a").text(), "the blob store is not available\n");
+    assert_eq!(up.stop().code, Some(0));
+}
+
 /// On a host that is alone: what it is told then comes over a bus that is not a NATS server.
 #[test]
 fn a_provider_that_is_killed_runs_again_and_ends_when_its_host_is_killed() {
@@ -144,7 +174,7 @@ fn a_provider_that_is_killed_runs_again_and_ends_when_its_host_is_killed() {
     let bus = up.bus();
     let executable = testkit::provider("blobstore-fs").0.display().to_string();
     let root = wattle.home().join("blobs");
-    link(&Stranger::new(&bus), &root);
+    link(&Stranger::new(&bus), "shop", &root);
     let started = tell(&wattle, &bus, &["start", "provider", &executable, "files"]);
     assert_eq!((&started["provider"], &started["from"]), (&json!("files"), &json!(executable)));
     eventually("it serves what it was linked to before", || create(&bus, "one").is_ok());

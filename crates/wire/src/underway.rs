@@ -63,10 +63,9 @@ impl Wire {
     /// has timers.
     pub async fn begin(
         &self,
-        remote: &Subject,
+        (remote, beside): (&Subject, Beside),
         values: &impl Encode,
         Call { origin, timeout, roster, again }: Call,
-        beside: Beside,
     ) -> Result<Underway, InvokeError> {
         let params = self.laid_out(remote, typed::encode(values))?;
         // Who writes for long is answered when all was written.

@@ -172,9 +172,9 @@ impl Provider {
     ) -> Result<(Version, Underway), BlobsError> {
         let wire = self.shared.peer.wire();
         let ([new, old], [beside_new, beside_old]) = (ways, besides);
-        let (version, begun) = match wire.begin(new, values, self.call(container), beside_new).await {
+        let (version, begun) = match wire.begin((new, beside_new), values, self.call(container)).await {
             Err(InvokeError::NobodyThere { .. }) => {
-                (Version::Old, wire.begin(old, values, self.call(container), beside_old).await)
+                (Version::Old, wire.begin((old, beside_old), values, self.call(container)).await)
             }
             begun => (Version::New, begun),
         };

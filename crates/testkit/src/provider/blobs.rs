@@ -96,7 +96,9 @@ pub(super) async fn serve(client: &Client, shared: &Arc<Shared>, (interfaces, ta
         serve_all(client, shared, (NEW, &mut *tasks)).await;
         serve! { tasks, client, shared, NEW;
             "list-container-objects" (String, Option<u64>, Option<u64>) => Answer<(Names, Fate)> =
-                |asked, (container, limit, offset)| asked.names(container, (limit, offset)).map(|names| (names, fine()));
+                |asked, (container, limit, offset)| {
+                    asked.names(container, (limit, offset)).map(|names| (names, fine()))
+                };
             "get-container-data" (Id, u64, u64) => Answer<(Data, Fate)> =
                 |asked, (id, start, end)| asked.read(id, (start, end.saturating_add(1)));
             "write-container-data" (Id, Data) => Answer<Fate> =
@@ -118,7 +120,8 @@ pub(super) async fn serve(client: &Client, shared: &Arc<Shared>, (interfaces, ta
 /// Serves what both versions have.
 async fn serve_all(client: &Client, shared: &Arc<Shared>, (instance, tasks): (&'static str, &mut JoinSet<()>)) {
     serve! { tasks, client, shared, instance;
-        "create-container" (String,) => Answer<()> = |asked, (container,)| asked.blobs().create(&asked.source, container);
+        "create-container" (String,) => Answer<()> =
+            |asked, (container,)| asked.blobs().create(&asked.source, container);
         "container-exists" (String,) => Answer<bool> =
             |asked, (container,)| Ok(asked.blobs().container(&asked.source, &container).is_ok());
         "get-container-info" (String,) => Answer<u64> =

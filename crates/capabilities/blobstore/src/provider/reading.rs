@@ -67,10 +67,12 @@ impl Reading {
     /// The next piece; nothing after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BlobsError> {
         loop {
-            let part = match &mut self.part {
-                Some(part) => part,
-                None if self.span.is_empty() => return Ok(None),
-                None => self.part.insert(begin(&self.provider, (&self.object, self.facts.size), &self.span).await?),
+            let Some(part) = &mut self.part else {
+                if self.span.is_empty() {
+                    return Ok(None);
+                }
+                self.part = Some(begin(&self.provider, (&self.object, self.facts.size), &self.span).await?);
+                continue;
             };
             if let Some(piece) = part.next(&self.provider).await? {
                 self.span.start += piece.len() as u64;

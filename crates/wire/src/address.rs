@@ -92,6 +92,11 @@ impl Name {
         Self(nuid::next().as_str().into())
     }
 
+    /// Those who have it hear each call by it once.
+    pub(crate) fn group(&self) -> QueueGroup {
+        self.0.parse().expect("it is a word")
+    }
+
     /// A name that somebody says, if it can be one.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let is_word = (1..=NAME_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_alphanumeric);

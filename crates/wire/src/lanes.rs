@@ -101,11 +101,11 @@ impl Lanes {
         if opening.is_some() {
             return;
         }
-        let (shared, servers) = (Arc::downgrade(&self.shared), servers.clone());
+        let (shared, common, servers) = (Arc::downgrade(&self.shared), self.common().clone(), servers.clone());
         *opening = Some(Task::spawn(async move {
             let connect = || Bus::connect(&servers.url, servers.options.clone());
             let bus = patiently("calls share one connection", connect).await;
-            let listen = || Wire::open(bus.clone(), crate::Limits::default());
+            let listen = || common.beside(bus.clone());
             let wire = patiently("calls share one connection", listen).await;
             if let Some(shared) = shared.upgrade() {
                 // It is opened once: by the task that is put down here.

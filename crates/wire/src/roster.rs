@@ -1,8 +1,8 @@
 //! Who serves an address at this moment, so that who calls can choose.
 //!
 //! The queue group of an address leaves the choice to the server, which goes on choosing a host that was cut off until it notices
-//! itself: after minutes. So each wire that serves has a name and hears what is addressed to that name alone, and who calls keeps
-//! a roll of them:
+//! itself: after minutes. So each host that serves has a name, all its wires hear what is addressed to that name alone, each call on one
+//! of them, and who calls keeps a roll of them:
 //!
 //! ```text
 //! default.price.roll                                  "who serves it?", to all; each answers with its name
@@ -49,7 +49,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long answers to a roll are waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Threads of hosts that one address is known to be served by, at most.
+/// Answers to a roll, and hosts that one address is known to be served by, at most: each wire of a host gives one.
 pub(crate) const MEMBERS_MAX: usize = 1_024;
 
 /// Addresses whose rolls wait to be called, at most. What finds no room is called with the next call there.

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::link::Terms;
+use crate::secret::Secret;
 
 /// Names with values: labels, annotations, settings.
 pub type Labels = BTreeMap<String, String>;
@@ -350,6 +351,23 @@ pub struct StopHost {
     /// How long it may take, in milliseconds.
     #[serde(default)]
     pub timeout: Option<u64>,
+}
+
+/// What each registry is to be shown, by its name.
+pub type PutRegistries = BTreeMap<String, RegistryCredential>;
+
+/// What a registry is shown by who fetches from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RegistryCredential {
+    /// Who.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// In the place of both.
+    pub token: Option<Secret>,
+    /// `oci`, which is meant where nothing is said.
+    pub registry_type: Option<String>,
 }
 
 // === impl CtlResponse ===

@@ -15,6 +15,8 @@ mod limits;
 mod link;
 mod name;
 pub mod record;
+mod reference;
+mod secret;
 
 pub use application::{Declaration, DeclaredApplication, DeclaredComponent, applications_subject};
 pub use ask::{
@@ -29,3 +31,5 @@ pub use joining::{Entrance, JoinLattice, MembershipView, NatsLogin, Prefer, Stan
 pub use limits::{ComponentLimits, NotLimits};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};
 pub use name::{ComponentName, NotAName};
+pub use reference::{Digest, NotADigest, NotAReference, NotARegistry, Reference, Registry};
+pub use secret::Secret;

@@ -1,4 +1,4 @@
-//! Fetches what runs: files, and folders of them.
+//! Fetches what runs: files and folders of them, and artefacts in registries, which are files once they are pulled.
 //!
 //! What is fetched is bytes that somebody else made. Whether they are a program is for `engine` to find out; here they are
 //! read, held to a size, and turned into the binary format where they are text.
@@ -7,12 +7,23 @@
 //!
 //! 1. No more is read than the limit allows, whatever the file system says of the size.
 //! 2. A folder is listed in the order of its names.
+//!
+//! # Not here
+//!
+//! Which references may be pulled for whom (`host`).
+
+mod registries;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use stdx::{ByteSize, Code, Explain};
+
+pub use registries::{
+    ARCHIVE_MAX, Artefact, Kind, Login, Logins, NotDocker, PullError, Pulled, PushError, Registries, RegistriesConfig,
+    RegistryError,
+};
 
 /// Text is parsed in this process, so less of it is taken.
 const TEXT_MAX: u64 = 16 << 20;

@@ -40,5 +40,5 @@ pub use process::{Ended, Up, Wattle};
 #[cfg(feature = "providers")]
 pub use provider::{BrokerMessage, Provider};
 pub use s3::S3;
-pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Server};
+pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Registry, Server};
 pub use wait::{PATIENCE, eventually};

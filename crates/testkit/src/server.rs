@@ -17,6 +17,7 @@ mod mosquitto;
 mod nats;
 mod postgres;
 mod redis;
+mod registry;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -39,6 +40,7 @@ pub use mosquitto::Mosquitto;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use registry::Registry;
 
 /// How often another port is tried where somebody was faster.
 const TRIES: usize = 10;
@@ -323,7 +325,8 @@ fn free_address() -> SocketAddr {
 ///
 /// Where there is none.
 fn find_program(name: &str) -> PathBuf {
-    let ours = ["bin", "mosquitto/usr/sbin", "nats/bin", "postgres/server/bin"].map(|folder| tools().join(folder));
+    let ours = ["bin", "docker-registry/usr/bin", "mosquitto/usr/sbin", "nats/bin", "postgres/server/bin"]
+        .map(|folder| tools().join(folder));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = ours.into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
     let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());

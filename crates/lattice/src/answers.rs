@@ -9,12 +9,15 @@ use model::ComponentName;
 use model::fact::Fact;
 use model::lattice::{
     ComponentAuctionAck, ComponentAuctionRequest, CtlResponse, DeleteLink, Labels, LatticeLink, ProviderAuctionAck,
-    ProviderAuctionRequest, PutLabel, ScaleComponent, StartProvider, StopHost, StopProvider, UpdateComponent,
+    ProviderAuctionRequest, PutLabel, PutRegistries, ScaleComponent, StartProvider, StopHost, StopProvider,
+    UpdateComponent,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stdx::Chain;
 
 use crate::errands::Errand;
+use crate::hands::Deed;
 use crate::question::Question;
 use crate::role::Shared;
 use crate::rules::{self, Command};
@@ -41,7 +44,7 @@ pub(crate) async fn answer(
         Question::StopProvider => return begun(stop_provider(shared, payload)),
         Question::PutLabel => said(label(shared, payload, true).await),
         Question::DeleteLabel => said(label(shared, payload, false).await),
-        Question::PutRegistries => said::<()>(Err("this host fetches components from files only".into())),
+        Question::PutRegistries => said(put_registries(shared, payload).await),
         Question::PutLink => said(put_link(shared, payload).await),
         Question::DeleteLink => said(delete_link(shared, payload).await),
         Question::Links => said(Ok(CtlResponse::with(shared.links().await))),
@@ -160,6 +163,15 @@ async fn label(shared: &Shared, payload: &[u8], is_put: bool) -> Said<()> {
         shared.voice.say(Fact::LabelsChanged { host_id: shared.id.clone(), labels }).await;
     }
     Ok(CtlResponse::done(words))
+}
+
+/// What cannot be read is not repeated: it may nearly be a secret.
+async fn put_registries(shared: &Shared, payload: &[u8]) -> Said<()> {
+    let unreadable = |_| "failed to deserialize put registries command".to_owned();
+    let said: PutRegistries = serde_json::from_slice(payload).map_err(unreadable)?;
+    let deed = Deed::LogIn(rules::logins(said)?);
+    shared.hands.carry_out(deed).await.map_err(|error| Chain(&*error).to_string())?;
+    Ok(CtlResponse::done("successfully put registries"))
 }
 
 async fn put_link(shared: &Shared, payload: &[u8]) -> Said<()> {

@@ -1,11 +1,12 @@
 //! What a role has done, as values, and what does it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use model::lattice::Labels;
-use model::{Briefing, ComponentLimits, ComponentName, LinkDel, LinkPut, RouteId, RoutePut};
+use model::lattice::{Labels, RegistryCredential};
+use model::{Briefing, ComponentLimits, ComponentName, LinkDel, LinkPut, Registry, RouteId, RoutePut};
 use stdx::BoxError;
 use trust::ClaimsView;
 
@@ -103,6 +104,8 @@ pub enum Deed {
         /// Which.
         id: ComponentName,
     },
+    /// From now on registries are shown this, each what is said of it.
+    LogIn(BTreeMap<Registry, RegistryCredential>),
     /// It is found out whether a link could be put, as far as that is known before it is.
     Check(LinkPut),
     /// A link is put, in the place of one for the same imports.
@@ -142,6 +145,11 @@ impl fmt::Display for Deed {
                 write!(f, "brief {id} of [{}] with [{}]", links.join(", "), names.join(", "))
             }
             Self::StopProvider { id } => write!(f, "stop provider {id}"),
+            // What they are shown is a secret.
+            Self::LogIn(logins) => {
+                let registries: Vec<_> = logins.keys().map(Registry::as_str).collect();
+                write!(f, "log in to [{}]", registries.join(", "))
+            }
             Self::Check(LinkPut { source, target, .. }) => {
                 write!(f, "check whether {source} can be linked to {target}")
             }

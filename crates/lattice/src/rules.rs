@@ -17,6 +17,7 @@ mod labels;
 mod learned;
 mod links;
 mod providers;
+mod registries;
 mod routes;
 mod settings;
 
@@ -30,6 +31,7 @@ pub(crate) use links::{
     as_known, check_settings, checks, link_deleted, links_of, links_with, listening, put_link, take_link,
 };
 pub(crate) use providers::{bids_for_provider, briefing, start_words, started, stop_words};
+pub(crate) use registries::logins;
 pub(crate) use settings::{told, unknown};
 
 #[cfg(test)]

@@ -481,3 +481,21 @@ fn a_provider_is_told_of_what_is_learned_about_it_and_of_nothing_else() {
     assert_eq!(learn(Kind::Settings, "other", "{}"), "");
     assert_eq!(learn(Kind::Components, "COMPONENT_shop", &spec(Vec::new())), "try to brief files\n");
 }
+
+#[test]
+fn registries_are_known_by_their_names_and_of_one_kind() {
+    let said = |text: &str| logins(serde_json::from_str(text).expect("it is said so"));
+    let taken = said(
+        r#"{"https://GHCR.io/v2": {"username": "u", "password": "hunter2", "token": null, "registryType": "oci"},
+        "lab:5000": {"token": "t"}}"#,
+    );
+    let taken = taken.expect("both are taken");
+    let names: Vec<_> = taken.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["ghcr.io", "lab:5000"]);
+    let deed = crate::hands::Deed::LogIn(taken);
+    assert_eq!(deed.to_string(), "log in to [ghcr.io, lab:5000]");
+    assert!(!format!("{deed:?}").contains("hunter2"));
+    let other = said(r#"{"a.example": {"registryType": "bindle"}}"#).expect_err("another kind");
+    assert!(other.contains("this host knows oci"), "{other}");
+    assert!(said(r#"{"a b": {}}"#).expect_err("no name").contains("is no registry"));
+}

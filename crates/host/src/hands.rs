@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use artifact::{ARCHIVE_MAX, Kind, Login, PullError, Registries};
 use async_trait::async_trait;
 use lattice::{Deed, Hands, ProviderView, RoleConfig, Runs};
-use model::lattice::Labels;
-use model::{ComponentName, LinkDel, LinkPut, Target, Terms};
+use model::lattice::{Labels, RegistryCredential};
+use model::{ComponentName, LinkDel, LinkPut, NotAReference, Reference, Registry, Target, Terms};
 use stdx::BoxError;
 use trust::ClaimsView;
 
@@ -19,6 +20,9 @@ use crate::links::LinkError;
 use crate::load::Source;
 use crate::providers::Providers;
 use crate::world::World;
+
+/// How files are named over the bus.
+const FILE: &str = "file://";
 
 /// A host's place in a lattice.
 #[derive(Debug, Clone)]
@@ -33,6 +37,10 @@ pub struct LatticeConfig {
     pub forgets: bool,
     /// Whether whoever reaches the bus may have files of this machine run. It is so where the bus is on this machine.
     pub allows_files: bool,
+    /// Whether whoever reaches the bus may have whatever a tag `latest` leads to run.
+    pub allows_latest: bool,
+    /// The registries that whoever reaches the bus may have pulled from.
+    pub registries: Registries,
     /// What providers find in their environment.
     pub provider_variables: Vec<(String, String)>,
 }
@@ -42,23 +50,32 @@ pub(crate) struct WorldHands {
     pub(crate) world: Arc<World>,
     pub(crate) providers: Arc<Providers>,
     pub(crate) allows_files: bool,
+    pub(crate) allows_latest: bool,
+    pub(crate) registries: Registries,
 }
 
 /// What is to run cannot be fetched from where somebody on the bus said.
 #[derive(Debug, thiserror::Error)]
 enum NotFetched {
-    #[error("{0:?} is not fetched by this host: it takes file:///PATH")]
-    Unknown(String),
+    #[error("it is not fetched by this host, which takes references and file:///PATH")]
+    Unknown(#[from] NotAReference),
     #[error("this host runs no files that are named over the bus; start it with --allow-file-load")]
     Files,
+    #[error(
+        "this host does not run whatever is the latest of {0}: name a tag or a digest, or start it with --allow-latest"
+    )]
+    Latest(Reference),
+    #[error(transparent)]
+    Pull(#[from] PullError),
 }
 
 /// What runs when the host begins to answer: all that it was started with.
 pub(crate) async fn running(world: &World) -> BTreeMap<ComponentName, Runs> {
     let count = world.concurrency();
     let runs = |component: crate::LoadedComponent| {
-        let path = std::path::absolute(&component.source.path).unwrap_or(component.source.path);
-        let image_ref = format!("file://{}", path.display());
+        let Source { path, origin, .. } = &component.source;
+        let file = || format!("file://{}", std::path::absolute(path).as_deref().unwrap_or(path).display());
+        let image_ref = origin.clone().unwrap_or_else(file);
         let claims = component.claims;
         (component.source.name, Runs { image_ref, count, claims, ..Runs::default() })
     };
@@ -73,11 +90,11 @@ impl Hands for WorldHands {
         let world = &self.world;
         match deed {
             Deed::Start { id, image_ref, count, limits } => {
-                let prepared = world.prepare(self.source(id, image_ref)?).await?;
+                let prepared = world.prepare(self.source(id, image_ref).await?).await?;
                 Ok(world.add(prepared, (count, limits)).await?)
             }
             Deed::Exchange { id, image_ref } => {
-                let prepared = world.prepare(self.source(id, image_ref)?).await?;
+                let prepared = world.prepare(self.source(id, image_ref).await?).await?;
                 Ok(world.update(prepared).await?)
             }
             Deed::Allow { id, count } => {
@@ -91,7 +108,8 @@ impl Hands for WorldHands {
             }
             Deed::Tell { id, settings } => Ok(tell(world, id, settings).await?),
             Deed::StartProvider { id, image_ref, briefing } => {
-                self.providers.start(id, self.path(image_ref)?, briefing).await
+                let path = self.path(&image_ref, Kind::Provider).await?;
+                self.providers.start(id, path, briefing).await
             }
             Deed::Brief { id, briefing } => {
                 self.providers.brief(&id, briefing);
@@ -99,6 +117,10 @@ impl Hands for WorldHands {
             }
             Deed::StopProvider { id } => {
                 self.providers.stop(&id).await;
+                Ok(())
+            }
+            Deed::LogIn(logins) => {
+                logins.into_iter().for_each(|(registry, credential)| self.log_in(registry, credential));
                 Ok(())
             }
             Deed::Check(put) => Ok(world.check(put).await?),
@@ -123,16 +145,37 @@ impl Hands for WorldHands {
 }
 
 impl WorldHands {
-    fn source(&self, name: ComponentName, image_ref: String) -> Result<Source, NotFetched> {
-        Ok(Source { name, path: self.path(image_ref)?, route: None })
+    async fn source(&self, name: ComponentName, image_ref: String) -> Result<Source, NotFetched> {
+        let path = self.path(&image_ref, Kind::Component).await?;
+        let origin = Some(image_ref).filter(|image_ref| !image_ref.starts_with(FILE));
+        Ok(Source { name, path, origin, route: None })
     }
 
-    /// The file of a reference.
-    fn path(&self, image_ref: String) -> Result<PathBuf, NotFetched> {
-        match image_ref.strip_prefix("file://") {
-            None => Err(NotFetched::Unknown(image_ref)),
-            Some(_) if !self.allows_files => Err(NotFetched::Files),
-            Some(path) => Ok(PathBuf::from(path)),
+    /// The file that somebody on the bus names, or the one that is pulled for what is named.
+    async fn path(&self, image_ref: &str, kind: Kind) -> Result<PathBuf, NotFetched> {
+        match image_ref.strip_prefix(FILE) {
+            Some(_) if !self.allows_files => return Err(NotFetched::Files),
+            Some(path) => return Ok(PathBuf::from(path)),
+            None => {}
+        }
+        let reference: Reference = image_ref.parse()?;
+        if reference.is_latest() && !self.allows_latest {
+            return Err(NotFetched::Latest(reference));
+        }
+        let size_max = match kind {
+            Kind::Component => self.world.size_max(),
+            Kind::Provider => ARCHIVE_MAX,
+        };
+        Ok(self.registries.pull(&reference, kind, size_max).await?.path)
+    }
+
+    fn log_in(&self, registry: Registry, credential: RegistryCredential) {
+        match Login::of_credential(credential) {
+            Some(login) => {
+                tracing::info!(%registry, "who asks this registry was said over the bus");
+                self.registries.log_in(registry, login);
+            }
+            None => tracing::warn!(%registry, "what was said over the bus shows nobody to this registry"),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Source {
     pub name: ComponentName,
     /// The file it comes from.
     pub path: PathBuf,
+    /// The reference that led to the file, where it was pulled.
+    pub origin: Option<String>,
     /// The requests that it answers; none where it is there for other components.
     pub route: Option<Route>,
 }
@@ -169,6 +171,15 @@ pub(crate) struct Loading<'a> {
     pub(crate) may_come: bool,
 }
 
+// === impl Source ===
+
+impl Source {
+    /// Where it comes from, as people know it.
+    pub fn shown(&self) -> PathBuf {
+        self.origin.as_ref().map_or_else(|| self.path.clone(), PathBuf::from)
+    }
+}
+
 // === impl Step ===
 
 impl Step {
@@ -188,12 +199,11 @@ impl Step {
 impl Loading<'_> {
     /// Reads one component and compiles it, if these offers meet all that it imports.
     pub(crate) fn load(&self, source: Source, offers: &[Offer]) -> Result<Step, LoadError> {
-        let path = &source.path;
-        let bytes = artifact::fetch(path, self.size_max)?;
-        let prepare = |error| LoadError::Prepare { path: path.clone(), source: error };
+        let bytes = artifact::fetch(&source.path, self.size_max)?;
+        let prepare = |error| LoadError::Prepare { path: source.shown(), source: error };
         let program = self.engines.read(&bytes, Use::Linked).map_err(prepare)?;
         let claims = vouched(&bytes, &program.anatomy, SystemTime::now())
-            .map_err(|source| LoadError::Claims { path: path.clone(), source })?;
+            .map_err(|bad| LoadError::Claims { path: source.shown(), source: bad })?;
         // A core module's own imports are WASI 0.1, which its adapter meets: what it imports as a component is known after.
         let is_component = program.anatomy.form == engine::Form::Component;
         let missing = linking::check(&linking::link(&program.anatomy.imports, offers)).err();

@@ -293,8 +293,13 @@ impl Shared {
         })
         .map_err(HostError::NoKey)?;
         let providers = Arc::new(providers);
-        let hands =
-            WorldHands { world: self.world.clone(), providers: providers.clone(), allows_files: place.allows_files };
+        let hands = WorldHands {
+            world: self.world.clone(),
+            providers: providers.clone(),
+            allows_files: place.allows_files,
+            allows_latest: self.config.allows_latest,
+            registries: self.config.registries.clone(),
+        };
         let role = Role::start(RoleSetup {
             config: role,
             id: self.identity.id(),

@@ -109,6 +109,11 @@ impl World {
         u32::try_from(self.config.limits.concurrency).unwrap_or(u32::MAX)
     }
 
+    /// The largest file that is taken for a component.
+    pub(crate) fn size_max(&self) -> ByteSize {
+        self.config.size_max
+    }
+
     /// What this host offers by itself.
     pub(crate) fn host_offers(&self) -> &[Offer] {
         &self.host_offers

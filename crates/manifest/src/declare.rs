@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::document::{Config, Document, Kind, Link, Metadata, Part, Route, Target as Aim, Trait};
 use crate::providers::{self, Provider};
-use crate::{Application, Component, Listener, Place, Problem, Problems};
+use crate::{Application, Component, Image, Listener, Place, Problem, Problems};
 
 /// How a manifest names a file.
 const FILE: &str = "file://";
@@ -147,15 +147,17 @@ impl Declaring {
                 return None;
             }
         };
-        let is_file = |text: &&str| text.starts_with(['.', '/']) || text.ends_with(".wasm") || text.ends_with(".wat");
-        match image.strip_prefix(FILE).or(Some(image).filter(is_file)) {
-            Some(file) => {
-                self.components.push(Component { name: name.clone(), file: file.into(), routes: Vec::new() });
+        let is_written_so =
+            |text: &str| text.starts_with(['.', '/']) || text.ends_with(".wasm") || text.ends_with(".wat");
+        let is_file = |text: &&str| !text.contains("://") && is_written_so(text);
+        let file = image.strip_prefix(FILE).or(Some(image).filter(is_file));
+        let image = file.map_or_else(|| image.parse().map(Image::Registry), |file| Ok(Image::File(file.into())));
+        match image {
+            Ok(image) => self.components.push(Component { name: name.clone(), image, routes: Vec::new() }),
+            Err(error) => {
+                let text = format!("{error}; a file is written {FILE}./app.wasm, from the manifest's folder");
+                self.problem(place, text);
             }
-            None => self.problem(
-                place,
-                format!("{image} is in a registry, and only files can be used yet: {FILE}./app.wasm, from the manifest's folder"),
-            ),
         }
         let config = self.settings(place, &[&part.properties.config]);
         if !config.is_empty() {

@@ -22,7 +22,7 @@ mod providers;
 use std::fmt;
 use std::net::SocketAddr;
 
-use model::{ComponentName, LinkPut};
+use model::{ComponentName, LinkPut, Reference};
 use stdx::{Code, Explain};
 
 /// What is declared.
@@ -47,10 +47,19 @@ pub struct Application {
 pub struct Component {
     /// What it is called.
     pub name: ComponentName,
-    /// Its file, as it is written: relative to the manifest's folder.
-    pub file: String,
+    /// What runs.
+    pub image: Image,
     /// Where it answers requests; nowhere where there is none.
     pub routes: Vec<Place>,
+}
+
+/// What a component is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// A file, as it is written: relative to the manifest's folder.
+    File(String),
+    /// What a registry has.
+    Registry(Reference),
 }
 
 /// Where a component answers requests.

@@ -17,9 +17,13 @@ fn application(components: &str) -> Application {
 
 /// What an application is, a line for each thing.
 fn shown(application: &Application) -> String {
-    let component = |Component { name, file, routes }: &Component| {
+    let component = |Component { name, image, routes }: &Component| {
+        let from = match image {
+            Image::File(file) => file.clone(),
+            Image::Registry(reference) => format!("registry: {reference}"),
+        };
         let place = |place: &Place| format!("{}@{}", place.listener.as_deref().unwrap_or_default(), place.route);
-        format!("{name} from {file} at {:?}\n", routes.iter().map(place).collect::<Vec<_>>())
+        format!("{name} from {from} at {:?}\n", routes.iter().map(place).collect::<Vec<_>>())
     };
     let link = |link: &LinkPut| {
         let contract = link.contract.as_ref().expect("a manifest says which");
@@ -140,6 +144,23 @@ fn servers_of_several_addresses_are_listeners_with_names() {
     .assert_eq(&shown(&application(&text)));
 }
 
+#[test]
+fn a_component_comes_from_a_file_or_from_a_registry() {
+    let text = "
+- {name: a, type: component, properties: {image: 'ghcr.io/Shop/a:1'}}
+- {name: b, type: component, properties: {image: 'oci://localhost:5000/b.wasm'}}
+- {name: c, type: component, properties: {image: ghcr.io/c.wasm}}
+- {name: d, type: component, properties: {image: 'file://ghcr.io/d:1'}}
+";
+    expect![[r#"
+        a from registry: ghcr.io/shop/a:1 at []
+        b from registry: localhost:5000/b.wasm:latest at []
+        c from ghcr.io/c.wasm at []
+        d from ghcr.io/d:1 at []
+    "#]]
+    .assert_eq(&shown(&application(text)));
+}
+
 /// Nearly everything is wrong with it.
 const WRONG: &str = "
 apiVersion: v1
@@ -148,7 +169,7 @@ metadata: {name: a b}
 spec:
   policies: [{name: vault, type: policy.secret.wasmcloud.dev/v1alpha1, properties: {backend: x}}]
   components:
-    - {name: a, type: component, properties: {image: 'ghcr.io/x/a:1', secrets: [{name: s}]}}
+    - {name: a, type: component, properties: {image: 'x/a:1', secrets: [{name: s}]}}
     - {name: a, type: component, properties: {image: a.wasm, imgae: x}}
     - {name: b, type: component, properties: {image: b.wasm, config: [{name: elsewhere}]}}
     - {name: b, type: component, properties: {image: b.wasm}}
@@ -200,7 +221,7 @@ fn all_problems_are_said_at_once_each_with_its_place() {
           component 10: missing field `name`
           component 11: invalid type: string "just text", expected a component with name, type and properties
           component a: secrets are linked here: a link to wattle+builtin://secrets/files, for instance
-          component a: ghcr.io/x/a:1 is in a registry, and only files can be used yet: file://./app.wasm, from the manifest's folder
+          component a: "x/a:1" names no artefact in a registry: it does not begin with a registry; one is written REGISTRY/NAME:TAG, as in ghcr.io/shop/till:1.2; a file is written file://./app.wasm, from the manifest's folder
           component b: the settings of config elsewhere are not in the manifest; put them there, as properties
           component b: another one has this name
           component c d: "c d" is not a name; letters, digits, '-', '_' and '.' make one, at most 128 of them

@@ -7,9 +7,10 @@ use clap::{Args, Subcommand};
 use engine::{Engines, Layout, Use};
 use serde_json::json;
 
-use crate::cli::Common;
+use crate::cli::{Common, data_folder};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::registries;
 
 /// Shows and clears the cache of compiled programs
 #[derive(Debug, Args)]
@@ -24,7 +25,7 @@ enum Action {
     Path,
     /// Forgets what was compiled from a file, and that it failed to compile
     Clear {
-        /// The program
+        /// The program, as a file or a reference
         file: PathBuf,
     },
 }
@@ -36,7 +37,7 @@ pub(crate) fn run(command: CacheCommand, common: &Common, output: Output) -> Res
         Action::Path => output.print(&config.cache.display().to_string(), &json!({ "path": config.cache })),
         Action::Clear { file } => {
             let engines = Engines::open(config)?;
-            let bytes = artifact::fetch(&file, common.size_max())?;
+            let bytes = registries::fetch(&file, &data_folder(), common)?;
             let mut had_any = false;
             for used in [Use::Alone, Use::Linked] {
                 had_any |= engines.forget(&engines.read(&bytes, used)?)?;

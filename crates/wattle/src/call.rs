@@ -25,8 +25,8 @@ use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
 use crate::output::{Output, say};
-use crate::progress;
 use crate::reach::LatticeReach;
+use crate::{progress, registries};
 
 /// Calls exported functions of a component or core module: of a file, or of what runs in a lattice
 ///
@@ -35,7 +35,7 @@ use crate::reach::LatticeReach;
 #[derive(Debug, Args)]
 #[command(mut_arg("timeout", |timeout| timeout.help("Time for one call, in seconds").default_value("30")))]
 pub(crate) struct CallCommand {
-    /// The program, or the name of a component that runs in the lattice
+    /// The program, as a file or a reference, or the name of a component that runs in the lattice
     #[arg(value_name = "FILE|COMPONENT")]
     file: PathBuf,
     /// Calls, one after the other in one instance; only names where the arguments are given with --json
@@ -106,7 +106,7 @@ fn meant(word: &Path, is_there: bool, is_lattice_said: bool) -> Meant {
 
 fn run_file(command: &CallCommand, requests: &[Request], common: &Common, output: Output) -> Result<ExitCode, Failure> {
     let engines = Engines::open(common.engines(Layout::OnDemand))?;
-    let bytes = artifact::fetch(&command.file, common.size_max())?;
+    let bytes = registries::fetch(&command.file, &command.imports.data(), common)?;
     let program = alone::read(&engines, &bytes, &command.file)?;
     let foreign = core_module::foreign_imports(&program.anatomy);
     if !foreign.is_empty() {
@@ -193,7 +193,7 @@ impl CallCommand {
                 let linker = capabilities.linker_for(engines.engine(settings)?, settings, &imports);
                 let linker = linker.map_err(alone::engine_failure)?;
                 let pre = linker.instantiate_pre(component).map_err(not_linkable)?;
-                let name = self.imports.name_of(&self.file);
+                let name = registries::name_of(&self.file);
                 Ok(Origin::Component { pre, bound: capabilities.bind_by_default(&name, &imports).await? })
             }
         }

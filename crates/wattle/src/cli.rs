@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use engine::{Compiler, EnginesConfig, Layout, ScanLimits};
+use model::Registry;
 use stdx::ByteSize;
 
 use crate::output::Output;
 use crate::{
-    cache, call, component, context, failure, get, inspect, label, lattice, link, run, secret, settings, spy, up,
+    cache, call, component, context, failure, get, inspect, label, lattice, link, push, registry, run, secret,
+    settings, spy, up,
 };
 
 /// Runs any WebAssembly program: serves it, runs it, calls it.
@@ -43,6 +45,8 @@ enum Command {
     Config(settings::ConfigCommand),
     Secret(secret::SecretCommand),
     Cache(cache::CacheCommand),
+    Push(push::PushCommand),
+    Registry(registry::RegistryCommand),
 }
 
 /// What every command understands.
@@ -60,6 +64,9 @@ pub(crate) struct Common {
     /// The largest file that is taken for a program
     #[arg(long, global = true, value_name = "SIZE", default_value_t = artifact::SIZE_MAX)]
     max_component_size: ByteSize,
+    /// A registry that is spoken to without encryption, as those on this machine are (can be given several times)
+    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    allow_insecure_registry: Vec<Registry>,
     /// What is logged on standard error: error, warn, info, debug or trace, also for parts as in engine=debug
     #[arg(long, global = true, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -102,6 +109,8 @@ pub(crate) fn dispatch() -> ExitCode {
         Command::Config(command) => settings::run(command, output),
         Command::Secret(command) => secret::run(command, output),
         Command::Cache(command) => cache::run(command, &cli.common, output),
+        Command::Push(command) => push::run(command, &cli.common, output),
+        Command::Registry(command) => registry::run(command, output),
     };
     done.unwrap_or_else(|failure| failure::report(&failure, output))
 }
@@ -140,6 +149,11 @@ impl Common {
     /// The largest file that is taken for a program.
     pub(crate) fn size_max(&self) -> ByteSize {
         self.max_component_size
+    }
+
+    /// The registries that are spoken to without encryption, beside those on this machine.
+    pub(crate) fn plain_registries(&self) -> &[Registry] {
+        &self.allow_insecure_registry
     }
 }
 

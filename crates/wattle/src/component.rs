@@ -23,6 +23,7 @@ use crate::output::Output;
 use crate::placed::{Placement, locate};
 use crate::provider;
 use crate::reach::{LatticeReach, Reached};
+use crate::registries::{Meant, meant, name_of};
 
 /// Starts components and providers on hosts of a lattice
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ pub(crate) struct StartCommand {
 enum Start {
     /// Starts a component on a host that bids for it
     Component {
-        /// Where it comes from: a file, or a reference such as file:///PATH, which the host reads
+        /// Where it comes from: a file, which the host reads, or a reference such as ghcr.io/shop/till:1, which it pulls
         from: String,
         /// What it is called [default: after its file]
         id: Option<ComponentName>,
@@ -161,7 +162,7 @@ pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, F
             Start::Provider(flags) => return provider::start(&command.reach.connect().await?, flags, output).await,
         };
         let component_ref = reference(&from)?;
-        let id = id.unwrap_or_else(|| ComponentName::from_stem(&stem(&from)));
+        let id = id.unwrap_or_else(|| name_of(Path::new(&from)));
         let reached = command.reach.connect().await?;
         let request = |constraints| ComponentAuctionRequest {
             component_ref: component_ref.clone(),
@@ -339,17 +340,12 @@ async fn running(
     locate(reached, (id, named), runs).await
 }
 
-/// A reference that the host understands: a file by its whole path.
+/// A reference that the host understands: a file by its whole path, and what a registry has as it is written.
 pub(crate) fn reference(from: &str) -> Result<String, Failure> {
-    if from.contains("://") {
+    if from.contains("://") || meant(Path::new(from))? != Meant::File {
         return Ok(from.to_owned());
     }
     let path = Path::new(from).canonicalize();
     let path = path.map_err(|error| Failure::new(Code::E0101, format!("cannot read {from}: {error}")))?;
     Ok(format!("file://{}", path.display()))
-}
-
-/// The name of a file, without its last ending.
-pub(crate) fn stem(from: &str) -> String {
-    Path::new(from).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

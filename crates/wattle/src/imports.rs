@@ -1,13 +1,12 @@
 //! These are the flags that say what a program's imports are linked to: the same for every command that runs one.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use host::CapabilityConfig;
 use http_capability::outgoing::Allow;
-use model::ComponentName;
 use stdx::Code;
 
 use crate::cli::data_folder;
@@ -34,9 +33,9 @@ pub(crate) struct ImportFlags {
 }
 
 impl ImportFlags {
-    /// The name that a program is known by.
-    pub(crate) fn name_of(&self, file: &Path) -> ComponentName {
-        ComponentName::from_stem(&file.file_stem().unwrap_or_default().to_string_lossy())
+    /// The folder that data are kept in.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(data_folder)
     }
 
     /// One of these flags that was given, if any was.
@@ -55,7 +54,7 @@ impl ImportFlags {
     pub(crate) fn capabilities(&self) -> Result<CapabilityConfig, Failure> {
         let no_thread = |error| Failure::new(Code::E0209, format!("the log cannot be started: {error}"));
         Ok(CapabilityConfig {
-            data: self.data.clone().unwrap_or_else(data_folder),
+            data: self.data(),
             settings: self.settings()?,
             allowed: self.allow_http.iter().cloned().collect(),
             sink: Arc::new(logging::Terminal::spawn_stderr().map_err(no_thread)?),

@@ -17,12 +17,13 @@ use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
 use crate::output::Output;
+use crate::registries;
 use report::Report;
 
 /// Shows what a program is, what it imports and exports, and what this host offers it
 #[derive(Debug, Args)]
 pub(crate) struct InspectCommand {
-    /// The program
+    /// The program, as a file or a reference
     file: PathBuf,
     /// Prints the program's world as WIT, and nothing else
     #[arg(long)]
@@ -33,7 +34,7 @@ pub(crate) struct InspectCommand {
 
 /// Carries out `wattle inspect`.
 pub(crate) fn run(command: InspectCommand, common: &Common, output: Output) -> Result<ExitCode, Failure> {
-    let bytes = artifact::fetch(&command.file, common.size_max())?;
+    let bytes = registries::fetch(&command.file, &command.imports.data(), common)?;
     let inspection = inspect(&bytes, &ScanLimits::default())?;
     if command.wit {
         return print_wit(&command, &inspection, output);

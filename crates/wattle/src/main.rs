@@ -10,6 +10,7 @@ mod nats;
 mod output;
 mod progress;
 mod reach;
+mod registries;
 
 mod cache;
 mod call;
@@ -22,6 +23,8 @@ mod lattice;
 mod link;
 mod placed;
 mod provider;
+mod push;
+mod registry;
 mod run;
 mod secret;
 mod seen;

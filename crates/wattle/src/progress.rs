@@ -1,4 +1,4 @@
-//! This is what is shown while a program is compiled, when that takes long enough to wonder.
+//! This is what is shown while a program is pulled or compiled, when that takes long enough to wonder.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -17,17 +17,18 @@ fn try_prepare(engines: &Engines, program: &Program<'_>, file: &Path) -> Result<
     if let Some(loaded) = engines.find(program)? {
         return Ok(loaded);
     }
-    let spinner = spinner(file);
+    let spinner = spinner(format!("compiling {} (once)", file.display()));
     let loaded = engines.compile(program);
     spinner.finish_and_clear();
     loaded
 }
 
-fn spinner(file: &Path) -> ProgressBar {
+/// Something that turns on a terminal while this goes on.
+pub(crate) fn spinner(what: String) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let spinner = ProgressBar::new_spinner().with_message(format!("compiling {} (once)", file.display()));
+    let spinner = ProgressBar::new_spinner().with_message(what);
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         spinner.set_style(style);
     }

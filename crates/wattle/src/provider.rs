@@ -1,5 +1,6 @@
 //! `wattle start provider` and `wattle stop provider`: the processes of others that hosts of a lattice keep running.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,16 +10,18 @@ use model::lattice::{HostInventory, ProviderAuctionRequest, StartProvider, StopP
 use serde_json::json;
 use stdx::Code;
 
-use crate::component::{Facts, reference, stem};
+use crate::component::{Facts, reference};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::placed::{Placement, locate};
 use crate::reach::Reached;
+use crate::registries::name_of;
 
 /// What is said to start a provider.
 #[derive(Debug, Args)]
 pub(crate) struct StartFlags {
-    /// Where it comes from: an archive (.par, .par.gz), an executable, or a reference such as file:///PATH, which the host reads
+    /// Where it comes from: an archive (.par, .par.gz) or an executable, which the host reads, or a reference to an archive, such
+    /// as ghcr.io/shop/store:1, which it pulls
     from: String,
     /// What it is called [default: after its file]
     id: Option<ComponentName>,
@@ -43,7 +46,10 @@ pub(crate) struct StopFlags {
 pub(crate) async fn start(reached: &Reached, flags: StartFlags, output: Output) -> Result<ExitCode, Failure> {
     let StartFlags { from, id, placement, config } = flags;
     let provider_ref = reference(&from)?;
-    let id = id.unwrap_or_else(|| ComponentName::from_stem(stem(&from).split('.').next().unwrap_or_default()));
+    let id = id.unwrap_or_else(|| {
+        let name = name_of(Path::new(&from));
+        ComponentName::from_stem(name.as_str().split('.').next().unwrap_or_default())
+    });
     let request = |constraints| ProviderAuctionRequest {
         provider_ref: provider_ref.clone(),
         provider_id: id.to_string(),

@@ -172,11 +172,31 @@ impl Reached {
         what: &str,
         question: &impl Serialize,
     ) -> Result<Vec<A>, Failure> {
+        let answers = self.answers::<A>(what, question).await?;
+        Ok(answers.into_iter().filter_map(|answer| answer.response).collect())
+    }
+
+    /// Tells all, and gives what those say who answer in time: that it is done, or why it is not.
+    pub(crate) async fn tell_all(
+        &self,
+        what: &str,
+        question: &impl Serialize,
+    ) -> Result<Vec<Result<String, String>>, Failure> {
+        let answers = self.answers::<()>(what, question).await?;
+        let said =
+            |CtlResponse { success, message, .. }: CtlResponse<()>| if success { Ok(message) } else { Err(message) };
+        Ok(answers.into_iter().map(said).collect())
+    }
+
+    async fn answers<A: DeserializeOwned>(
+        &self,
+        what: &str,
+        question: &impl Serialize,
+    ) -> Result<Vec<CtlResponse<A>>, Failure> {
         let gather = Gather { count_max: HOSTS_MAX, time_max: self.gather };
         let question = Message::new(self.subject(what)?, bytes(question));
         let answers = self.bus.request_many(question, gather).await.map_err(no_host)?;
-        let answers = answers.iter().map(read::<A>).collect::<Result<Vec<_>, _>>()?;
-        Ok(answers.into_iter().filter_map(|answer| answer.response).collect())
+        answers.iter().map(read::<A>).collect()
     }
 
     fn subject(&self, what: &str) -> Result<Subject, Failure> {

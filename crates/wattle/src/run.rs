@@ -19,12 +19,12 @@ use crate::alone::{self, Allowed};
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
-use crate::progress;
+use crate::{progress, registries};
 
 /// Runs a command: arguments, streams and exit code are the program's own
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The program, and its arguments: all that stands behind it is the program's own
+    /// The program, as a file or a reference, and its arguments: all that stands behind it is the program's own
     #[arg(required = true, trailing_var_arg = true, value_names = ["FILE", "ARGS"], num_args = 1..)]
     command: Vec<String>,
     #[arg(skip)]
@@ -51,7 +51,7 @@ pub(crate) fn run(mut run: Run, common: &Common) -> Result<ExitCode, Failure> {
     // As a native program in a pipe: whoever writes to a reader that went away is ended by the system.
     sigpipe::reset();
     let engines = Engines::open(common.engines(Layout::OnDemand))?;
-    let bytes = artifact::fetch(&run.file, common.size_max())?;
+    let bytes = registries::fetch(&run.file, &run.imports.data(), common)?;
     let program = alone::read(&engines, &bytes, &run.file)?;
     let foreign = core_module::foreign_imports(&program.anatomy);
     if !foreign.is_empty() {
@@ -100,7 +100,7 @@ async fn start(
     match loaded {
         Loaded::CoreModule(module) => Ok(command::run_core(module, CoreState::new(&mut wasi, &limits), deadline).await),
         Loaded::Component(component) => {
-            let name = run.imports.name_of(&run.file);
+            let name = registries::name_of(&run.file);
             let capabilities = Capabilities::new(run.imports.capabilities()?);
             if program.anatomy.form == Form::Component {
                 linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;

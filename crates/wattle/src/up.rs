@@ -4,15 +4,16 @@ mod declared;
 mod joined;
 mod listen;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use artifact::Registries;
 use clap::Args;
 use engine::{Layout, Limits};
 use host::{BusConfig, HostConfig, HostError, Listening, Running, Source};
 use http_capability::{PlaneConfig, Reuse, TlsFiles};
-use model::{ComponentName, LinkPut, Standing};
+use model::{LinkPut, Standing};
 use route::Route;
 use serde_json::json;
 use stdx::{ByteSize, Code};
@@ -24,14 +25,16 @@ use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
 use crate::output::Output;
+use crate::registries::{self, name_of};
 use crate::token::{self, Published, TokenFlag};
 
 /// Serves components that handle HTTP, linked to what they import
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// Components, or folders of them: one component answers at /, the files of a folder each at /NAME. Or a manifest of an
-    /// application (.yaml, .yml, .json), which says all of it
-    #[arg(value_name = "FILE|FOLDER|MANIFEST")]
+    /// Components, or folders of them: one component answers at /, the files of a folder each at /NAME. A component may be a
+    /// reference to what a registry has, as in ghcr.io/shop/till:1. Or a manifest of an application (.yaml, .yml, .json), which
+    /// says all of it
+    #[arg(value_name = "FILE|REFERENCE|FOLDER|MANIFEST")]
     files: Vec<PathBuf>,
     /// Serves FILE at PATH and below, on HOST where one is given: `*.HOST` for all below it, `*` for any part of PATH, `PATH$` for
     /// nothing below it, `NAME@` before it for what comes in at the listener of that name (can be given several times)
@@ -114,8 +117,7 @@ struct LimitFlags {
 /// Carries out `wattle up`.
 pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
     if up.files.is_empty() && up.route.is_empty() {
-        let why =
-            "there is nothing to serve: give a FILE, a FOLDER or a MANIFEST (`wattle host` starts a host without)";
+        let why = "there is nothing to serve: give a FILE, a REFERENCE, a FOLDER or a MANIFEST (`wattle host` starts a host without)";
         crate::cli::refuse(why);
     }
     start(up, common, output)
@@ -135,7 +137,9 @@ fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failur
     up.link.splice(..0, declared.links);
     let patience = Duration::from_secs(up.drain);
     let is_to_be_found = up.bus_token.is_none();
-    let config = HostConfig { application: declared.application, ..host_config(up, common, sources)? };
+    let registries = registries::open(common, &up.imports.data())?;
+    registries::pull_all(&mut sources, &registries, common.size_max())?;
+    let config = HostConfig { application: declared.application, ..host_config(up, common, (sources, registries))? };
     let token = config.bus.as_ref().and_then(|bus| bus.token.clone()).filter(|_| is_to_be_found);
     let cannot_start =
         |error: std::io::Error| Failure::new(Code::E0209, format!("the host cannot start its threads: {error}"));
@@ -160,7 +164,11 @@ fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failur
     ended
 }
 
-fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConfig, Failure> {
+fn host_config(
+    up: Up,
+    common: &Common,
+    (sources, registries): (Vec<Source>, Registries),
+) -> Result<HostConfig, Failure> {
     let limits = Limits {
         memory: up.limits.memory,
         timeout: Duration::from_secs_f64(up.limits.timeout),
@@ -184,7 +192,7 @@ fn host_config(up: Up, common: &Common, sources: Vec<Source>) -> Result<HostConf
         limits,
         reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
         bus: bus(up.bus, up.bus_token, up.lattice.is_carried())?,
-        lattice: up.lattice.config()?,
+        lattice: up.lattice.config(registries)?,
         capabilities: up.imports.capabilities()?,
         links: up.link,
         application: None,
@@ -233,12 +241,12 @@ fn sources(files: &[&PathBuf], routes: &[String], are_all: bool) -> Result<Vec<S
         if file.is_dir() {
             for path in artifact::list(file)? {
                 let name = name_of(&path);
-                sources.push(Source { route: Some(format!("/{name}").parse()?), name, path });
+                sources.push(Source { route: Some(format!("/{name}").parse()?), name, path, origin: None });
             }
         } else {
             let name = name_of(file);
             let route = if is_only_one { Route::root() } else { format!("/{name}").parse()? };
-            sources.push(Source { name, path: (*file).clone(), route: Some(route) });
+            sources.push(Source { name, path: (*file).clone(), origin: None, route: Some(route) });
         }
     }
     for route in routes {
@@ -252,13 +260,9 @@ fn sources(files: &[&PathBuf], routes: &[String], are_all: bool) -> Result<Vec<S
         };
         let (path, file) = route.split_once('=').ok_or_else(not_a_route)?;
         let file = PathBuf::from(file);
-        sources.push(Source { name: name_of(&file), path: file, route: Some(path.parse()?) });
+        sources.push(Source { name: name_of(&file), path: file, origin: None, route: Some(path.parse()?) });
     }
     Ok(sources)
-}
-
-fn name_of(path: &Path) -> ComponentName {
-    ComponentName::from_stem(&path.file_stem().unwrap_or_default().to_string_lossy())
 }
 
 /// Prints what is served, each import with what it is linked to, and the address.
@@ -286,7 +290,7 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
             None => "\n  serves other components".to_owned(),
         });
         let value = json!({
-            "component": component.source.name, "file": component.source.path, "form": anatomy.form, "patterns": anatomy.patterns(),
+            "component": component.source.name, "file": component.source.shown(), "form": anatomy.form, "patterns": anatomy.patterns(),
             "wasi": anatomy.wasi(), "size": anatomy.size, "imports": component.imports, "url": served,
         });
         output.print(&text, &json!({ "serving": value }));

@@ -101,6 +101,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
         sources: vec![Source {
             name: "hello".parse().expect("a name"),
             path: guest("hello"),
+            origin: None,
             route: Some(route::Route::root()),
         }],
         listeners: vec![ListenerConfig { name: None, address: ([127, 0, 0, 1], 0).into(), tls: None }],
@@ -133,6 +134,12 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             is_named: false,
             forgets: true,
             allows_files: false,
+            allows_latest: false,
+            registries: artifact::Registries::new(artifact::RegistriesConfig {
+                folder: folder.join("budget-artefacts"),
+                plain: Vec::new(),
+                logins: artifact::Logins::default(),
+            }),
             provider_variables: Vec::new(),
         },
         links: Vec::new(),

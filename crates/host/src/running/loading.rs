@@ -10,9 +10,9 @@ use crate::load::{LoadError, Loading, Prepared, Source, Step};
 pub(super) fn check_names(sources: &[Source]) -> Result<(), HostError> {
     let mut files = std::collections::BTreeMap::new();
     for source in sources {
-        let first: &std::path::PathBuf = files.entry(&source.name).or_insert(&source.path);
-        if *first != source.path {
-            return Err(HostError::SameName { name: source.name.clone(), files: (first.clone(), source.path.clone()) });
+        let first: &Source = files.entry(&source.name).or_insert(source);
+        if first.path != source.path {
+            return Err(HostError::SameName { name: source.name.clone(), files: (first.shown(), source.shown()) });
         }
     }
     Ok(())
@@ -41,7 +41,8 @@ pub(super) fn load_all(
             Step::Prepared(done) => prepared.push(*done),
             Step::Waits(source, anatomy) => {
                 let missing = linking::check(&linking::link(&anatomy.imports, &offers));
-                errors.extend(missing.err().map(|missing| LoadError::Missing { path: source.path, source: missing }));
+                errors
+                    .extend(missing.err().map(|missing| LoadError::Missing { path: source.shown(), source: missing }));
             }
         }
     }

@@ -32,7 +32,7 @@ impl World {
                 Step::Waits(source, anatomy) => {
                     let missing = linking::check(&linking::link(&anatomy.imports, &offers));
                     let missing = missing.expect_err("it waits since something is missing, see Loading::load");
-                    Err(LoadError::Missing { path: source.path, source: missing })
+                    Err(LoadError::Missing { path: source.shown(), source: missing })
                 }
             }
         });

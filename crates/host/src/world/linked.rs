@@ -210,7 +210,7 @@ impl World {
         if missing.is_empty() {
             return Ok(leads);
         }
-        Err(LoadError::Missing { path: member.prepared.source.path.clone(), source: Missing(missing) })
+        Err(LoadError::Missing { path: member.prepared.source.shown(), source: Missing(missing) })
     }
 
     /// Where an import leads: to this component by itself, and to others by links that are chosen by name.
@@ -272,7 +272,7 @@ impl World {
         let (component, settings) =
             fusion.map_or((component, *settings), |fusion| (&fusion.component, fusion.settings));
         let shared = self.linkers.of(&self.config, settings)?;
-        let misfit = |error| LoadError::Shape { path: source.path.clone(), source: error };
+        let misfit = |error| LoadError::Shape { path: source.shown(), source: error };
         let gaps = self.gaps(live, plan);
         if fusion.is_none() && gaps.is_empty() && plan.parts[0].leads.is_empty() && plan.parts[0].labels.is_empty() {
             return shared.instantiate_pre(component).map_err(misfit);

@@ -211,7 +211,7 @@ impl Member {
 
     pub(super) fn not_a_handler(&self, source: Option<http_capability::NotAHandler>) -> LoadError {
         let Prepared { source: file, anatomy, .. } = &self.prepared;
-        LoadError::NotAHandler { path: file.path.clone(), what: describe(anatomy), source }
+        LoadError::NotAHandler { path: file.shown(), what: describe(anatomy), source }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use host::Source;
-use manifest::{Application, Listener, Place};
+use manifest::{Application, Image, Listener, Place};
 use model::{DeclaredApplication, DeclaredComponent, LinkPut};
 use route::Route;
 use stdx::{ByteSize, Code};
@@ -62,17 +62,21 @@ impl Declared {
         let mut sources = Vec::new();
         let is_left_out =
             |name: &String| has_listeners && application.listeners.iter().any(|it| it.name.as_ref() == Some(name));
-        for manifest::Component { name, file, routes } in application.components {
-            let path = folder.join(file);
+        for manifest::Component { name, image, routes } in application.components {
+            let path = match image {
+                Image::File(file) => folder.join(file),
+                // Written like this it is no file, whatever there is where the command was started.
+                Image::Registry(reference) => format!("oci://{reference}").into(),
+            };
             if routes.is_empty() {
-                sources.push(Source { name, path, route: None });
+                sources.push(Source { name, path, origin: None, route: None });
                 continue;
             }
             for Place { listener, route } in routes {
                 let listener =
                     listener.filter(|name| !is_left_out(name)).map_or_else(String::new, |name| format!("{name}@"));
                 let route: Route = format!("{listener}{route}").parse()?;
-                sources.push(Source { name: name.clone(), path: path.clone(), route: Some(route) });
+                sources.push(Source { name: name.clone(), path: path.clone(), origin: None, route: Some(route) });
             }
         }
         let flag = |Listener { name, address }| ListenerFlag { name, address: ListenAddress::At(address) };
@@ -88,9 +92,14 @@ impl Declared {
 /// An application as the lattice is told of it: what its links are told is left out.
 fn told(application: &Application, folder: &Path) -> DeclaredApplication {
     let component = |component: &manifest::Component| {
-        let path = folder.join(&component.file);
-        let path = std::path::absolute(&path).unwrap_or(path);
-        DeclaredComponent { name: component.name.clone(), from: format!("file://{}", path.display()) }
+        let from = match &component.image {
+            Image::File(file) => {
+                let path = folder.join(file);
+                format!("file://{}", std::path::absolute(&path).unwrap_or(path).display())
+            }
+            Image::Registry(reference) => reference.to_string(),
+        };
+        DeclaredComponent { name: component.name.clone(), from }
     };
     let link = |link: &LinkPut| {
         let contract =

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use artifact::Registries;
 use bus::{ConnectOptions, Durability, FirstTry, Login};
 use clap::Args;
 use host::LatticeConfig;
@@ -41,6 +42,9 @@ pub(super) struct LatticeFlags {
     /// Lets whoever reaches the lattice have files of this machine run. It is so where the bus is on this machine
     #[arg(long)]
     allow_file_load: bool,
+    /// Takes references over the bus whose tag is `latest`, or that have none: each start may be of another program
+    #[arg(long)]
+    allow_latest: bool,
 }
 
 // === impl LatticeFlags ===
@@ -52,7 +56,7 @@ impl LatticeFlags {
     }
 
     /// As a host takes it.
-    pub(super) fn config(self) -> Result<LatticeConfig, Failure> {
+    pub(super) fn config(self, registries: Registries) -> Result<LatticeConfig, Failure> {
         if !self.is_carried() && !self.flags.is_empty() {
             crate::cli::refuse("the flags --nats-... say how to connect to servers that --nats names: give that, too");
         }
@@ -72,8 +76,16 @@ impl LatticeFlags {
             heartbeat: Duration::from_secs_f64(self.heartbeat),
         };
         let nats = self.nats.filter(|_| !forgets).map(|url| (url, options));
-        let (allows_files, provider_variables) = (self.allow_file_load, provider_variables());
-        Ok(LatticeConfig { role, nats, is_named, forgets, allows_files, provider_variables })
+        Ok(LatticeConfig {
+            role,
+            nats,
+            is_named,
+            forgets,
+            allows_files: self.allow_file_load,
+            allows_latest: self.allow_latest,
+            registries,
+            provider_variables: provider_variables(),
+        })
     }
 }
 

@@ -35,6 +35,7 @@ mod outside;
 mod p3;
 mod pipes;
 mod providers;
+mod registries;
 mod requests;
 mod reuse;
 mod routes;

@@ -239,10 +239,10 @@ fn what_is_no_provider_is_refused_with_the_reason() {
     let why =
         refusal(&wattle, &bus, &["start", "provider", "wasmcloud+builtin://messaging-nats", "x", "--host", &id(&up)]);
     assert!(why.contains("this host has no provider messaging-nats in itself"), "{why}");
-    let why = refused("ghcr.io/wasmcloud/kv:1");
-    assert!(why.contains("cannot read ghcr.io/wasmcloud/kv:1"), "{why}");
-    let why = refused("oci://ghcr.io/wasmcloud/kv:1");
-    assert!(why.contains("is not fetched by this host: it takes file:///PATH"), "{why}");
+    let why = refused("localhost:1/wasmcloud/kv:1");
+    assert!(why.contains("cannot pull localhost:1/wasmcloud/kv:1: localhost:1 cannot be reached"), "{why}");
+    let why = refused("oci://kv:1");
+    assert!(why.contains("is not fetched by this host, which takes references and file:///PATH"), "{why}");
     let why = refusal(&wattle, &bus, &["start", "provider", &text, "x", "--config", "nothing"]);
     assert!(why.contains("Configuration nothing not found"), "{why}");
     let why = refusal(&wattle, &bus, &["stop", "provider", "x"]);

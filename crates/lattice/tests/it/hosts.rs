@@ -153,7 +153,9 @@ impl Hands for Noting {
                 }
             }
             Deed::StopProvider { id } => drop(lock(&self.done).providers.remove(id.as_str())),
-            Deed::LogIn(_) | Deed::Route(_) | Deed::Unroute(_) => return Err(format!("nobody here tells it to {deed}").into()),
+            Deed::LogIn(_) | Deed::Route(_) | Deed::Unroute(_) => {
+                return Err(format!("nobody here tells it to {deed}").into());
+            }
         }
         Ok(())
     }

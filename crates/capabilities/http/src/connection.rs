@@ -1,4 +1,4 @@
-//! This is one connection: HTTP/1.1 or, where it is encrypted, HTTP/2 on it, and the time that a client may take.
+//! This is one connection: HTTP/1.1 or HTTP/2 on it, encrypted or not, and the time that a client may take.
 //!
 //! Timers for each request would cost more than the request. A connection notes ticks instead, and the core looks at all of
 //! its connections every [`CARE`](crate::core::CARE).
@@ -10,6 +10,7 @@
 //! 3. Draining lets the running request end and takes no further one.
 
 mod http2;
+mod preface;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -43,6 +44,7 @@ use crate::pool::{Place, Pool};
 use crate::request::{Body, limited};
 use crate::served::Outcome;
 use crate::tls::HTTP_2;
+use preface::Spoken;
 
 /// A client has so long for the head of a request, from its first byte.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -128,11 +130,33 @@ enum Begun {
 pub(crate) async fn serve(core: Rc<Core>, arrival: Arrival, head_max: usize) {
     let listed = Listed::new(&core, arrival.listener);
     match (TcpStream::from_std(arrival.stream), arrival.tls) {
-        (Ok(stream), None) => speak_http1(&listed, stream, (head_max, Scheme::HTTP)).await,
+        (Ok(stream), None) => speak_plain(&listed, stream, head_max).await,
         (Ok(stream), Some(tls)) => speak_encrypted(&listed, stream, (head_max, tls)).await,
         (Err(error), _) => tracing::warn!(%error, "a connection was lost on its way to its core"),
     }
     core.share().connections.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Lets the client show which version of HTTP it speaks. It has as long for that as between requests, and once it has begun as for
+/// their heads. As long as it has shown none it has asked for nothing, and a host that stops does not wait.
+async fn speak_plain(listed: &Listed, stream: TcpStream, head_max: usize) {
+    let link = &listed.link;
+    let spoken = {
+        let mut showing = pin!(preface::spoken_on(&stream, link));
+        let shown = link.until_cut(|cx| match link.is_closing.get() {
+            true => Poll::Ready(None),
+            false => showing.as_mut().poll(cx).map(Result::ok),
+        });
+        shown.await.flatten()
+    };
+    match spoken {
+        Some(Spoken::Http1) => speak_http1(listed, stream, (head_max, Scheme::HTTP)).await,
+        Some(Spoken::Http2) => {
+            link.open();
+            http2::speak(listed, stream, (head_max, Scheme::HTTP)).await;
+        }
+        None => {}
+    }
 }
 
 /// Agrees with the client on keys and on a version of HTTP. That has as long as the head of a request.
@@ -142,7 +166,7 @@ async fn speak_encrypted(listed: &Listed, stream: TcpStream, (head_max, tls): (u
     let Some(Ok(stream)) = listed.link.until_cut(|cx| handshake.as_mut().poll(cx)).await else { return };
     listed.link.open();
     match stream.get_ref().1.alpn_protocol() {
-        Some(HTTP_2) => http2::speak(listed, stream, head_max).await,
+        Some(HTTP_2) => http2::speak(listed, stream, (head_max, Scheme::HTTPS)).await,
         _ => speak_http1(listed, stream, (head_max, Scheme::HTTPS)).await,
     }
 }

@@ -22,8 +22,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rt::Tick;
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Answering, Link, Listed, Phase, STREAMS_MAX, Socket, WINDOWS, answer};
 use crate::answer::{AnswerBody, Chunks};
@@ -39,6 +38,7 @@ struct Requests(Rc<Inner>);
 struct Inner {
     core: Rc<Core>,
     connection: Rc<Link>,
+    scheme: Scheme,
     running: Cell<usize>,
     /// Of the request that was taken last: the library lets its task begin right after.
     begun: RefCell<Option<Running>>,
@@ -51,12 +51,17 @@ struct Running {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn speak(listed: &Listed, stream: TlsStream<TcpStream>, head_max: usize) {
+pub(super) async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
+    listed: &Listed,
+    stream: S,
+    (head_max, scheme): (usize, Scheme),
+) {
     let Listed { core, link, .. } = listed;
     let socket = Socket { stream: TokioIo::new(stream), link: link.clone(), is_serial: false };
     let requests = Requests(Rc::new(Inner {
         core: core.clone(),
         connection: link.clone(),
+        scheme,
         running: Cell::new(0),
         begun: RefCell::default(),
     }));
@@ -96,12 +101,12 @@ fn without_body_where_none_may_be(mut response: Response<AnswerBody>, is_head: b
 
 impl Requests {
     fn begin(&self, request: Request<Incoming>) -> Answering {
-        let Inner { core, connection, running, begun } = &*self.0;
+        let Inner { core, connection, scheme, running, begun } = &*self.0;
         let listed = Listed::new(core, connection.listener.clone());
         listed.link.is_one_of_many.set(true);
         running.set(running.get() + 1);
         connection.phase.set(Phase::Working(Tick::NEVER));
-        let answering = answer(core, &listed.link, (request, Scheme::HTTPS));
+        let answering = answer(core, &listed.link, (request, scheme.clone()));
         begun.replace(Some(Running { listed, requests: self.0.clone() }));
         answering
     }

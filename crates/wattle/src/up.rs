@@ -40,11 +40,11 @@ pub(crate) struct Up {
     /// nothing below it, `NAME@` before it for what comes in at the listener of that name (can be given several times)
     #[arg(long, value_name = "[NAME@][HOST]/PATH=FILE")]
     route: Vec<String>,
-    /// The address to listen on; `off` for none. A listener with a name answers the routes of that name, and no others (can be
-    /// given several times) [default: 127.0.0.1:8000]
+    /// The address to listen on, for HTTP/1.1 and HTTP/2; `off` for none. A listener with a name answers the routes of that name,
+    /// and no others (can be given several times) [default: 127.0.0.1:8000]
     #[arg(long, value_name = "[NAME=]ADDR")]
     http: Vec<ListenerFlag>,
-    /// The address to listen on for encrypted connections, of HTTP/1.1 and HTTP/2 (can be given several times)
+    /// The address to listen on for encrypted connections (can be given several times)
     #[arg(long, value_name = "[NAME=]ADDR", requires = "tls_cert", requires = "tls_key")]
     https: Vec<ListenerFlag>,
     /// The certificate to show there, and those that lead to its authority: a PEM file, read again when it changes

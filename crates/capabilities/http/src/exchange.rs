@@ -290,6 +290,7 @@ impl Stream {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         if let Some(trailers) = self.trailers.take() {
+            self.end(cx);
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
         let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
@@ -300,12 +301,22 @@ impl Stream {
             Poll::Pending if has_failed => self.fail(),
             Poll::Ready(Some(Err(_))) => self.fail(),
             Poll::Ready(None) => {
-                let mut exchange = self.exchange.take().expect("it was there a line ago");
-                exchange.count(Outcome::Answered);
-                exchange.finish(cx);
+                self.end(cx);
                 Poll::Ready(None)
             }
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
+                self.end(cx);
+                Poll::Ready(Some(Ok(frame)))
+            }
             frame => frame,
+        }
+    }
+
+    /// All of it was taken. Trailers are the last of it: whoever has them does not ask for more.
+    fn end(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.count(Outcome::Answered);
+            exchange.finish(cx);
         }
     }
 

@@ -17,8 +17,7 @@
 //!
 //! # Not here
 //!
-//! HTTP/2 without TLS: a component cannot say that its server
-//! speaks it.
+//! HTTP/2 without TLS to whom nobody said that it is spoken there (`h2c://`): a component cannot.
 
 mod address;
 mod allow;

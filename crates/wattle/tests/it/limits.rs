@@ -183,11 +183,13 @@ fn a_client_that_sends_its_head_slowly_is_disconnected() {
     let started = Instant::now();
     let mut silent = up.connect();
     silent.send(b"GET / HTTP/1.1\r\nhost: te").expect("sent");
+    let mut with_a_preface = up.connect();
+    with_a_preface.send(b"PRI * HTTP/2.0\r\n").expect("sent");
     let mut trickling = up.connect();
     let mut was_cut = false;
     eventually("the trickling one is cut", || {
         was_cut = was_cut || trickling.send(b"x").is_err() || trickling.has_answer().is_ok_and(|has| has);
-        was_cut && silent.is_closed()
+        was_cut && silent.is_closed() && with_a_preface.is_closed()
     });
     let took = started.elapsed();
     assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&took), "{took:?}");

@@ -15,6 +15,7 @@ mod drain;
 mod engines;
 mod fused;
 mod heralds;
+mod http2;
 mod inputs;
 mod joins;
 mod keyvalue;

@@ -25,7 +25,13 @@ impl FarBody {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(match frame {
-            Some(Ok(frame)) => Some(Ok(frame)),
+            Some(Ok(frame)) => {
+                // Whoever has the last of it does not ask for more.
+                if frame.is_trailers() || self.body.is_end_stream() {
+                    self.tally.count(Outcome::Answered);
+                }
+                Some(Ok(frame))
+            }
             Some(Err(error)) => {
                 self.tally.log(&error);
                 self.tally.count(Outcome::Failed);

@@ -2,7 +2,8 @@
 //!
 //! A value is `[SCHEME://]HOST[:PORT]`. The host is a name, an address, `*.example.com` for all names below one, or `*` for all
 //! that is public. Without a port it is the usual one of the scheme, 80 or 443; `:*` is any port. Without a scheme it is
-//! both. So nothing on this machine is reached because its address was allowed for something else.
+//! both. So nothing on this machine is reached because its address was allowed for something else. The scheme `h2c` is `http` to
+//! servers that speak HTTP/2 without having agreed on it: nobody else can say that they do.
 //!
 //! # Invariants
 //!
@@ -16,6 +17,9 @@ use super::address::is_public;
 use super::host::{BadHost, Host};
 use super::target::{BadTarget, Scheme, Target, read_port, split};
 
+/// What stands before the hosts that speak HTTP/2 without TLS.
+const H2C: &str = "h2c";
+
 /// What a component may send requests to. Empty at first: nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList(Vec<Allow>);
@@ -24,6 +28,8 @@ pub struct AllowList(Vec<Allow>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allow {
     scheme: Option<Scheme>,
+    /// Whether HTTP/2 is spoken there without TLS.
+    is_h2c: bool,
     hosts: Hosts,
     port: Port,
 }
@@ -47,7 +53,8 @@ enum Port {
 /// The text is no value of `--allow-http`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} cannot be allowed: {why}; write HOST, HOST:PORT, *.example.com or *, with http:// or https:// before it if only one is meant"
+    "{text:?} cannot be allowed: {why}; write HOST, HOST:PORT, *.example.com or *, with http:// or https:// before it if only \
+     one is meant, or h2c:// for HTTP/2 without TLS"
 )]
 pub struct NotAllowable {
     text: String,
@@ -80,6 +87,11 @@ impl AllowList {
             host if host.is_localhost() => address.is_loopback(),
             Host::Name(_) => is_public(address) || self.names_address(target, address),
         }
+    }
+
+    /// Whether HTTP/2 is spoken there without TLS.
+    pub(super) fn says_h2c(&self, target: &Target) -> bool {
+        self.0.iter().any(|allow| allow.is_h2c && allow.covers(target) && allow.hosts.contain(&target.host))
     }
 
     fn names_address(&self, target: &Target, address: IpAddr) -> bool {
@@ -136,8 +148,14 @@ impl FromStr for Allow {
 
 fn read(text: &str) -> Result<Allow, Why> {
     let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (Some(Scheme::of(&scheme.to_ascii_lowercase()).ok_or(BadTarget::Scheme)?), rest),
+        Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
         None => (None, text),
+    };
+    let is_h2c = scheme.as_deref() == Some(H2C);
+    let scheme = match scheme {
+        Some(_) if is_h2c => Some(Scheme::Http),
+        Some(scheme) => Some(Scheme::of(&scheme).ok_or(BadTarget::Scheme)?),
+        None => None,
     };
     let authority = rest.strip_suffix('/').filter(|_| scheme.is_some()).unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {
@@ -149,7 +167,7 @@ fn read(text: &str) -> Result<Allow, Why> {
         Some("*") => Port::Any,
         Some(port) => Port::One(read_port(port)?),
     };
-    Ok(Allow { scheme, hosts: read_hosts(host)?, port })
+    Ok(Allow { scheme, is_h2c, hosts: read_hosts(host)?, port })
 }
 
 fn read_hosts(text: &str) -> Result<Hosts, Why> {
@@ -169,8 +187,10 @@ fn read_hosts(text: &str) -> Result<Hosts, Why> {
 
 impl fmt::Display for Allow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(scheme) = self.scheme {
-            write!(f, "{scheme}://")?;
+        match self.scheme {
+            Some(_) if self.is_h2c => write!(f, "{H2C}://")?,
+            Some(scheme) => write!(f, "{scheme}://")?,
+            None => {}
         }
         match &self.hosts {
             Hosts::Public => f.write_str("*")?,

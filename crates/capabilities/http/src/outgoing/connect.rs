@@ -91,6 +91,7 @@ impl Connector {
         let stream = dial(&addresses, target.port).await.map_err(Error::Connect)?;
         stream.set_nodelay(true).map_err(Error::Connect)?;
         match target.scheme {
+            Scheme::Http if self.allowed.says_h2c(target) => Ok((Box::new(stream), Protocol::Http2)),
             Scheme::Http => Ok((Box::new(stream), Protocol::Http1)),
             Scheme::Https => {
                 let stream = TlsConnector::from(self.tls.clone()).connect(server_name(&target.host)?, stream).await;

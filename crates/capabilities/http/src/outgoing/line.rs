@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::header::HOST;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{self, PathAndQuery};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
@@ -23,7 +23,7 @@ use wasmtime_wasi_http::Error;
 use super::CONNECTIONS;
 use super::connect::{Protocol, Stream};
 use super::sent::Sent;
-use super::target::Target;
+use super::target::{Scheme, Target};
 
 /// Bytes of an answer's head, and its fields.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -144,7 +144,11 @@ impl Line {
                 request.headers_mut().insert(HOST, host);
             }
             Sender::Shared(_) => {
-                let uri = Uri::builder().scheme(Scheme::HTTPS).authority(authority).path_and_query(path);
+                let scheme = match target.scheme {
+                    Scheme::Http => uri::Scheme::HTTP,
+                    Scheme::Https => uri::Scheme::HTTPS,
+                };
+                let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path);
                 *request.uri_mut() = uri.build().map_err(invalid)?;
                 *request.version_mut() = Version::HTTP_2;
                 request.headers_mut().remove(HOST);

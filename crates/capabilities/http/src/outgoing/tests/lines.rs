@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::outgoing::connect::Stream;
 use crate::outgoing::pool::{IDLE, LIFE};
 
 type Reply = UnsyncBoxBody<Bytes, Infallible>;
@@ -28,8 +29,18 @@ struct Peer {
     _task: Task,
 }
 
+/// What a server speaks.
+#[derive(Clone)]
+enum Speech {
+    Http1,
+    /// Without having agreed on it.
+    H2c,
+    /// After having agreed on it by TLS.
+    Encrypted(Arc<ServerConfig>),
+}
+
 impl Peer {
-    async fn start(tls: Option<Arc<ServerConfig>>) -> Self {
+    async fn start(speech: Speech) -> Self {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         let (connections, requests) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
@@ -39,7 +50,7 @@ impl Peer {
             let mut open = Vec::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counters.0.fetch_add(1, Ordering::Relaxed);
-                open.push(Task::spawn(serve(stream, tls.clone(), counters.1.clone(), stopped.clone())));
+                open.push(Task::spawn(serve(stream, speech.clone(), counters.1.clone(), stopped.clone())));
             }
         });
         Self { address, connections, requests, stop, _task: task }
@@ -52,7 +63,7 @@ impl Peer {
 
 async fn serve(
     stream: tokio::net::TcpStream,
-    tls: Option<Arc<ServerConfig>>,
+    speech: Speech,
     requests: Arc<AtomicUsize>,
     mut stopped: tokio::sync::watch::Receiver<()>,
 ) {
@@ -61,23 +72,25 @@ async fn serve(
         answer(request)
     });
     stopped.mark_unchanged();
-    match tls {
-        None => {
+    let stream: Stream = match speech {
+        Speech::Http1 => {
             let mut http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            drop(std::pin::Pin::new(&mut http).await);
+            return drop(std::pin::Pin::new(&mut http).await);
         }
-        Some(config) => {
+        Speech::H2c => Box::new(stream),
+        Speech::Encrypted(config) => {
             let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
-            let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(http);
-            tokio::select! {
-                ended = &mut http => drop(ended),
-                _ = stopped.changed() => {
-                    http.as_mut().graceful_shutdown();
-                    drop(http.await);
-                }
-            }
+            Box::new(stream)
+        }
+    };
+    let http =
+        hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(http);
+    tokio::select! {
+        ended = &mut http => drop(ended),
+        _ = stopped.changed() => {
+            http.as_mut().graceful_shutdown();
+            drop(http.await);
         }
     }
 }
@@ -116,7 +129,7 @@ async fn text(outgoing: &Outgoing, request: Request<WasiBody>) -> Result<String,
 #[test]
 fn a_connection_is_used_for_the_next_requests() {
     run(async {
-        let peer = Peer::start(None).await;
+        let peer = Peer::start(Speech::Http1).await;
         let outgoing = outgoing(&["127.0.0.1:*"]);
         for number in 0..50 {
             let uri = format!("http://{}/{number}", peer.address);
@@ -139,7 +152,7 @@ fn a_connection_is_used_for_the_next_requests() {
 #[test]
 fn another_component_has_connections_of_its_own() {
     run(async {
-        let peer = Peer::start(None).await;
+        let peer = Peer::start(Speech::Http1).await;
         for _ in 0..3 {
             text(&outgoing(&["127.0.0.1:*"]), request(&format!("http://{}/", peer.address))).await.expect("an answer");
         }
@@ -153,7 +166,7 @@ fn a_connection_is_used_on_the_thread_that_made_it() {
     let (addresses, peers) = channel();
     let server = std::thread::spawn(move || {
         run(async {
-            let peer = Peer::start(None).await;
+            let peer = Peer::start(Speech::Http1).await;
             addresses.send(peer.address).expect("the test listens");
             while peer.counts().1 < 4 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -179,7 +192,7 @@ fn a_connection_is_used_on_the_thread_that_made_it() {
 #[test]
 fn what_is_not_read_to_its_end_gives_no_connection_back() {
     run(async {
-        let peer = Peer::start(None).await;
+        let peer = Peer::start(Speech::Http1).await;
         let outgoing = outgoing(&["127.0.0.1:*"]);
         for _ in 0..3 {
             let (response, _) = outgoing
@@ -199,7 +212,7 @@ fn what_is_not_read_to_its_end_gives_no_connection_back() {
 #[test]
 fn connections_that_nobody_uses_are_closed() {
     run(async {
-        let peer = Peer::start(None).await;
+        let peer = Peer::start(Speech::Http1).await;
         let outgoing = outgoing(&["127.0.0.1:*"]);
         let uri = format!("http://{}/", peer.address);
         text(&outgoing, request(&uri)).await.expect("it is answered");
@@ -219,7 +232,7 @@ fn connections_that_nobody_uses_are_closed() {
 #[test]
 fn a_connection_grows_too_old_however_much_it_is_used() {
     run(async {
-        let peer = Peer::start(None).await;
+        let peer = Peer::start(Speech::Http1).await;
         let outgoing = outgoing(&["127.0.0.1:*"]);
         let uri = format!("http://{}/", peer.address);
         text(&outgoing, request(&uri)).await.expect("it is answered");
@@ -323,39 +336,68 @@ fn a_connection_that_the_server_closed_meanwhile_loses_nothing() {
 async fn http2() -> (Peer, Outgoing, String) {
     let mut config = shop_test();
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let peer = Peer::start(Some(Arc::new(config))).await;
+    let peer = Peer::start(Speech::Encrypted(Arc::new(config))).await;
     let uri = format!("https://shop.test:{}", peer.address.port());
     (peer, trusting_the_test_authority(&["shop.test:*", "127.0.0.1:*"]), uri)
+}
+
+/// The same without TLS: of this server it was said that it speaks HTTP/2.
+async fn h2c() -> (Peer, Outgoing, String) {
+    let peer = Peer::start(Speech::H2c).await;
+    let uri = format!("http://{}", peer.address);
+    let outgoing = outgoing(&[&format!("h2c://{}", peer.address)]);
+    (peer, outgoing, uri)
 }
 
 #[test]
 fn many_requests_are_on_one_connection_of_http2() {
     run(async {
-        let (peer, outgoing, uri) = http2().await;
-        let first = text(&outgoing, post(&format!("{uri}/first?a=b"), "hello")).await.expect("it is answered");
-        assert_eq!(first, format!("HTTP/2.0 {uri}/first?a=b hello"));
-        let at_once = (0..CONNECTIONS).map(|number| {
-            let (outgoing, uri) = (&outgoing, &uri);
-            async move {
-                let body = format!("{number} ").repeat(10_000);
-                let answer = text(outgoing, post(&format!("{uri}/"), body.clone())).await.expect("it is answered");
-                assert_eq!(answer, format!("HTTP/2.0 {uri}/ {body}"));
-            }
-        });
-        join_all(at_once).await;
-        assert_eq!(peer.counts(), (1, 1 + CONNECTIONS));
+        are_on_one_connection(http2().await).await;
+        are_on_one_connection(h2c().await).await;
     });
+}
+
+async fn are_on_one_connection((peer, outgoing, uri): (Peer, Outgoing, String)) {
+    let first = text(&outgoing, post(&format!("{uri}/first?a=b"), "hello")).await.expect("it is answered");
+    assert_eq!(first, format!("HTTP/2.0 {uri}/first?a=b hello"));
+    let at_once = (0..CONNECTIONS).map(|number| {
+        let (outgoing, uri) = (&outgoing, &uri);
+        async move {
+            let body = format!("{number} ").repeat(10_000);
+            let answer = text(outgoing, post(&format!("{uri}/"), body.clone())).await.expect("it is answered");
+            assert_eq!(answer, format!("HTTP/2.0 {uri}/ {body}"));
+        }
+    });
+    join_all(at_once).await;
+    assert_eq!(peer.counts(), (1, 1 + CONNECTIONS));
 }
 
 #[test]
 fn trailers_arrive() {
     run(async {
-        let (_peer, outgoing, uri) = http2().await;
-        let answer = outgoing.send(post(&uri, "hello"), None).await;
-        let (response, transmission) = answer.unwrap_or_else(|error| panic!("{error}"));
-        let body = response.into_body().collect().await.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(body.trailers().expect("it has trailers")["sum"], "5");
-        transmission.await.unwrap_or_else(|error| panic!("{error}"));
+        for (_peer, outgoing, uri) in [http2().await, h2c().await] {
+            let answer = outgoing.send(post(&uri, "hello"), None).await;
+            let (response, transmission) = answer.unwrap_or_else(|error| panic!("{error}"));
+            let body = response.into_body().collect().await.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(body.trailers().expect("it has trailers")["sum"], "5");
+            transmission.await.unwrap_or_else(|error| panic!("{error}"));
+        }
+    });
+}
+
+/// What is said of one server counts for no other, and where nothing is said it is HTTP/1.1.
+#[test]
+fn http2_without_tls_is_spoken_where_that_was_said_and_nowhere_else() {
+    run(async {
+        let (one, other) = (Peer::start(Speech::H2c).await, Peer::start(Speech::Http1).await);
+        let outgoing = outgoing(&["127.0.0.1:*", &format!("h2c://{}", one.address)]);
+        for (peer, version) in [(&one, "HTTP/2.0"), (&other, "HTTP/1.1")] {
+            let answer = text(&outgoing, request(&format!("http://{}/", peer.address))).await;
+            let answer = answer.expect("it is answered");
+            assert!(answer.starts_with(version), "{answer}");
+        }
+        let encrypted = text(&outgoing, request(&format!("https://{}/", one.address))).await;
+        assert!(matches!(encrypted, Err(Error::Tls(_))), "it has no TLS: {encrypted:?}");
     });
 }
 
@@ -414,7 +456,7 @@ fn a_server_that_says_goodbye_is_connected_to_again() {
 #[test]
 fn the_outcome_of_a_transmission_is_that_of_the_request() {
     run(async {
-        let peer = Peer::start(None).await;
+        let peer = Peer::start(Speech::Http1).await;
         let outgoing = outgoing(&["127.0.0.1:*"]);
         let uri = format!("http://{}/", peer.address);
         let frames = [Ok(Frame::data(Bytes::from_static(b"some"))), Err(Error::InternalError(Some("mine".into())))];

@@ -185,6 +185,7 @@ fn values_are_read_and_printed_alike() {
         "*:*",
         "https://example.com",
         "http://*.x.test:*",
+        "h2c://greeter.test:50051",
         "[2001:db8::1]:80",
         "10.0.0.1",
         "localhost:4222",

@@ -1,7 +1,7 @@
 //! This is a connection to a server, which is made anew when it is lost.
 //!
-//! A task of its own looks after it, on the runtime that the line was opened on: calls come from threads of the data plane,
-//! which end before the store does, and a socket must not end with them.
+//! A task of its own looks after it, on the runtime that the line was opened on. One that is shared is opened on the control plane: the
+//! threads of the data plane end before a store does, and a socket of theirs ends with them.
 //!
 //! ```text
 //! up ──lost──▶ dialling ──▶ up

@@ -39,7 +39,10 @@ pub struct Function {
     pub name: String,
 }
 
-/// What one who serves an address is called there, beside all others: a word of letters and digits.
+/// So many letters of a name are those of a host.
+const HOST: usize = 22;
+
+/// What one wire that serves an address is called there, beside all others: a word of letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name(Box<str>);
 
@@ -92,9 +95,14 @@ impl Name {
         Self(nuid::next().as_str().into())
     }
 
-    /// Those who have it hear each call by it once.
-    pub(crate) fn group(&self) -> QueueGroup {
-        self.0.parse().expect("it is a word")
+    /// That of another wire of the same host.
+    pub(crate) fn beside(&self, number: usize) -> Self {
+        Self(format!("{}{number}", self.host()).into())
+    }
+
+    /// What the names of all wires of one host begin with.
+    pub(crate) fn host(&self) -> &str {
+        self.0.get(..HOST).unwrap_or(&self.0)
     }
 
     /// A name that somebody says, if it can be one.

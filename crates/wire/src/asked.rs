@@ -97,7 +97,7 @@ impl Asked {
         let (Some(roster), Some(member)) = (&self.roster, &self.member) else { return error };
         match error {
             InvokeError::NobodyThere { remote } => {
-                roster.doubt(member);
+                roster.miss(member);
                 InvokeError::Left { remote }
             }
             InvokeError::Refused { refusal, remote } => {

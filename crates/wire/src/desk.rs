@@ -1,8 +1,8 @@
 //! Where the calls of the functions at an address come in.
 //!
-//! Each [`Offer`] is two subscriptions: in the group of its address, and by the name of its wire, which may be that of several. The
-//! roll of the address is answered here, too, so that who answers is who serves. There is no task: what comes is begun with by who
-//! asks for the next, on his thread, and what was begun goes on beside it.
+//! Each [`Offer`] is two subscriptions: in the group of its address, and by the name of this wire alone. The roll of the address is
+//! answered here, too, so that who answers is who serves. There is no task: what comes is begun with by who asks for the next, on
+//! his thread, and what was begun goes on beside it.
 //!
 //! # Invariants
 //!
@@ -112,8 +112,7 @@ impl<T: Send + 'static> Desk<T> {
         // What is not begun with soon is of no use to its caller: there is no room for more than can be begun with.
         let limits = bus::Limits { queued_messages_max: at_once_max, ..bus::Limits::default() };
         let bus = wire.bus().clone().with_queue_limits(limits);
-        let ways =
-            [(address.before(None), Some(group)), (address.before(Some(wire.name())), Some(wire.name().group()))];
+        let ways = [(address.before(None), Some(group)), (address.before(Some(wire.name())), None)];
         let mut calls = SelectAll::new();
         for offer in offers {
             let offer = Arc::new(offer);

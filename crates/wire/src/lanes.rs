@@ -105,7 +105,7 @@ impl Lanes {
         *opening = Some(Task::spawn(async move {
             let connect = || Bus::connect(&servers.url, servers.options.clone());
             let bus = patiently("calls share one connection", connect).await;
-            let listen = || common.beside(bus.clone());
+            let listen = || common.beside(core, bus.clone());
             let wire = patiently("calls share one connection", listen).await;
             if let Some(shared) = shared.upgrade() {
                 // It is opened once: by the task that is put down here.

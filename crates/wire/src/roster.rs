@@ -1,8 +1,8 @@
 //! Who serves an address at this moment, so that who calls can choose.
 //!
 //! The queue group of an address leaves the choice to the server, which goes on choosing a host that was cut off until it notices
-//! itself: after minutes. So each host that serves has a name, all its wires hear what is addressed to that name alone, each call on one
-//! of them, and who calls keeps a roll of them:
+//! itself: after minutes. So each wire that serves has a name and hears what is addressed to that name alone, and who calls keeps
+//! a roll of them. The names of one host begin alike: who has no room, or was cut off, is a host with all its wires.
 //!
 //! ```text
 //! default.price.roll                                  "who serves it?", to all; each answers with its name
@@ -49,7 +49,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long answers to a roll are waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Answers to a roll, and hosts that one address is known to be served by, at most: each wire of a host gives one.
+/// Wires that one address is known to be served by, at most: a host has up to five of them.
 pub(crate) const MEMBERS_MAX: usize = 1_024;
 
 /// Addresses whose rolls wait to be called, at most. What finds no room is called with the next call there.
@@ -168,15 +168,23 @@ impl Roster {
         self.shared.known.load().has_other(but)
     }
 
-    /// Passes a host over until it has answered a roll that is called from now on.
+    /// Passes a host over that is silent, until its wires have answered a roll that is called from now on.
     pub(crate) fn doubt(&self, member: &Member) {
+        let until = self.shared.rolls.load(Ordering::Acquire) + 1;
+        self.shared.known.load().of_host(member).for_each(|wire| wire.doubt(until));
+        self.want();
+    }
+
+    /// Passes a wire over that nobody listens to any more.
+    pub(crate) fn miss(&self, member: &Member) {
         member.doubt(self.shared.rolls.load(Ordering::Acquire) + 1);
         self.want();
     }
 
     /// Passes a host over for a moment, because it cannot run what was asked now.
     pub(crate) fn spare(&self, member: &Member) {
-        member.spare(self.now());
+        let now = self.now();
+        self.shared.known.load().of_host(member).for_each(|wire| wire.spare(now));
     }
 
     /// Waits until a host is known to be gone, and has the roll called meanwhile.
@@ -220,7 +228,7 @@ impl Roster {
             Err(error) => return tracing::debug!(error = %Chain(&error), "a roll could not be called"),
         };
         let names = answers.iter().filter_map(|answer| Name::read(&answer.payload));
-        let known = self.shared.known.load().after(roll, names);
+        let known = self.shared.known.load().after(roll, names, answers.len() < MEMBERS_MAX);
         let is_in_doubt = known.is_in_doubt();
         self.shared.known.store(Arc::new(known));
         if is_in_doubt {

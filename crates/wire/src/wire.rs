@@ -35,9 +35,9 @@ impl Wire {
         Self::open_as(Name::new(), (bus, limits)).await
     }
 
-    /// Another one of the same name and limits on this bus: what they serve is served by one, and any of them takes a call.
-    pub(crate) async fn beside(&self, bus: Bus) -> Result<Self, SubscribeError> {
-        Self::open_as(self.name().clone(), (bus, *self.limits())).await
+    /// Another one of the same host on this bus, with this number and the same limits.
+    pub(crate) async fn beside(&self, number: usize, bus: Bus) -> Result<Self, SubscribeError> {
+        Self::open_as(self.name().beside(number), (bus, *self.limits())).await
     }
 
     async fn open_as(name: Name, (bus, limits): (Bus, Limits)) -> Result<Self, SubscribeError> {

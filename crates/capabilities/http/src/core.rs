@@ -129,7 +129,7 @@ impl Core {
         });
     }
 
-    /// Runs what is no request: it waits most of the time, and whoever it calls says when there is something to do.
+    /// Runs what is no request and may wait for ever: whoever is called by it says for himself that the clock is to tick.
     pub(crate) fn run(&self, work: impl Future<Output = ()> + 'static) {
         self.tasks.borrow_mut().spawn(work);
     }

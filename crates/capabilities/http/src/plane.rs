@@ -96,6 +96,10 @@ pub struct OpenDoor {
     _accepting: Task,
 }
 
+/// A request goes to another core than the one that it came in on only where that has so many tasks fewer: the way there costs two
+/// wakes.
+const LEAD: usize = 4;
+
 /// What comes to a core.
 enum Arrival {
     Connection(Connection),
@@ -235,11 +239,15 @@ impl Receiving {
         done.await.ok()
     }
 
-    /// Gives a request that came over the wire to a core: this one, or else that with the fewest tasks. Back where it has no room for it.
+    /// Gives a request that came over the wire to a core: this one, unless another has far fewer tasks. Back where it has no room for it.
     pub fn give(&self, component: &ComponentName, call: Box<Exchange>) -> Result<(), Box<Exchange>> {
         let Reception { cores, shares, .. } = &*self.0;
-        let fewest = || (0..cores.len()).min_by_key(|core| shares[*core].tasks.load(Ordering::Relaxed));
-        let Some(core) = rt::this_core().or_else(fewest) else { return Err(call) };
+        let here = rt::this_core();
+        let tasks = |core: &usize| {
+            let lead = if here == Some(*core) { 0 } else { LEAD };
+            shares[*core].tasks.load(Ordering::Relaxed) + lead
+        };
+        let Some(core) = (0..cores.len()).min_by_key(tasks) else { return Err(call) };
         let asked = AskedFor { component: component.clone(), call };
         match cores[core].try_send(Arrival::Asked(asked)) {
             Err(mpsc::error::TrySendError::Full(Arrival::Asked(asked)))

@@ -230,7 +230,8 @@ async fn serve_one(
             Some(_) = running.join_next() => {}
         }
     }
-    while running.join_next().await.is_some() {}
+    // Who has called a moment ago is still told that he was heard.
+    tokio::join!(served.drain(), async { while running.join_next().await.is_some() {} });
 }
 
 async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocation<Params>) {

@@ -86,7 +86,5 @@ async fn serve(
             }
         }
     }
-    // What was handed on is answered by the data plane, which may end when it has done that.
-    drop(receiving);
     accepting.drain().await;
 }

@@ -51,14 +51,13 @@ impl Known {
     }
 
     /// Those who are known after a roll, by its number, that these have answered.
-    pub(crate) fn after(&self, roll: u64, names: impl Iterator<Item = Name>) -> Self {
+    /// Where these are not all, since there was no room for more, others may have been about to.
+    pub(crate) fn after(&self, roll: u64, names: impl Iterator<Item = Name>, are_all: bool) -> Self {
         let mut answered: BTreeSet<Name> = names.collect();
-        // There was no room for more answers: who is not among them may have been about to.
-        let is_cut = answered.len() >= MEMBERS_MAX;
         let mut members = self.members.clone();
         members.retain(|member| {
             let has_answered = answered.remove(&member.name);
-            (is_cut && !has_answered) || member.is_kept_after(roll, has_answered)
+            (!are_all && !has_answered) || member.is_kept_after(roll, has_answered)
         });
         members.extend(answered.into_iter().map(Member::new));
         members.truncate(MEMBERS_MAX);
@@ -81,8 +80,14 @@ impl Known {
         }
     }
 
+    /// Whether there is another host than that of this one.
     pub(crate) fn has_other(&self, but: &Member) -> bool {
-        self.members.iter().any(|member| member.is_trusted() && member.name != but.name)
+        self.members.iter().any(|member| member.is_trusted() && member.name.host() != but.name.host())
+    }
+
+    /// All that are known of the host that this is one of.
+    pub(crate) fn of_host(&self, one: &Member) -> impl Iterator<Item = &Arc<Member>> {
+        self.members.iter().filter(|member| member.name.host() == one.name.host())
     }
 }
 

@@ -31,21 +31,21 @@ fn chosen(known: &Known, now: u64) -> Vec<String> {
 fn those_who_answer_share_the_calls() {
     let known = Known::default();
     assert_eq!(chosen(&known, 0), ["anybody"]);
-    let known = known.after(1, names("ada bob eve ada").into_iter());
+    let known = known.after(1, names("ada bob eve ada").into_iter(), true);
     let shares = shares(&known, 0);
     assert!(shares.len() == 3 && shares.values().all(|share| (250..420).contains(share)), "{shares:?}");
 }
 
 #[test]
 fn who_is_silent_to_a_call_is_passed_over_until_a_later_roll() {
-    let known = Known::default().after(1, names("ada bob").into_iter());
+    let known = Known::default().after(1, names("ada bob").into_iter(), true);
     // The second roll was called before it.
     member(&known, "bob").doubt(3);
     assert_eq!(chosen(&known, 0), ["ada"]);
-    let known = known.after(2, names("ada bob").into_iter());
+    let known = known.after(2, names("ada bob").into_iter(), true);
     assert!(known.is_in_doubt());
     assert_eq!(chosen(&known, 0), ["ada"]);
-    let known = known.after(3, names("ada bob").into_iter());
+    let known = known.after(3, names("ada bob").into_iter(), true);
     assert!(!known.is_in_doubt());
     assert_eq!(chosen(&known, 0), ["ada", "bob"]);
     member(&known, "ada").doubt(4);
@@ -55,19 +55,19 @@ fn who_is_silent_to_a_call_is_passed_over_until_a_later_roll() {
 
 #[test]
 fn who_is_silent_to_two_rolls_is_gone() {
-    let known = Known::default().after(1, names("ada bob").into_iter());
+    let known = Known::default().after(1, names("ada bob").into_iter(), true);
     let bob = member(&known, "bob").clone();
-    let known = known.after(2, names("ada").into_iter());
+    let known = known.after(2, names("ada").into_iter(), true);
     assert_eq!((chosen(&known, 0), known.len(), *bob.is_gone.borrow()), (vec!["ada".to_owned()], 2, false));
-    let again = known.after(3, names("ada bob").into_iter());
+    let again = known.after(3, names("ada bob").into_iter(), true);
     assert_eq!(chosen(&again, 0), ["ada", "bob"]);
-    let known = again.after(4, names("ada").into_iter()).after(5, names("ada").into_iter());
+    let known = again.after(4, names("ada").into_iter(), true).after(5, names("ada").into_iter(), true);
     assert_eq!((known.len(), *bob.is_gone.borrow()), (1, true));
 }
 
 #[test]
 fn who_has_more_to_do_gets_less() {
-    let known = Known::default().after(1, names("ada bob").into_iter());
+    let known = Known::default().after(1, names("ada bob").into_iter(), true);
     let running = member(&known, "bob").clone().count();
     assert_eq!(chosen(&known, 0), ["ada"]);
     drop(running);
@@ -76,7 +76,7 @@ fn who_has_more_to_do_gets_less() {
 
 #[test]
 fn who_has_no_room_is_spared_for_a_moment_where_others_have() {
-    let known = Known::default().after(1, names("ada bob").into_iter());
+    let known = Known::default().after(1, names("ada bob").into_iter(), true);
     member(&known, "bob").spare(100);
     assert_eq!((chosen(&known, 100), chosen(&known, 150)), (vec!["ada".to_owned()], vec!["ada".into(), "bob".into()]));
     member(&known, "ada").spare(100);
@@ -86,7 +86,7 @@ fn who_has_no_room_is_spared_for_a_moment_where_others_have() {
 #[test]
 fn strangers_fill_no_memory() {
     let many = (0..10_000).filter_map(|number| Name::read(format!("n{number}").as_bytes()));
-    assert_eq!(Known::default().after(1, many).len(), MEMBERS_MAX);
+    assert_eq!(Known::default().after(1, many, true).len(), MEMBERS_MAX);
     for name in ["", "a.b", "a b", "*", ">", "ä", &"x".repeat(65)] {
         assert_eq!(Name::read(name.as_bytes()), None, "{name}");
     }
@@ -94,8 +94,19 @@ fn strangers_fill_no_memory() {
 
 #[test]
 fn who_found_no_room_among_the_answers_is_not_taken_for_silent() {
-    let known = Known::default().after(1, names("ada").into_iter());
+    let known = Known::default().after(1, names("ada").into_iter(), true);
     let many = || (0..MEMBERS_MAX).map(|number| Name::read(format!("n{number}").as_bytes()).expect("a name"));
-    let known = known.after(2, many()).after(3, many());
+    let known = known.after(2, many(), false).after(3, many(), false);
     assert!(member(&known, "ada").is_trusted() && known.len() == MEMBERS_MAX);
+}
+
+#[test]
+fn the_wires_of_a_host_are_known_for_one() {
+    let host = Name::new();
+    let own = [host.clone(), host.beside(0), host.beside(1)];
+    let known = Known::default().after(1, own.clone().into_iter(), true);
+    let one = member(&known, own[1].as_str()).clone();
+    assert_eq!((known.of_host(&one).count(), known.has_other(&one)), (3, false));
+    let known = known.after(2, own.into_iter().chain([Name::new()]), true);
+    assert_eq!((known.of_host(&one).count(), known.has_other(&one)), (3, true));
 }

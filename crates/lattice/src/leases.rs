@@ -95,12 +95,12 @@ pub(crate) fn care(own: &str, records: &BTreeMap<String, HostRecord>) -> Care {
     care
 }
 
-/// What this host does about its own record, when it has seen all that there are; `has_put` says whether it has put one before, or
-/// found it right.
-pub(crate) fn own(kept: Option<&HostRecord>, card: &HostCard, has_put: bool) -> Own {
+/// What this host does about its own record, when it has seen all that there are; `was_there` says whether it may have been
+/// lost since it said that it has begun: it has put a record before or found it right, or has begun a while ago.
+pub(crate) fn own(kept: Option<&HostRecord>, card: &HostCard, was_there: bool) -> Own {
     match kept {
         Some(HostRecord::Present(kept)) if kept == card => Own::Leave,
-        Some(HostRecord::Lost(_)) if has_put => Own::Return,
+        Some(HostRecord::Lost(_)) if was_there => Own::Return,
         Some(HostRecord::Present(_) | HostRecord::Lost(_)) | None => Own::Put,
     }
 }

@@ -114,10 +114,14 @@ impl Shared {
     /// Puts right what the lattice keeps of this host.
     async fn put_right(&self, leasing: &Leasing) -> Result<(), BucketError> {
         let card = self.card();
-        let own = leasing.known().own(&self.id, &card);
+        // Who has begun a while ago has said so to a lattice that may have lost it since.
+        let is_new = self.age() <= self.beat();
+        let own = leasing.known().own((&self.id, &card), is_new);
         if own == Own::Leave {
             return Ok(());
         }
+        // In this order: who is there without a lease is lost by whoever sees that.
+        self.renew(leasing).await?;
         let record = HostRecord::Present(card);
         let revision = leasing.hosts.bucket().await?.put(&key(&self.id), json(&record)).await?;
         leasing.known().have_put(&self.id, record, revision);
@@ -272,11 +276,11 @@ impl Known {
         self.know(own, record, revision);
     }
 
-    fn own(&mut self, id: &str, card: &HostCard) -> Own {
+    fn own(&mut self, (id, card): (&str, &HostCard), is_new: bool) -> Own {
         if !self.is_current {
             return Own::Leave;
         }
-        let own = leases::own(self.records.get(id), card, self.has_put);
+        let own = leases::own(self.records.get(id), card, self.has_put || !is_new);
         // What it left when it was there last says now that it is there: from here on it can be lost.
         self.has_put |= own == Own::Leave;
         own

@@ -4,7 +4,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A file that is there is meant before a reference that reads the same.
+//! 1. What begins with `oci://` or names a digest is a reference, whatever files there are: nobody's file stands in for bytes that
+//!    were pinned. A file that is there is meant before any other reference that reads the same.
 //! 2. Secrets come from files, never from the command line, where other users of the machine see them.
 
 use std::collections::BTreeMap;
@@ -45,9 +46,10 @@ fn read(text: &str, is_there: bool) -> Result<Meant, String> {
     // What is written as a file is meant as one, and missed as one.
     let is_like_a_file = text.ends_with(".wasm") || text.ends_with(".wat");
     match text.parse::<Reference>() {
-        _ if is_there => Ok(Meant::File),
-        Ok(reference) if text.contains("://") || !is_like_a_file => Ok(Meant::Reference(reference)),
+        Ok(reference) if text.contains("://") || reference.digest().is_some() => Ok(Meant::Reference(reference)),
         Err(error) if text.contains("://") => Err(error.to_string()),
+        _ if is_there => Ok(Meant::File),
+        Ok(reference) if !is_like_a_file => Ok(Meant::Reference(reference)),
         _ => Ok(Meant::File),
     }
 }
@@ -186,6 +188,15 @@ mod tests {
             assert_eq!(read(file, false), Ok(Meant::File), "{file}");
         }
         assert!(read("oci://till", false).expect_err("no registry").contains("names no artefact"));
+    }
+
+    #[test]
+    fn no_file_stands_in_for_what_is_said_to_be_in_a_registry() {
+        let pinned = format!("ghcr.io/shop/till@sha256:{}", "0".repeat(64));
+        for text in ["oci://ghcr.io/shop/till:1", "oci://ghcr.io/app.wasm", pinned.as_str()] {
+            assert_eq!(read(text, true), Ok(Meant::Reference(text.parse().expect("a reference"))), "{text}");
+        }
+        assert!(read("oci://till", true).expect_err("no registry").contains("names no artefact"));
     }
 
     #[test]

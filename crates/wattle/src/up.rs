@@ -25,7 +25,7 @@ use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
 use crate::output::Output;
-use crate::registries::{self, name_of};
+use crate::registries::{self, Meant, meant, name_of};
 use crate::token::{self, Published, TokenFlag};
 
 /// Serves components that handle HTTP, linked to what they import
@@ -238,7 +238,7 @@ fn sources(files: &[&PathBuf], routes: &[String], are_all: bool) -> Result<Vec<S
     let mut sources = Vec::new();
     let is_only_one = files.len() == 1 && routes.is_empty() && are_all;
     for file in files {
-        if file.is_dir() {
+        if meant(file)? == Meant::File && file.is_dir() {
             for path in artifact::list(file)? {
                 let name = name_of(&path);
                 sources.push(Source { route: Some(format!("/{name}").parse()?), name, path, origin: None });

@@ -124,6 +124,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self, RegistryError> {
         let (registry, repository) = (reference.registry(), reference.repository());
         let unreachable = |source: BoxError| RegistryError::Unreachable { registry: registry.clone(), source };
+        let untrusted = |source: BoxError| RegistryError::Untrusted { registry: registry.clone(), source };
         let is_plain = is_plain(registry, plain);
         let scheme = if is_plain { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/", registry.answers_at()));
@@ -132,7 +133,7 @@ impl<'a> Session<'a> {
             Intent::Push => "pull,push",
         };
         Ok(Self {
-            client: client(is_plain).map_err(unreachable)?,
+            client: client(is_plain, roots().map_err(untrusted)?).map_err(unreachable)?,
             registry,
             repository,
             base: base.map_err(|error| unreachable(error.into()))?,
@@ -307,13 +308,30 @@ fn is_plain(registry: &Registry, plain: &[Registry]) -> bool {
     registry.is_local() || plain.iter().any(|named| named.means(registry))
 }
 
-/// What makes requests. It trusts the authorities of this machine and, where that knows none, those that are there on every machine.
-fn client(is_plain: bool) -> Result<Client, BoxError> {
+/// The authorities that are trusted: those of this machine and, where it names none, those that are there on every machine.
+/// Where it names some, and none of them can be read, nobody is trusted in their place.
+fn roots() -> Result<RootCertStore, BoxError> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs.iter().cloned());
+    let is_said = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    match roots.is_empty() {
+        false => Ok(roots),
+        true if is_said || !found.certs.is_empty() || !found.errors.is_empty() => {
+            let why = found.errors.first().map_or_else(|| "there is no certificate".to_owned(), ToString::to_string);
+            Err(format!("no authority of this machine, or of SSL_CERT_FILE and SSL_CERT_DIR, can be read: {why}")
+                .into())
+        }
+        true => {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            Ok(roots)
+        }
     }
+}
+
+/// What makes requests, and trusts these authorities. How long an answer may take is said where it is waited for: the client
+/// would count the time in which a body is sent as time in which nothing comes.
+fn client(is_plain: bool, roots: RootCertStore) -> Result<Client, BoxError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let client = Client::builder()
@@ -321,7 +339,6 @@ fn client(is_plain: bool) -> Result<Client, BoxError> {
         .redirect(Policy::none())
         .referer(false)
         .connect_timeout(PATIENCE)
-        .read_timeout(PATIENCE)
         .user_agent(concat!("wattle/", env!("CARGO_PKG_VERSION")));
     // What is near is not asked for by way of somebody else.
     let client = if is_plain { client.no_proxy() } else { client };

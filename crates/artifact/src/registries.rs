@@ -28,6 +28,7 @@ mod session;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use model::{Digest, Reference, Registry};
 use reqwest::Method;
@@ -189,13 +190,12 @@ async fn fetch_manifest(
 
 async fn fetch_layer(session: &mut Session<'_>, kept: &Kept, layer: &Layer) -> Result<(), RegistryError> {
     let Layer { digest, size } = layer;
-    let ask = Ask { size: *size, ..Ask::new(Method::GET, session.url(&format!("blobs/{digest}"))) };
-    let mut response = session.ask(&ask).await?;
+    let mut response = session.ask(&Ask::new(Method::GET, session.url(&format!("blobs/{digest}")))).await?;
     if !response.status().is_success() {
         return Err(session.refusal(response).await);
     }
-    let mut draft = kept.draft().await?;
-    while let Some(piece) = session.piece(&mut response).await? {
+    let (mut draft, begun) = (kept.draft().await?, Instant::now());
+    while let Some(piece) = session.piece(&mut response, (begun, draft.size())).await? {
         if draft.size() + piece.len() as u64 > *size {
             return Err(RegistryError::Wrong(format!("it has more bytes than the {size} of its manifest")));
         }

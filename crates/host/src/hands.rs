@@ -61,6 +61,8 @@ enum NotFetched {
     Unknown(#[from] NotAReference),
     #[error("this host runs no files that are named over the bus; start it with --allow-file-load")]
     Files,
+    #[error("{0} is on the machine of this host, which asks it nothing for the bus; start it with --allow-file-load")]
+    Local(Registry),
     #[error(
         "this host does not run whatever is the latest of {0}: name a tag or a digest, or start it with --allow-latest"
     )]
@@ -159,6 +161,10 @@ impl WorldHands {
             None => {}
         }
         let reference: Reference = image_ref.parse()?;
+        // What answers on this machine alone is as little for everybody as its files.
+        if reference.registry().is_local() && !self.allows_files {
+            return Err(NotFetched::Local(reference.registry().clone()));
+        }
         if reference.is_latest() && !self.allows_latest {
             return Err(NotFetched::Latest(reference));
         }

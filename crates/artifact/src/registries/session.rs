@@ -14,7 +14,7 @@
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -25,6 +25,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use stdx::BoxError;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::challenge::{self, Challenge};
@@ -76,8 +77,6 @@ pub(super) struct Ask {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
-    /// The bytes that come or go with it: the more, the longer it may take.
-    pub(super) size: u64,
 }
 
 #[derive(Deserialize)]
@@ -103,12 +102,12 @@ struct Complaint {
 impl Ask {
     /// A request with these words, and nothing more.
     pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None, size: 0 }
+        Self { method, url, headers: HeaderMap::new(), body: None }
     }
 
     /// The same that brings these bytes.
     pub(super) fn with(self, body: Bytes) -> Self {
-        Self { size: body.len() as u64, body: Some(body), ..self }
+        Self { body: Some(body), ..self }
     }
 }
 
@@ -167,7 +166,7 @@ impl<'a> Session<'a> {
             let Some(location) = led else { return Ok(response) };
             hops += 1;
             if hops > HOPS_MAX {
-                return Err(RegistryError::Wrong(format!("it leads on and on, at last to {url}")));
+                return Err(RegistryError::Wrong(format!("it leads on and on, at last to {}", place(&url))));
             }
             url = self.follow(&url, &location)?;
         }
@@ -183,8 +182,8 @@ impl<'a> Session<'a> {
 
     /// The bytes of an answer, if they are not more than that.
     pub(super) async fn read(&self, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, RegistryError> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.piece(&mut response).await? {
+        let (mut bytes, begun) = (Vec::new(), Instant::now());
+        while let Some(piece) = self.piece(&mut response, (begun, bytes.len() as u64)).await? {
             if bytes.len() + piece.len() > bytes_max {
                 return Err(RegistryError::Wrong(format!("it answers with more than {bytes_max} bytes")));
             }
@@ -193,9 +192,18 @@ impl<'a> Session<'a> {
         Ok(bytes)
     }
 
-    /// The next bytes of an answer.
-    pub(super) async fn piece(&self, response: &mut Response) -> Result<Option<Bytes>, RegistryError> {
-        response.chunk().await.map_err(|error| self.lost(error))
+    /// The next bytes of an answer that has been read since then, and of which so much has come. What has come buys time, and
+    /// what is said to come does not.
+    pub(super) async fn piece(
+        &self,
+        response: &mut Response,
+        (begun, received): (Instant, u64),
+    ) -> Result<Option<Bytes>, RegistryError> {
+        let left = time_for(received).saturating_sub(begun.elapsed());
+        match timeout(PATIENCE.min(left), response.chunk()).await {
+            Ok(piece) => piece.map_err(|error| self.lost(error)),
+            Err(_) => Err(self.late("its answer comes too slowly, or no more")),
+        }
     }
 
     /// Why a registry did not answer as it should have.
@@ -218,17 +226,19 @@ impl<'a> Session<'a> {
     }
 
     async fn send(&self, ask: &Ask, url: &Url, is_own: bool) -> Result<Response, RegistryError> {
-        let time = PATIENCE * 2 + Duration::from_secs(ask.size / SLOWEST);
-        let request = self.client.request(ask.method.clone(), url.clone()).headers(ask.headers.clone()).timeout(time);
+        let request = self.client.request(ask.method.clone(), url.clone()).headers(ask.headers.clone());
         let request = match self.authorization.as_ref().filter(|_| is_own) {
             Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
             None => request,
         };
-        let request = match &ask.body {
-            Some(body) => request.body(body.clone()),
-            None => request,
+        let (request, time) = match &ask.body {
+            Some(body) => (request.body(body.clone()), time_for(body.len() as u64)),
+            None => (request, PATIENCE),
         };
-        request.send().await.map_err(|error| self.lost(error))
+        match timeout(time, request.send()).await {
+            Ok(response) => response.map_err(|error| self.lost(error)),
+            Err(_) => Err(self.late("it does not answer in time")),
+        }
     }
 
     /// What the registry is shown from now on, after it has asked for something with this answer.
@@ -283,12 +293,20 @@ impl<'a> Session<'a> {
     fn check(&self, to: &Url) -> Result<(), RegistryError> {
         let host = to.host_str().unwrap_or_default();
         let named = to.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let may_be_plain = || named.parse::<Registry>().is_ok_and(|registry| is_plain(&registry, self.plain));
+        // What is on this machine may be led to on this machine: others would have us ask what only we can reach.
+        let may_be_plain = |to: &Registry| is_named(to, self.plain) || (to.is_local() && self.registry.is_local());
         match to.scheme() {
             "https" => Ok(()),
-            "http" if self.base.scheme() == "http" && may_be_plain() => Ok(()),
+            "http" if self.base.scheme() == "http" && named.parse::<Registry>().is_ok_and(|to| may_be_plain(&to)) => {
+                Ok(())
+            }
             scheme => Err(RegistryError::Wrong(format!("it leads to {}, by {scheme}", place(to)))),
         }
+    }
+
+    /// What it means that something did not arrive in time.
+    fn late(&self, why: &'static str) -> RegistryError {
+        RegistryError::Unreachable { registry: self.registry.clone(), source: why.into() }
     }
 
     /// What it means that a request or an answer did not arrive.
@@ -303,9 +321,18 @@ impl<'a> Session<'a> {
     }
 }
 
+/// How long so many bytes may be on their way.
+fn time_for(bytes: u64) -> Duration {
+    PATIENCE * 2 + Duration::from_secs(bytes / SLOWEST)
+}
+
 /// Whether a registry is spoken to without encryption.
 fn is_plain(registry: &Registry, plain: &[Registry]) -> bool {
-    registry.is_local() || plain.iter().any(|named| named.means(registry))
+    registry.is_local() || is_named(registry, plain)
+}
+
+fn is_named(registry: &Registry, plain: &[Registry]) -> bool {
+    plain.iter().any(|named| named.means(registry))
 }
 
 /// The authorities that are trusted: those of this machine and, where it names none, those that are there on every machine.

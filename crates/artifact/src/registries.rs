@@ -106,30 +106,25 @@ impl Registries {
         pulled.map_err(|source| PullError { reference: Box::new(reference.clone()), source })
     }
 
+    /// Where its registry is away, what a tag led to last is pulled, which may be here as a whole.
     async fn try_pull(&self, reference: &Reference, kind: Kind, size_max: ByteSize) -> Result<Pulled, RegistryError> {
         let kept = Kept::open(&self.0.folder).await?;
         let mut session = self.session(reference, Intent::Pull)?;
-        let (digest, manifest) = find_manifest(&mut session, &kept, reference).await?;
-        let layer = manifest.layer(kind)?;
-        if layer.size > size_max.as_u64() {
-            return Err(RegistryError::TooLarge { size: ByteSize::bytes(layer.size), limit: size_max });
-        }
-        let path = match kept.find(&layer.digest).await? {
-            Some(path) => path,
-            None => {
-                fetch_layer(&mut session, &kept, &layer).await?;
-                let lost = || RegistryError::Wrong("it was damaged when it was kept".into());
-                kept.find(&layer.digest).await?.ok_or_else(lost)?
-            }
+        let error = match obtain(&mut session, &kept, (reference, kind, size_max)).await {
+            Err(error) if error.is_absence() && reference.digest().is_none() => error,
+            outcome => return outcome,
         };
-        // Text is no program here: it would be parsed in this process.
-        if kind == Kind::Component && !kept.begins(&path, PROGRAM).await? {
-            return Err(RegistryError::OtherKind("its bytes are no WebAssembly program".into()));
+        let Some(digest) = kept.last(reference).await? else { return Err(error) };
+        let last = reference.at(digest);
+        match obtain(&mut session, &kept, (&last, kind, size_max)).await {
+            Err(other) if other.is_absence() => Err(error),
+            Err(other) => Err(other),
+            Ok(pulled) => {
+                let error = Chain(&error);
+                tracing::warn!(%reference, %last, %error, "its registry is away: what was pulled last is used");
+                Ok(pulled)
+            }
         }
-        if reference.digest().is_none() {
-            kept.note(reference, &digest).await?;
-        }
-        Ok(Pulled { path, digest })
     }
 
     fn session<'a>(&'a self, reference: &'a Reference, intent: Intent) -> Result<Session<'a>, RegistryError> {
@@ -142,32 +137,53 @@ impl Registries {
     }
 }
 
-/// The manifest that a reference leads to now. Where its registry is away, that is the one that it led to last.
-async fn find_manifest(
+/// Gets what a reference leads to now: from what is kept, where that is it, and from its registry. Nothing of a manifest is kept
+/// before all that it says has been found true.
+async fn obtain(
     session: &mut Session<'_>,
     kept: &Kept,
-    reference: &Reference,
-) -> Result<(Digest, Manifest), RegistryError> {
-    if let Some(digest) = reference.digest()
-        && let Some(bytes) = kept.manifest(digest).await?
-    {
-        return Ok((digest.clone(), Manifest::read(&bytes, None)?));
-    }
-    let error = match fetch_manifest(session, kept, reference).await {
-        Err(error) if error.is_absence() && reference.digest().is_none() => error,
-        outcome => return outcome,
+    (reference, kind, size_max): (&Reference, Kind, ByteSize),
+) -> Result<Pulled, RegistryError> {
+    let known = match reference.digest() {
+        Some(digest) => kept.manifest(digest).await?,
+        None => None,
     };
-    let Some(digest) = kept.last(reference).await? else { return Err(error) };
-    let Some(bytes) = kept.manifest(&digest).await? else { return Err(error) };
-    tracing::warn!(%reference, %digest, error = %Chain(&error), "its registry is away: what was pulled last is used");
-    Ok((digest, Manifest::read(&bytes, None)?))
+    let is_known = known.is_some();
+    let (bytes, content_type) = match known {
+        Some(bytes) => (bytes, None),
+        None => fetch_manifest(session, reference).await?,
+    };
+    let digest = digest_of(&bytes);
+    let layer = Manifest::read(&bytes, content_type.as_deref())?.layer(kind)?;
+    if layer.size > size_max.as_u64() {
+        return Err(RegistryError::TooLarge { size: ByteSize::bytes(layer.size), limit: size_max });
+    }
+    let path = match kept.find(&layer).await? {
+        Some(path) => path,
+        None => {
+            fetch_layer(session, kept, &layer).await?;
+            let lost = || RegistryError::Wrong("it was damaged when it was kept".into());
+            kept.find(&layer).await?.ok_or_else(lost)?
+        }
+    };
+    // Text is no program here: it would be parsed in this process.
+    if kind == Kind::Component && !kept.begins(&path, PROGRAM).await? {
+        return Err(RegistryError::OtherKind("its bytes are no WebAssembly program".into()));
+    }
+    if !is_known {
+        kept.keep(&bytes).await?;
+    }
+    if reference.digest().is_none() {
+        kept.note(reference, &digest).await?;
+    }
+    Ok(Pulled { path, digest })
 }
 
+/// The manifest that a registry has for a reference, and what its header calls it. It has the digest that is asked for.
 async fn fetch_manifest(
     session: &mut Session<'_>,
-    kept: &Kept,
     reference: &Reference,
-) -> Result<(Digest, Manifest), RegistryError> {
+) -> Result<(Vec<u8>, Option<String>), RegistryError> {
     let name = reference.digest().map_or_else(|| reference.tag().to_owned(), ToString::to_string);
     let accepted = HeaderValue::from_str(&format!("{MANIFEST}, {INDEX}")).expect("these are letters of a header");
     let mut ask = Ask::new(Method::GET, session.url(&format!("manifests/{name}")));
@@ -180,12 +196,12 @@ async fn fetch_manifest(
     let said: Option<Digest> = text(response.headers(), SAID_DIGEST).and_then(|text| text.parse().ok());
     let bytes = session.read(response, MANIFEST_MAX).await?;
     let digest = digest_of(&bytes);
-    if let Some(other) = reference.digest().into_iter().chain(&said).find(|other| **other != digest) {
-        return Err(RegistryError::Wrong(format!("its manifest should have the digest {other}, and has {digest}")));
+    match reference.digest().into_iter().chain(&said).find(|other| **other != digest) {
+        Some(other) => {
+            Err(RegistryError::Wrong(format!("its manifest should have the digest {other}, and has {digest}")))
+        }
+        None => Ok((bytes, content_type)),
     }
-    let manifest = Manifest::read(&bytes, content_type.as_deref())?;
-    kept.keep(&bytes).await?;
-    Ok((digest, manifest))
 }
 
 async fn fetch_layer(session: &mut Session<'_>, kept: &Kept, layer: &Layer) -> Result<(), RegistryError> {

@@ -8,13 +8,14 @@
 //! # Invariants
 //!
 //! 1. A file is there as a whole or not at all: it is written beside its place, flushed, and moved there.
-//! 2. What is given out was read to its end and has its digest. What has another one is deleted, and pulled again.
+//! 2. What is given out was read to its end and has its digest. What has another one is pulled again, and replaced.
 //! 3. The folder is this user's, and nobody else may write to it.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use model::{Digest, Reference};
 use ring::digest::{Context, SHA256};
@@ -22,12 +23,17 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
 use super::error::RegistryError;
+use super::manifest::Layer;
 
 /// Read at once when a file is checked.
 const PIECE: usize = 256 << 10;
 
 /// Longer manifests are none, see `MANIFEST_MAX`.
 const MANIFEST_MAX: u64 = super::MANIFEST_MAX as u64;
+
+/// What bytes are called that come in, and for how long after the last of them.
+const DRAFT: &str = ".draft-";
+const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// What was pulled before.
 #[derive(Debug, Clone)]
@@ -66,9 +72,9 @@ impl Kept {
     }
 
     /// The file of these bytes, if they are there.
-    pub(super) async fn find(&self, digest: &Digest) -> Result<Option<PathBuf>, RegistryError> {
-        let digest = digest.clone();
-        self.with(move |kept| kept.check(&digest)).await
+    pub(super) async fn find(&self, layer: &Layer) -> Result<Option<PathBuf>, RegistryError> {
+        let layer = layer.clone();
+        self.with(move |kept| kept.check(&layer)).await
     }
 
     /// Whether a file of those that are kept begins with these bytes.
@@ -103,7 +109,7 @@ impl Kept {
     /// A place for bytes that come in.
     pub(super) async fn draft(&self) -> Result<Draft, RegistryError> {
         let draft = |kept: &Self| -> io::Result<Draft> {
-            let file = NamedTempFile::new_in(&kept.folder)?;
+            let file = kept.new_draft()?;
             let writer = tokio::fs::File::from_std(file.reopen()?);
             Ok(Draft { file, writer, hash: Context::new(&SHA256), size: 0 })
         };
@@ -154,10 +160,34 @@ impl Kept {
         let found = std::fs::metadata(&self.folder)?;
         let is_ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
         let others = "it belongs to somebody else, or others may write to it";
-        if is_ours { Ok(()) } else { Err(io::Error::new(ErrorKind::PermissionDenied, others)) }
+        if !is_ours {
+            return Err(io::Error::new(ErrorKind::PermissionDenied, others));
+        }
+        self.remove_stale();
+        Ok(())
     }
 
-    fn check(&self, digest: &Digest) -> io::Result<Option<PathBuf>> {
+    fn new_draft(&self) -> io::Result<NamedTempFile> {
+        tempfile::Builder::new().prefix(DRAFT).tempfile_in(&self.folder)
+    }
+
+    /// Removes drafts that a killed process left behind.
+    fn remove_stale(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten() {
+            let is_draft = entry.file_name().to_string_lossy().starts_with(DRAFT);
+            let written = entry.metadata().and_then(|status| status.modified()).unwrap_or_else(|_| SystemTime::now());
+            let is_old = written.elapsed().is_ok_and(|age| age > STALE);
+            if is_draft
+                && is_old
+                && let Err(error) = std::fs::remove_file(entry.path())
+            {
+                tracing::debug!(%error, "stale draft stays");
+            }
+        }
+    }
+
+    fn check(&self, Layer { digest, size }: &Layer) -> io::Result<Option<PathBuf>> {
         let place = self.place(digest);
         let Some(mut file) = existing(File::open(&place))? else { return Ok(None) };
         let (mut hash, mut piece) = (Context::new(&SHA256), vec![0; PIECE]);
@@ -167,16 +197,16 @@ impl Kept {
                 length => hash.update(&piece[..length]),
             }
         }
-        if finished(hash) == *digest {
+        if finished(hash) == *digest && file.metadata()?.len() == *size {
             return Ok(Some(place));
         }
-        tracing::warn!(file = %place.display(), "this file was damaged: it is pulled again");
-        std::fs::remove_file(&place)?;
+        // Its name may be that of another file by now, which is whole: it is replaced, and not removed.
+        tracing::warn!(file = %place.display(), "this file is not what it should be: it is pulled again");
         Ok(None)
     }
 
     fn write(&self, place: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(&self.folder)?;
+        let mut file = self.new_draft()?;
         file.write_all(bytes)?;
         self.persist(file, place)
     }
@@ -235,25 +265,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_found_and_what_was_damaged_is_gone() {
+    fn what_is_kept_is_found_and_what_was_damaged_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         block_on(async {
             let kept = Kept::open(&folder.path().join("artefacts")).await.expect("it is made");
             let digest = digest_of(b"two pieces");
+            let layer = Layer { digest: digest.clone(), size: 10 };
             let mut draft = kept.draft().await.expect("a file");
             for piece in ["two ", "pieces"] {
                 kept.write_to(&mut draft, piece.as_bytes()).await.expect("it is written");
             }
             assert_eq!((draft.size(), draft.digest()), (10, digest.clone()));
-            assert_eq!(kept.find(&digest).await.expect("it can be read"), None);
+            assert_eq!(kept.find(&layer).await.expect("it can be read"), None);
             kept.keep_draft(draft).await.expect("it is kept");
-            let path = kept.find(&digest).await.expect("it can be read").expect("it is there");
+            let path = kept.find(&layer).await.expect("it can be read").expect("it is there");
             assert_eq!(std::fs::read(&path).expect("it can be read"), b"two pieces");
             assert_eq!(std::fs::metadata(&path).expect("it is there").mode() & 0o777, 0o600);
+            let longer = Layer { digest, size: 11 };
+            assert_eq!(kept.find(&longer).await.expect("it can be read"), None);
             std::fs::write(&path, "two piecez").expect("it is ours");
-            assert_eq!(kept.find(&digest).await.expect("it can be read"), None);
-            assert!(!path.exists());
+            assert_eq!(kept.find(&layer).await.expect("it can be read"), None);
         });
+    }
+
+    #[test]
+    fn drafts_of_who_was_killed_are_removed_and_those_that_are_written_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (old, new) = (folder.path().join(".draft-old"), folder.path().join(".draft-new"));
+        for path in [&old, &new] {
+            std::fs::write(path, "half").expect("it is written");
+        }
+        let file = File::options().write(true).open(&old).expect("it is there");
+        file.set_modified(SystemTime::now() - STALE * 2).expect("it is ours");
+        block_on(Kept::open(folder.path())).expect("it is there");
+        assert_eq!((old.exists(), new.exists()), (false, true));
     }
 
     #[test]

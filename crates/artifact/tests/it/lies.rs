@@ -34,14 +34,13 @@ fn basic() -> Answer {
     answer(401, &[("www-authenticate", "Basic realm=lab")], "")
 }
 
-/// Sees to it that this is refused as not what it says, with these words, and that no layer and no draft is left.
+/// Sees to it that this is refused as not what it says, with these words, and that nothing of it is left.
 fn is_wrong(machine: &Machine, reference: &str, words: &str) {
     let error = machine.refusal(reference);
     let text = Chain(&error).to_string();
     assert!(matches!(error.source, RegistryError::Wrong(_)) && text.contains(words), "{text}");
     assert_eq!(error.code(), Code::E0112);
-    let manifests = |path: &std::path::PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"{"));
-    assert!(machine.kept().iter().all(manifests), "{:?}", machine.kept());
+    assert!(machine.kept().is_empty(), "{:?}", machine.kept());
 }
 
 #[test]
@@ -224,6 +223,25 @@ fn what_a_registry_says_cannot_harm_a_terminal() {
     let registry = Hostile::start(move |_| answer(404, &[], said));
     let text = Chain(&Machine::new().refusal(&format!("{}/a:1", registry.name()))).to_string();
     assert!(text.ends_with("does not have it: DENIED: \\u{1b}[2Jnothing to see"), "{text}");
+}
+
+/// A registry that falls ill after its manifest is away as one that says nothing at all.
+#[test]
+fn a_tag_leads_where_it_led_last_where_only_the_layer_is_away() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let is_ill = Arc::new(AtomicBool::new(false));
+    let told = is_ill.clone();
+    let other = manifest(&format!("sha256:{}", "1".repeat(64)), 8, "");
+    let registry = Hostile::start(move |asked| match told.load(Ordering::Relaxed) {
+        false => artefact(asked, &honest(), || answer(200, &[], WASM)),
+        true => artefact(asked, &other, || answer(503, &[], "")),
+    });
+    let (machine, reference) = (Machine::new(), format!("{}/a:1", registry.name()));
+    assert_eq!(machine.pull(&reference), WASM);
+    is_ill.store(true, Ordering::Relaxed);
+    assert_eq!(machine.pull(&reference), WASM, "as it was last");
+    assert_eq!(Machine::new().refusal(&reference).code(), Code::E0108);
 }
 
 /// A tag moves, and a registry that is ill is not one that has nothing.

@@ -51,7 +51,10 @@ pub struct NotARegistry(String);
 pub struct NotADigest(String);
 
 /// What a reference may begin with, as clients of others write it.
-const SCHEMES: [&str; 3] = ["oci://", "https://", "http://"];
+const SCHEME: &str = "oci://";
+
+/// What an address of a registry may have behind its host, as files of others have it: it means the same registry.
+const PATHS: [&str; 3] = ["", "v1", "v2"];
 
 /// The tag that is meant where none is named.
 const LATEST: &str = "latest";
@@ -103,7 +106,7 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, NotAReference> {
         let not = |why| NotAReference { text: text.to_owned(), why };
-        let written = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+        let written = text.strip_prefix(SCHEME).unwrap_or(text);
         let (registry, rest) = written.split_once('/').ok_or(not("it names no registry"))?;
         // A first word without these is a folder, or a user of a registry that is not named.
         let is_named = registry.contains(['.', ':']) || registry.eq_ignore_ascii_case("localhost");
@@ -160,10 +163,13 @@ fn is_tag(tag: &str) -> bool {
 // === impl Registry ===
 
 impl Registry {
-    /// The registry of an address as files of others have it: `https://index.docker.io/v1/`.
+    /// The registry of an address as files of others have it: `https://index.docker.io/v1/`. What is for a part of a registry is
+    /// for none as a whole.
     pub fn of_address(address: &str) -> Result<Self, NotARegistry> {
         let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-        rest.split('/').next().unwrap_or(rest).parse()
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if PATHS.contains(&path) { host.parse() } else { Err(NotARegistry(address.to_owned())) }
     }
 
     /// As it was named.
@@ -321,6 +327,8 @@ mod tests {
             "[::1/a",
             "[x]/a",
             "file:///a/b",
+            "https://ghcr.io/a",
+            "http://ghcr.io/a",
             "oci://",
         ];
         for text in wrong {
@@ -342,5 +350,13 @@ mod tests {
         assert!(!registry("lab:5000").means(&registry("lab")) && !registry("lab").means(&registry("lab.example")));
         let docker = Registry::of_address("https://index.docker.io/v1/").expect("a registry");
         assert_eq!((docker.as_str(), docker.answers_at()), ("docker.io", "registry-1.docker.io"));
+        for address in
+            ["lab", "lab/", "https://lab", "https://lab/", "https://lab/v1", "https://lab/v2/", "http://LAB/v2"]
+        {
+            assert_eq!(Registry::of_address(address), Ok(registry("lab")), "{address}");
+        }
+        for part in ["lab/shop", "https://lab/shop/", "lab/v2/shop", "lab//", "lab/v3"] {
+            assert!(Registry::of_address(part).is_err(), "{part}");
+        }
     }
 }

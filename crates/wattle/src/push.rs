@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use artifact::{ARCHIVE_MAX, Artefact};
 use clap::Args;
 use engine::{Anatomy, ScanLimits};
-use humantime::format_rfc3339_seconds;
 use model::Reference;
 use serde_json::json;
 use stdx::{ByteSize, Code};
@@ -58,7 +56,5 @@ fn component(file: &Path, size_max: ByteSize) -> Result<Artefact, Failure> {
     let anatomy = Anatomy::scan(&bytes, &ScanLimits::default())?;
     let imports: Vec<_> = anatomy.imports.iter().map(ToString::to_string).collect();
     let system = if anatomy.wasi() == Some(engine::Wasi::P1) { "wasip1" } else { "wasip2" };
-    let made = std::fs::metadata(file).and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-    let created = format_rfc3339_seconds(made).to_string();
-    Ok(Artefact::component(bytes, (&imports, &anatomy.exports), (system, &created)))
+    Ok(Artefact::component(bytes, (&imports, &anatomy.exports), system))
 }

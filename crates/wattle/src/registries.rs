@@ -126,10 +126,15 @@ pub(crate) fn open(common: &Common, data: &Path) -> Result<Registries, Failure> 
 /// A password or a token in a file, without the end of its line.
 pub(crate) fn secret(path: &Path) -> Result<Secret, Failure> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(SECRET_MAX).read_to_string(&mut text));
+    let read = File::open(path).and_then(|file| file.take(SECRET_MAX + 1).read_to_string(&mut text));
     let text = Secret::from(text);
     read.map_err(|error| Failure::new(Code::E0101, format!("cannot read {}: {error}", path.display())))?;
-    match text.reveal().trim_end() {
+    if text.reveal().len() as u64 > SECRET_MAX {
+        let text = format!("{} is longer than {}, and a secret is not", path.display(), ByteSize::bytes(SECRET_MAX));
+        return Err(Failure::new(Code::E0109, text));
+    }
+    // Other spaces may be part of a secret.
+    match text.reveal().trim_end_matches(['\r', '\n']) {
         "" => Err(Failure::new(Code::E0109, format!("{} is empty, and a secret should be in it", path.display()))),
         secret => Ok(secret.to_owned().into()),
     }

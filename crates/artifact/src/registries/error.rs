@@ -50,7 +50,7 @@ pub enum RegistryError {
         source: BoxError,
     },
     /// It does not let us.
-    #[error("{registry} does not let {} do that: {}", who(*is_known), printable(said))]
+    #[error("{registry} does not let {} do that: {}", who(*is_known), shown(said))]
     Unauthorized {
         /// Which.
         registry: Registry,
@@ -60,7 +60,7 @@ pub enum RegistryError {
         is_known: bool,
     },
     /// It has no such artefact.
-    #[error("{registry} does not have it: {}", printable(said))]
+    #[error("{registry} does not have it: {}", shown(said))]
     NotFound {
         /// Which.
         registry: Registry,
@@ -68,7 +68,7 @@ pub enum RegistryError {
         said: String,
     },
     /// It answers, and not with what was asked for.
-    #[error("{registry} answers {status}: {}", printable(said))]
+    #[error("{registry} answers {status}: {}", shown(said))]
     Failed {
         /// Which.
         registry: Registry,
@@ -78,10 +78,10 @@ pub enum RegistryError {
         said: String,
     },
     /// What it gives is not what it says that it is, or would lead elsewhere.
-    #[error("what the registry gives is not taken: {}", printable(.0))]
+    #[error("what the registry gives is not taken: {}", shown(.0))]
     Wrong(String),
     /// It is an artefact of another kind.
-    #[error("{}", printable(.0))]
+    #[error("{}", shown(.0))]
     OtherKind(String),
     /// It is too large.
     #[error("it has {size}, which is more than {limit}")]
@@ -100,6 +100,17 @@ pub enum RegistryError {
         #[source]
         source: io::Error,
     },
+}
+
+/// So many letters of what others wrote are shown.
+const SHOWN_MAX: usize = 300;
+
+/// What others wrote, so that it harms no terminal and fills none.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", printable(&text[..end])),
+        None => printable(text).to_string(),
+    }
 }
 
 fn who(is_known: bool) -> &'static str {

@@ -12,6 +12,9 @@ use super::kept::digest_of;
 use super::manifest::{self, Kind, Layer, MANIFEST};
 use super::session::{Ask, Intent, Session};
 
+/// When every program was made, as far as its artefact says: the time of a file would make another artefact of the same bytes.
+const CREATED: &str = "1970-01-01T00:00:00Z";
+
 /// What is pushed: the same bytes make the same artefact, with the same digest.
 #[derive(Debug, Clone)]
 pub struct Artefact {
@@ -23,14 +26,10 @@ pub struct Artefact {
 // === impl Artefact ===
 
 impl Artefact {
-    /// A program that imports and exports this, made for this system (`wasip1`, `wasip2`) at this time, as RFC 3339 writes it.
-    pub fn component(
-        bytes: Vec<u8>,
-        (imports, exports): (&[String], &[String]),
-        (system, created): (&str, &str),
-    ) -> Self {
+    /// A program that imports and exports this, made for this system (`wasip1`, `wasip2`).
+    pub fn component(bytes: Vec<u8>, (imports, exports): (&[String], &[String]), system: &str) -> Self {
         let config = json!({
-            "created": created,
+            "created": CREATED,
             "author": null,
             "architecture": "wasm",
             "os": system,

@@ -218,6 +218,16 @@ fn what_is_called_a_program_and_is_none_is_refused() {
 }
 
 #[test]
+fn what_a_registry_says_cannot_fill_a_terminal() {
+    let long = honest().replace("application/wasm", &"ü".repeat(100_000));
+    let registry = Hostile::start(move |asked| artefact(asked, &long, || answer(200, &[], WASM)));
+    let error = Machine::new().refusal(&format!("{}/a:1", registry.name()));
+    assert_eq!(error.code(), Code::E0113);
+    let text = Chain(&error).to_string();
+    assert!(text.chars().count() < 500 && text.ends_with("ü…"), "{text}");
+}
+
+#[test]
 fn what_a_registry_says_cannot_harm_a_terminal() {
     let said = r#"{"errors":[{"code":"DENIED","message":"\u001b[2Jnothing to see"}]}"#;
     let registry = Hostile::start(move |_| answer(404, &[], said));

@@ -77,7 +77,7 @@ impl Machine {
 }
 
 fn component(bytes: &[u8]) -> Artefact {
-    Artefact::component(bytes.to_vec(), (&[], &["run".to_owned()]), ("wasip2", "2026-01-01T00:00:00Z"))
+    Artefact::component(bytes.to_vec(), (&[], &["run".to_owned()]), "wasip2")
 }
 
 fn read(reference: &str) -> Reference {

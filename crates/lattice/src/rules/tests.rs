@@ -498,4 +498,10 @@ fn registries_are_known_by_their_names_and_of_one_kind() {
     let other = said(r#"{"a.example": {"registryType": "bindle"}}"#).expect_err("another kind");
     assert!(other.contains("this host knows oci"), "{other}");
     assert!(said(r#"{"a b": {}}"#).expect_err("no name").contains("is no registry"));
+    for nobody in ["{}", r#"{"username": "u"}"#, r#"{"password": "hunter2"}"#] {
+        let error = said(&format!(r#"{{"ghcr.io": {nobody}}}"#)).expect_err("nobody is shown");
+        assert!(error.contains("give a user name with a password") && !error.contains("hunter2"), "{error}");
+    }
+    let many: Vec<_> = (0..=256).map(|number| format!(r#""lab{number}": {{"token": "t"}}"#)).collect();
+    assert!(said(&format!("{{{}}}", many.join(","))).expect_err("too many").contains("256 may be"));
 }

@@ -22,7 +22,7 @@ use stdx::{ByteSize, Code, Explain};
 
 pub use registries::{
     ARCHIVE_MAX, Artefact, Kind, Login, Logins, NotDocker, PullError, Pulled, PushError, Registries, RegistriesConfig,
-    RegistryError,
+    RegistryError, TooManyLogins,
 };
 
 /// Text is parsed in this process, so less of it is taken.

@@ -37,7 +37,7 @@ use stdx::{ByteSize, Chain};
 
 pub use error::{PullError, PushError, RegistryError};
 use kept::{Kept, digest_of};
-pub use logins::{Login, Logins, NotDocker};
+pub use logins::{Login, Logins, NotDocker, TooManyLogins};
 pub use manifest::Kind;
 use manifest::{INDEX, Layer, MANIFEST, Manifest};
 pub use pushing::Artefact;
@@ -95,9 +95,9 @@ impl Registries {
         Self(Arc::new(Shared { folder, plain, logins: Mutex::new(logins) }))
     }
 
-    /// From now on a registry is shown this.
-    pub fn log_in(&self, registry: Registry, login: Login) {
-        self.logins().put(registry, login);
+    /// From now on a registry is shown this, if there are not too many of them.
+    pub fn log_in(&self, registry: Registry, login: Login) -> Result<(), TooManyLogins> {
+        self.logins().try_put(registry, login)
     }
 
     /// Pulls an artefact of this kind, if it is not larger than that. What is there already is not fetched again.

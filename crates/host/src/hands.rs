@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use artifact::{ARCHIVE_MAX, Kind, Login, PullError, Registries};
+use artifact::{ARCHIVE_MAX, Kind, Login, PullError, Registries, TooManyLogins};
 use async_trait::async_trait;
 use lattice::{Deed, Hands, ProviderView, RoleConfig, Runs};
 use model::lattice::{Labels, RegistryCredential};
@@ -122,8 +122,8 @@ impl Hands for WorldHands {
                 Ok(())
             }
             Deed::LogIn(logins) => {
-                logins.into_iter().for_each(|(registry, credential)| self.log_in(registry, credential));
-                Ok(())
+                let mut logins = logins.into_iter();
+                Ok(logins.try_for_each(|(registry, credential)| self.log_in(registry, credential))?)
             }
             Deed::Check(put) => Ok(world.check(put).await?),
             Deed::Put(put) => Ok(world.put(put).await.map(drop)?),
@@ -175,13 +175,16 @@ impl WorldHands {
         Ok(self.registries.pull(&reference, kind, size_max).await?.path)
     }
 
-    fn log_in(&self, registry: Registry, credential: RegistryCredential) {
+    fn log_in(&self, registry: Registry, credential: RegistryCredential) -> Result<(), TooManyLogins> {
         match Login::of_credential(credential) {
             Some(login) => {
                 tracing::info!(%registry, "who asks this registry was said over the bus");
-                self.registries.log_in(registry, login);
+                self.registries.log_in(registry, login)
             }
-            None => tracing::warn!(%registry, "what was said over the bus shows nobody to this registry"),
+            None => {
+                tracing::warn!(%registry, "what was said over the bus shows nobody to this registry");
+                Ok(())
+            }
         }
     }
 }

@@ -56,6 +56,10 @@ pub(crate) fn run(command: RegistryCommand, output: Output) -> Result<ExitCode, 
     alone::new_runtime()?.block_on(async {
         let reached = command.reach.connect().await?;
         let said = reached.tell_all("registry.put", &question).await?;
+        if said.is_empty() {
+            let text = format!("no host of lattice {} has answered, and none is known to show it", reached.lattice);
+            return Err(Failure::new(Code::E1002, text));
+        }
         let refusals: Vec<_> = said.iter().filter_map(|said| said.as_ref().err().cloned()).collect();
         if let Some(why) = refusals.first() {
             let text = format!("{} of {} hosts do not take it: {why}", refusals.len(), said.len());

@@ -26,6 +26,14 @@ pub enum Login {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logins(BTreeMap<Registry, Login>);
 
+/// Registries of which it is known who asks them, where others than this user say so.
+const REGISTRIES_MAX: usize = 256;
+
+/// Too many registries are known to know another one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("who asks {0} is not noted: it is known of too many registries already; a host that starts anew knows of none")]
+pub struct TooManyLogins(Registry);
+
 /// The text is not the configuration of a client of Docker. What stands there is not repeated: it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of it is not as Docker writes it")]
@@ -64,6 +72,15 @@ impl Logins {
     /// From now on a registry is shown this.
     pub fn put(&mut self, registry: Registry, login: Login) {
         self.0.insert(registry, login);
+    }
+
+    /// The same, where there are not too many.
+    pub(super) fn try_put(&mut self, registry: Registry, login: Login) -> Result<(), TooManyLogins> {
+        if self.0.len() >= REGISTRIES_MAX && !self.0.contains_key(&registry) {
+            return Err(TooManyLogins(registry));
+        }
+        self.put(registry, login);
+        Ok(())
     }
 
     /// What a registry is shown.
@@ -135,6 +152,18 @@ mod tests {
     fn what_is_wrong_with_the_file_is_said_without_what_stands_there() {
         let error = Logins::from_docker("{\n\"auths\": {\"a.b\": \"hunter2\"}}").expect_err("it is no login");
         assert_eq!(error.to_string(), "line 2 of it is not as Docker writes it");
+    }
+
+    #[test]
+    fn there_is_an_end_to_the_registries_that_are_known() {
+        let (mut logins, login) = (Logins::default(), || Login::Token("t".to_owned().into()));
+        let registry = |number: usize| format!("lab{number}").parse::<Registry>().expect("a registry");
+        for number in 0..REGISTRIES_MAX {
+            assert_eq!(logins.try_put(registry(number), login()), Ok(()));
+        }
+        let more = registry(REGISTRIES_MAX);
+        assert_eq!(logins.try_put(more.clone(), login()), Err(TooManyLogins(more)));
+        assert_eq!(logins.try_put(registry(0), login()), Ok(()), "it is known");
     }
 
     #[test]

@@ -31,7 +31,7 @@ const PIECE: usize = 256 << 10;
 /// Longer manifests are none, see `MANIFEST_MAX`.
 const MANIFEST_MAX: u64 = super::MANIFEST_MAX as u64;
 
-/// What bytes are called that come in, and for how long after the last of them.
+/// How the names of drafts begin, and when a draft is one that nobody writes any more.
 const DRAFT: &str = ".draft-";
 const STALE: Duration = Duration::from_secs(24 * 3600);
 

@@ -243,6 +243,9 @@ fn an_encrypted_registry_is_used_where_its_certificate_is_trusted_and_is_for_it(
     assert_eq!(code, Some(0), "{said}");
     let untrusted = push(&registry, None);
     assert!(untrusted.0 == Some(69) && untrusted.1.contains("error[E0114]"), "{}", untrusted.1);
+    // Nobody is trusted in the place of those that cannot be read.
+    let missing = push(&registry, Some(Path::new("/nowhere/authorities.pem")));
+    assert!(missing.0 == Some(69) && missing.1.contains("no authority of this machine"), "{}", missing.1);
     let (other, cert) = start("shop.test");
     let misnamed = push(&other, Some(&cert));
     assert!(misnamed.0 == Some(69) && misnamed.1.contains("error[E0114]"), "{}", misnamed.1);

@@ -96,7 +96,8 @@ enum Items<T> {
 #[derive(Debug)]
 pub struct Later<T> {
     here: Option<T>,
-    pieces: Vec<Bytes>,
+    /// What has come of it.
+    coming: BytesMut,
 }
 
 // === impl Flow ===
@@ -333,9 +334,13 @@ impl<T: Decode> Later<T> {
             return Poll::Ready(Ok(value));
         }
         while let Some(piece) = ready!(flow.poll_piece(path, cx))? {
-            self.pieces.push(piece);
+            self.coming.extend_from_slice(&piece);
+            // Nobody may say one that never ends.
+            if self.coming.len() as u64 > VALUE_MAX.as_u64() {
+                return Poll::Ready(Err(FlowError::Nonsense));
+            }
         }
-        let bytes = std::mem::take(&mut self.pieces).concat();
+        let bytes = std::mem::take(&mut self.coming);
         Poll::Ready(match Reader::all(&bytes, VALUE_MAX, T::read) {
             Ok(value) => Ok(value),
             Err(DecodeError::Incomplete) => Err(FlowError::Cut),
@@ -346,7 +351,7 @@ impl<T: Decode> Later<T> {
 
 impl<T: Decode> Decode for Later<T> {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { here: Option::read(reader)?, pieces: Vec::new() })
+        Ok(Self { here: Option::read(reader)?, coming: BytesMut::new() })
     }
 }
 

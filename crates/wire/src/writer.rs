@@ -92,10 +92,12 @@ impl Writer {
     }
 
     async fn close(&mut self, last: &'static [u8]) -> Result<(), WriteError> {
-        if std::mem::replace(&mut self.is_over, true) {
+        if self.is_over {
             return Ok(());
         }
         self.publish(Bytes::from_static(last)).await?;
+        // Not before: what was given up on the way there is no end, and is cut when this is dropped.
+        self.is_over = true;
         self.publish(Bytes::new()).await
     }
 

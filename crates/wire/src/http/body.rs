@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bus::{Bus, Message, PublishError, Subject, SubjectError};
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use futures::future::BoxFuture;
 use http::HeaderMap;
 use http_body::{Body, Frame};
@@ -33,7 +33,8 @@ pub struct Incoming {
     flow: Flow,
     body: ByteStream,
     trailers: Beside<Option<HeaderMap>>,
-    pieces: Vec<Bytes>,
+    /// What has come of the trailers.
+    coming: BytesMut,
     /// What goes the other way meanwhile, driven by whoever reads.
     outgoing: Option<BoxFuture<'static, ()>>,
 }
@@ -87,7 +88,7 @@ impl Incoming {
             Beside::Pending => ByteStream::pending(),
             Beside::Whole(body) => ByteStream::whole(body),
         };
-        Self { flow, body, trailers: rest.trailers, pieces: Vec::new(), outgoing: None }
+        Self { flow, body, trailers: rest.trailers, coming: BytesMut::new(), outgoing: None }
     }
 
     /// The same, and meanwhile something goes the other way.
@@ -100,10 +101,14 @@ impl Incoming {
             return Poll::Ready(Ok(trailers.take()));
         }
         while let Some(piece) = ready!(self.flow.poll_piece(TRAILERS, cx))? {
-            self.pieces.push(piece);
+            self.coming.extend_from_slice(&piece);
+            // Nobody may say some that never end.
+            if self.coming.len() as u64 > super::HEAD_MAX.as_u64() {
+                return Poll::Ready(Err(IncomingError::Nonsense));
+            }
         }
         self.trailers = Beside::Whole(None);
-        let bytes = std::mem::take(&mut self.pieces).concat();
+        let bytes = std::mem::take(&mut self.coming);
         // Who sends no trailers at all may just end.
         match bytes.is_empty() {
             true => Poll::Ready(Ok(None)),

@@ -24,23 +24,24 @@ pub(super) async fn page(
     page: Page<'_>,
 ) -> Result<Vec<String>, BlobsError> {
     let mut least = Least::new(page.after, page.count_max);
-    let mut offset = 0;
+    let (mut offset, mut before) = (0, None);
     loop {
-        let count = look_at(provider, container, (&mut least, offset)).await?;
+        let (count, first) = look_at(provider, container, (&mut least, offset)).await?;
         offset += count;
-        // More than were asked for is all, from one who counts nothing.
-        if count != NAMES_MAX {
+        // More than were asked for is all, from one who counts nothing; and the same again is all, from one who skips nothing.
+        if count != NAMES_MAX || first == before {
             return Ok(least.into_names());
         }
+        before = first;
     }
 }
 
-/// Looks at the names behind so many others, and counts them.
+/// Looks at the names behind so many others: how many there are, and which is the first.
 async fn look_at(
     provider: &Provider,
     container: &Container,
     (least, offset): (&mut Least<'_>, u64),
-) -> Result<u64, BlobsError> {
+) -> Result<(u64, Option<String>), BlobsError> {
     let asked = (container.name(), Some(NAMES_MAX), Some(offset));
     let (version, mut underway) = provider.begin(container, (&provider.functions().list, BESIDES), &asked).await?;
     let failed = |error| provider.failed(error);
@@ -57,13 +58,14 @@ async fn look_at(
             (answer.map_err(failed)?.map_err(refused)?, None)
         }
     };
-    let mut count = 0;
+    let (mut count, mut first) = (0, None);
     while let Some(more) = underway.items(&mut names).await.map_err(broken)? {
         count += more.len() as u64;
+        first = first.or_else(|| more.first().cloned());
         least.add(more);
     }
     if let Some(mut fate) = fate {
         underway.later(FATE, &mut fate).await.map_err(broken)?.map_err(refused)?;
     }
-    Ok(count)
+    Ok((count, first))
 }

@@ -327,6 +327,13 @@ fn items<T: Decode>(here: &mut BytesMut, left: &mut u64) -> Result<(Vec<T>, bool
 
 // === impl Later ===
 
+impl<T> Later<T> {
+    /// Whether it stood among the other values, and is to be had at once.
+    pub fn is_here(&self) -> bool {
+        self.here.is_some()
+    }
+}
+
 impl<T: Decode> Later<T> {
     /// The value, once. It comes on the path with this number.
     pub(crate) fn poll(&mut self, path: usize, flow: &mut Flow, cx: &mut Context<'_>) -> Poll<Result<T, FlowError>> {

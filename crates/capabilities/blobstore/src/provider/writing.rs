@@ -64,7 +64,10 @@ impl Writing {
 
 /// Whether there is something to hear at once.
 fn is_ready(underway: &Underway, taken: Option<&Later<Answer<()>>>) -> bool {
-    if taken.is_some() { underway.has_come(FATE) } else { underway.is_answered() }
+    match taken {
+        Some(taken) => taken.is_here() || underway.has_come(FATE),
+        None => underway.is_answered(),
+    }
 }
 
 /// What became of the object; nothing where the provider has only taken it upon itself.

@@ -10,7 +10,8 @@
 //! # Invariants
 //!
 //! 1. What changes something is asked once. What is refused though it is so already, such as making a container that is there, is
-//!    done all the same: providers differ in that.
+//!    done all the same: providers differ in that, and in whether they remove a container that has objects, which is then cleared
+//!    and removed once more.
 //! 2. A provider may be asked a byte too much and gives what it was asked for or an error: whether the last byte is included,
 //!    providers differ as well.
 //! 3. Each answer, and each piece of an object, comes within the time of the link, or that is the error.
@@ -216,6 +217,37 @@ impl Provider {
     async fn lacks_object(&self, object: &Object) -> Result<bool, BlobsError> {
         Ok(!self.has(object).await?)
     }
+
+    /// Whether there is none of these objects of a container.
+    async fn lacks_all(&self, container: &Container, objects: &[Object]) -> Result<bool, BlobsError> {
+        if self.lacks(container).await? {
+            return Ok(true);
+        }
+        for object in objects {
+            if self.has(object).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a provider that does not say whether it has an object has nothing to say of it, though it answers for its container:
+    /// some refuse what is asked of an object that is not there.
+    async fn is_unknown(&self, object: &Object) -> Result<bool, BlobsError> {
+        if self.lacks(object.container()).await? {
+            return Ok(true);
+        }
+        match self.told(object).await {
+            Err(BlobsError::Refused { .. }) => Ok(true),
+            told => told.map(|_| false),
+        }
+    }
+
+    /// What is said of an object.
+    async fn told(&self, object: &Object) -> Result<Facts, BlobsError> {
+        let facts = self.ask::<(u64, u64)>(object.container(), &self.functions().facts, &(id(object),)).await;
+        facts.map(|(created, size)| Facts { size, created: time(created) })
+    }
 }
 
 #[async_trait]
@@ -243,7 +275,14 @@ impl Blobs for Provider {
     }
 
     async fn remove(&self, container: &Container) -> Result<(), BlobsError> {
-        let removed = self.ask(container, &self.functions().remove, &(container.name(),)).await;
+        let removed = self.ask::<()>(container, &self.functions().remove, &(container.name(),)).await;
+        let Err(BlobsError::Refused { .. }) = removed else { return removed };
+        if self.lacks(container).await? {
+            return Ok(());
+        }
+        // Some remove none that has objects.
+        self.clear(container).await?;
+        let removed = self.ask::<()>(container, &self.functions().remove, &(container.name(),)).await;
         unless(removed, self.lacks(container)).await
     }
 
@@ -263,14 +302,12 @@ impl Blobs for Provider {
     }
 
     async fn facts(&self, object: &Object) -> Result<Option<Facts>, BlobsError> {
-        let facts = self.ask::<(u64, u64)>(object.container(), &self.functions().facts, &(id(object),)).await;
-        let facts = facts.map(|(created, size)| Some(Facts { size, created: time(created) }));
-        none_where(facts, self.lacks_object(object)).await
+        none_where(self.told(object).await.map(Some), self.lacks_object(object)).await
     }
 
     async fn has(&self, object: &Object) -> Result<bool, BlobsError> {
         let has = self.ask::<bool>(object.container(), &self.functions().has, &(id(object),)).await;
-        none_where(has.map(Some), self.lacks(object.container())).await.map(Option::unwrap_or_default)
+        none_where(has.map(Some), self.is_unknown(object)).await.map(Option::unwrap_or_default)
     }
 
     async fn read(&self, object: &Object, span: Span) -> Result<Option<Blob>, BlobsError> {
@@ -296,7 +333,7 @@ impl Blobs for Provider {
         let container = first.container();
         let names: Vec<&str> = objects.iter().map(Object::name).collect();
         let deleted = self.ask(container, &self.functions().delete, &(container.name(), names)).await;
-        unless(deleted, self.lacks(container)).await
+        unless(deleted, self.lacks_all(container, objects)).await
     }
 
     async fn copy(&self, source: &Object, target: &Object) -> Result<(), BlobsError> {

@@ -2,7 +2,9 @@
 //! where it counts the last byte of what it is asked for, or in 0.1.0, where it does not, as providers differ.
 //!
 //! An object whose stream was cut is none. Containers of some names are as one would not like them: of `broken` objects are read
-//! by half and then not, of `stuck` their first piece and nothing more, and of `lying` more than they have.
+//! by half and then not, of `stuck` their first piece and nothing more, of `lying` more than they have, and of `whole` all of them,
+//! whatever was asked for. In `stern` it refuses to say whether an object is there that is not, to delete one, and to remove the
+//! container while it has objects.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +26,9 @@ pub(super) const OLD: &str = "wrpc:blobstore/blobstore@0.1.0";
 
 /// Names that go in one chunk of a stream.
 const CHUNK: usize = 128;
+
+/// A container in which little is taken for granted.
+const STERN: &str = "stern";
 
 type Id = (String, String);
 type Answer<T> = Result<T, String>;
@@ -130,12 +135,21 @@ async fn serve_all(client: &Client, shared: &Arc<Shared>, (instance, tasks): (&'
             |asked, (container,)| asked.blobs().remove(&asked.source, container);
         "clear-container" (String,) => Answer<()> =
             |asked, (container,)| asked.blobs().container(&asked.source, &container).map(|it| it.objects.clear());
-        "has-object" (Id,) => Answer<bool> = |asked, (id,)| Ok(asked.blobs().object(&asked.source, &id).is_ok());
+        "has-object" (Id,) => Answer<bool> = |asked, (id,)| match asked.blobs().object(&asked.source, &id) {
+            Err(refused) if id.0 == STERN => Err(refused),
+            object => Ok(object.is_ok()),
+        };
         "get-object-info" (Id,) => Answer<(u64, u64)> =
             |asked, (id,)| asked.blobs().object(&asked.source, &id).map(|object| (object.created, object.size()));
         "delete-objects" (String, Vec<String>) => Answer<()> = |asked, (container, names)| {
             let mut blobs = asked.blobs();
-            blobs.container(&asked.source, &container).map(|it| it.objects.retain(|name, _| !names.contains(name)))
+            blobs.container(&asked.source, &container).and_then(|it| {
+                if container == STERN && names.iter().any(|name| !it.objects.contains_key(name)) {
+                    return Err("no such object".into());
+                }
+                it.objects.retain(|name, _| !names.contains(name));
+                Ok(())
+            })
         };
         "copy-object" (Id, Id) => Answer<()> = |asked, (source, target)| {
             let mut blobs = asked.blobs();
@@ -170,9 +184,9 @@ impl Asked {
     }
 
     /// The bytes from the one number to before the other.
-    fn read(&self, id: Id, (start, end): (u64, u64)) -> Answer<(Data, Fate)> {
+    fn read(&self, id: Id, asked: (u64, u64)) -> Answer<(Data, Fate)> {
         let object = self.blobs().object(&self.source, &id)?;
-        let mut pieces = object.part((start, end));
+        let mut pieces = object.part(if id.0 == "whole" { (0, u64::MAX) } else { asked });
         let (data, fate): (Data, Fate) = match id.0.as_str() {
             "broken" => {
                 pieces.truncate(pieces.len() / 2);
@@ -213,6 +227,9 @@ impl Blobs {
     }
 
     fn remove(&mut self, source: &str, container: String) -> Answer<()> {
+        if container == STERN && !self.container(source, &container)?.objects.is_empty() {
+            return Err("the container is not empty".into());
+        }
         self.containers.remove(&(source.to_owned(), container)).map(drop).ok_or_else(|| "no such container".into())
     }
 

@@ -1,7 +1,8 @@
 //! This is an object of a provider that is being read, part after part.
 //!
 //! The protocol lets a provider send as fast as it can, and whoever reads cannot stop it. So it is asked for no more at once than
-//! may wait here.
+//! may wait here. Some send the whole object whatever they are asked for: so what comes behind the first part of an object is read
+//! on, and one of theirs is read from its beginning, in one part. Elsewhere they are refused.
 //!
 //! # Invariants
 //!
@@ -20,9 +21,8 @@ use crate::scope::Object;
 /// So much is asked for at once.
 const PART: u64 = 1 << 20;
 
-/// A provider may give so much more than it was asked for: the byte that was asked for too much, and the last one, where it is
-/// included.
-const MORE: u64 = 2;
+/// A provider may give so much more than it was asked for: the last byte, where it is included.
+const MORE: u64 = 1;
 
 /// What comes beside the answer, in each version.
 const BESIDES: [Beside; 2] =
@@ -48,11 +48,13 @@ struct Part {
     underway: Underway,
     bytes: ByteStream,
     fate: Option<Later<Answer<()>>>,
-    /// How much of it is to come.
+    /// How much of it is taken still, where it comes.
     left: u64,
+    /// How much of it has to come.
+    due: u64,
     /// How much may come behind it.
     more: u64,
-    /// Whether it is the last of the object, behind which there is nothing.
+    /// Whether it may reach to the end of the object, behind which there is nothing.
     is_last: bool,
 }
 
@@ -97,9 +99,9 @@ impl Reading {
 /// Asks for the first part of a span of an object.
 async fn begin(provider: &Provider, (object, size): (&Object, u64), span: &Range<u64>) -> Result<Part, BlobsError> {
     let end = span.end.min(span.start.saturating_add(PART));
-    let is_last = end == size;
     // What does not count its end is asked for it, and at the end of the object whether there is more.
-    let asked = (id(object), span.start, end.saturating_add(is_last.into()));
+    let beyond = u64::from(end == size);
+    let asked = (id(object), span.start, end.saturating_add(beyond));
     let ways = &provider.functions().read;
     let (version, mut underway) = provider.begin(object.container(), (ways, BESIDES), &asked).await?;
     let failed = |error| provider.failed(error);
@@ -115,7 +117,14 @@ async fn begin(provider: &Provider, (object, size): (&Object, u64), span: &Range
             (answer.map_err(failed)?.map_err(refused)?, None)
         }
     };
-    Ok(Part { underway, bytes, fate, left: end - span.start, more: MORE, is_last })
+    let due = end - span.start;
+    // At the beginning of an object it does not matter whether all of it comes.
+    let (left, more, is_last) = match span.start {
+        0 if span.end == size => (size, u64::MAX, true),
+        0 => (span.end, size - span.end, false),
+        _ => (due, MORE + beyond, end == size),
+    };
+    Ok(Part { underway, bytes, fate, left, due, more, is_last })
 }
 
 // === impl Part ===
@@ -129,6 +138,7 @@ impl Part {
             let count = self.left.min(bytes.len() as u64);
             let piece = bytes.split_to(usize::try_from(count).expect("it is no more than a piece, which is in memory"));
             self.left -= count;
+            self.due = self.due.saturating_sub(count);
             self.behind(provider, bytes.len() as u64)?;
             if !piece.is_empty() {
                 return Ok(Some(piece));
@@ -138,17 +148,15 @@ impl Part {
             let fate = self.underway.later(FATE, &mut fate).await.map_err(|error| provider.broken(error))?;
             fate.map_err(|words| provider.refused(&words))?;
         }
-        if self.left > 0 { Err(changed(provider)) } else { Ok(None) }
+        if self.due > 0 { Err(changed(provider)) } else { Ok(None) }
     }
 
     /// So much has come behind it.
     fn behind(&mut self, provider: &Provider, count: u64) -> Result<(), BlobsError> {
-        if count > 0 && self.is_last {
-            return Err(changed(provider));
-        }
-        let too_much = || provider.damaged("it gives more of an object than it was asked for");
-        self.more = self.more.checked_sub(count).ok_or_else(too_much)?;
-        Ok(())
+        let too_much = "it gives more of an object than it was asked for: \
+             of one that gives the whole whatever it is asked for, objects can be read from their beginning only";
+        self.more = self.more.checked_sub(count).ok_or_else(|| provider.damaged(too_much))?;
+        if count > 0 && self.is_last { Err(changed(provider)) } else { Ok(()) }
     }
 }
 

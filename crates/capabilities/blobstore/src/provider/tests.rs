@@ -115,6 +115,52 @@ fn what_a_provider_breaks_off_is_an_error_at_its_end() {
     });
 }
 
+/// As one does that keeps objects in NATS.
+#[test]
+fn of_a_provider_that_always_gives_the_whole_what_begins_at_the_beginning_is_read() {
+    for kept in [Kept::start(), Kept::start_old()] {
+        let blobs = kept.blobs("files", PATIENT);
+        let whole = object("whole");
+        let bytes: Vec<u8> = (0..3 * MIB + 5).map(|at| (at % 251) as u8).collect();
+        run(async {
+            blobs.create(whole.container()).await.expect("it is created");
+            suite::put(&*blobs, &whole, &bytes).await;
+            for last in [u64::MAX, 0, 9, 2 * MIB as u64, 3 * MIB as u64 + 4] {
+                let read = suite::read(&*blobs, &whole, Span { first: 0, last }).await.expect("it is there");
+                let end = last.saturating_add(1).min(bytes.len() as u64) as usize;
+                assert!(read == bytes[..end], "to {last}: {} bytes", read.len());
+            }
+            for (first, last) in
+                [(1, u64::MAX), (1, 9), (2 * MIB as u64, u64::MAX), (3 * MIB as u64, 3 * MIB as u64 + 1)]
+            {
+                let blob = blobs.read(&whole, Span { first, last }).await.expect("it answers").expect("it is there");
+                rest(blob).await.expect_err("it is not what was asked for");
+            }
+        });
+    }
+}
+
+/// As those do that keep objects in S3, Azure and NATS.
+#[test]
+fn what_a_provider_refuses_because_it_is_so_is_so() {
+    for kept in [Kept::start(), Kept::start_old()] {
+        let blobs = kept.blobs("files", PATIENT);
+        let a = object("stern");
+        let b = a.container().object("b");
+        run(async {
+            put(&*blobs, &a, 3).await;
+            assert!(blobs.has(&a).await.expect("it answers") && !blobs.has(&b).await.expect("it answers"));
+            assert!(blobs.facts(&b).await.expect("it answers").is_none());
+            assert!(blobs.read(&b, Span::ALL).await.expect("it answers").is_none());
+            blobs.delete(std::slice::from_ref(&b)).await.expect("it is not there");
+            let error = blobs.delete(&[a.clone(), b.clone()]).await.expect_err("one of them stays");
+            assert!(matches!(error, BlobsError::Refused { .. }), "{error:?}");
+            blobs.remove(a.container()).await.expect("it is removed with what it has");
+            assert!(!blobs.exists(a.container()).await.expect("it answers"));
+        });
+    }
+}
+
 #[test]
 fn an_object_that_is_replaced_is_not_read_on() {
     let kept = Kept::start();

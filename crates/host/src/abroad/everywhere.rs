@@ -3,11 +3,13 @@
 //!
 //! # Invariants
 //!
-//! 1. Somebody serves from the beginning: by the wire that all threads share, until the first thread does by its own. Where there are
+//! 1. Somebody serves from the beginning: by the wire that all threads share, until a while after the first thread does by its own. Where there are
 //!    no others, it is that one for good.
 //! 2. All of them end when they are told to, with what they have begun.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
@@ -20,6 +22,9 @@ use crate::world::Fronts;
 
 /// Threads that serve, at most: so many connections does a host take calls by, however large its machine is.
 const THREADS_MAX: usize = 4;
+
+/// So long the shared wire goes on beside the first thread: by then whoever calls has heard of that one.
+const HANDOVER: Duration = Duration::from_secs(5);
 
 /// Where whoever serves by a wire says that calls reach it.
 pub(super) type Begun = oneshot::Sender<()>;
@@ -80,8 +85,14 @@ where
     let (tell, begun) = oneshot::channel();
     let relieve = async {
         if begun.await.is_ok() {
+            tokio::time::sleep(HANDOVER).await;
             relief.notify_one();
         }
     };
-    tokio::join!(serve(wire, told, tell), relieve);
+    let mut serving = pin!(serve(wire, told, tell));
+    tokio::select! {
+        () = &mut serving => return,
+        () = relieve => {}
+    }
+    serving.await;
 }

@@ -1,6 +1,6 @@
 //! This is what comes beside the values of one side of an invocation: streams, and values that come later.
 //!
-//! What is read of a stream makes room for more of it, and who writes is told so: see [`allowance`](crate::allowance).
+//! What is read of a stream makes room for more of it, and who writes is told so: see [`allowance`].
 //!
 //! # Invariants
 //!

@@ -47,7 +47,7 @@ impl Wire {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Who serves an address: for calls that choose among them, see [`Call::among`].
+    /// Who serves an address: for calls that choose among them, see [`Call::among`](crate::Call::among).
     pub fn roster(&self, address: &Address) -> Result<Roster, SubjectError> {
         self.shared.rosters.of(address)
     }

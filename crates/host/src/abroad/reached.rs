@@ -24,7 +24,7 @@ use wire::{
     Address, DecodeError, EncodeError, Function, Invocation, Lanes, Reader, Reason, Refusal, Shapes, Signature, Wire,
 };
 
-use super::everywhere::{Begun as Serving, serve_by};
+use super::everywhere::serve_by;
 use super::{Abroad, asked};
 use crate::callee::{Call, CallError, Caller, FunctionName, Slot, Values};
 use crate::serving::{Begun, GRACE, Target};
@@ -192,14 +192,14 @@ async fn serve(
     if functions.is_empty() {
         return;
     }
-    let serve = move |wire, told, begun| {
-        serve_one((wire, told, begun), (address.clone(), functions.clone()), (reachable.clone(), target.clone()))
+    let serve = move |wire, told| {
+        serve_one((wire, told), (address.clone(), functions.clone()), (reachable.clone(), target.clone()))
     };
     serve_by(lanes, fronts, told, serve).await;
 }
 
 async fn serve_one(
-    (wire, mut told, serving): (Wire, Told, Serving),
+    (wire, mut told): (Wire, Told),
     (address, functions): (Address, Vec<Function>),
     (reachable, target): (Arc<[Reachable]>, Target),
 ) {
@@ -213,8 +213,6 @@ async fn serve_one(
         () = &mut told => None,
     };
     let Some(mut served) = begun else { return };
-    // Who serves beside it may not be waiting.
-    serving.send(()).ok();
     let mut running = JoinSet::new();
     let mut is_ending = false;
     loop {

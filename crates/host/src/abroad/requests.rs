@@ -13,12 +13,11 @@ use futures::future::OptionFuture;
 use http_capability::Receiving;
 use http_capability::outgoing::Linked;
 use model::{ComponentName, Link, Reach};
-use tokio::sync::oneshot;
 use wire::http::Handler;
 use wire::{Address, Lanes, Origin, Reason, Refusal, Wire};
 
 use super::Abroad;
-use super::everywhere::{Begun, serve_by};
+use super::everywhere::serve_by;
 use super::reached::{Reached, Told};
 use crate::world::Fronts;
 
@@ -30,11 +29,8 @@ impl Abroad {
         let address = self.peers.address(component.as_str());
         let (here, lanes, component) = (self.here.clone(), self.peers.lanes().clone(), component.clone());
         Reached::start(|told| async move {
-            let serve = move |wire, told, begun| {
-                serve((wire, told, begun), (receiving.clone(), component.clone()), address.clone())
-            };
-            let (nobody_waits, _) = oneshot::channel();
-            let by_here = here.map(|wire| serve(wire, told.clone(), nobody_waits));
+            let serve = move |wire, told| serve((wire, told), (receiving.clone(), component.clone()), address.clone());
+            let by_here = here.map(|wire| serve(wire, told.clone()));
             tokio::join!(OptionFuture::from(by_here), serve_by(lanes, fronts, told, serve));
         })
     }
@@ -59,19 +55,13 @@ impl Abroad {
     }
 }
 
-async fn serve(
-    (wire, mut told, serving): (Wire, Told, Begun),
-    (receiving, component): (Receiving, ComponentName),
-    address: Address,
-) {
+async fn serve((wire, mut told): (Wire, Told), (receiving, component): (Receiving, ComponentName), address: Address) {
     let not_yet = format!("{address} is not asked by other hosts yet");
     let begun = tokio::select! {
         begun = patiently(&not_yet, || wire.accept_http(&address)) => Some(begun),
         () = &mut told => None,
     };
     let Some(mut accepting) = begun else { return };
-    // Who serves beside it may not be waiting.
-    serving.send(()).ok();
     let mut is_ending = false;
     loop {
         tokio::select! {

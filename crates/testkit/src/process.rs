@@ -184,6 +184,20 @@ impl Up {
         self.process.child.id()
     }
 
+    /// The most memory that the process had so far, in KiB.
+    ///
+    /// The kernel adds it up from what each processor counted and did not yet tell, so that it may be a little less when
+    /// it is asked again.
+    ///
+    /// # Panics
+    ///
+    /// Where the process has ended.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// A new connection.
     pub fn connect(&self) -> Connection {
         Connection::open(self.address).expect("it listens")

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use testkit::{Up, request};
 
-use crate::blobs::peak;
 use crate::links::linked;
 use crate::{guest, route, wattle};
 
@@ -78,10 +77,10 @@ fn a_link_is_changed_while_streams_are_read() {
 fn a_stream_is_read_as_fast_as_the_reader_wants() {
     let up = plumber(&["--memory", "16MiB", "--timeout", "60"]);
     assert_eq!(up.get("/count?1000000").text(), "1000000\n");
-    let before = peak(&up);
+    let before = up.peak();
     assert_eq!(up.get("/count?300000000").text(), "300000000\n");
     assert_eq!(up.get("/first?300000000").text(), "10\n");
-    let after = peak(&up);
+    let after = up.peak();
     assert!(after < before + 32 * 1024, "the host grew from {before} KiB to {after} KiB");
     assert_eq!(up.stop().code, Some(0));
 }

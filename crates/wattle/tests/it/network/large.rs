@@ -4,7 +4,6 @@ use testkit::{Nats, Net, Up, eventually};
 
 use super::{joined, joining};
 use crate::lattice::tell;
-use crate::requests::peak;
 use crate::{guest, route, wattle};
 
 /// How large each is, and how many there are at once. Of them so many are worked on.
@@ -12,10 +11,10 @@ const SIZE: usize = 8 << 20;
 const AT_ONCE: usize = 24;
 const COUNT: &str = "4";
 
-/// What may wait on the host that is called, in MiB, and what each call that is worked on may take: its values as they came, as
+/// What may wait on the host that is called, in KiB, and what each call that is worked on may take: its values as they came, as
 /// they are called with, in the instance, and the same of the answer.
-const WAITING: u64 = 256;
-const WORKED_ON: u64 = 4 * 8 * (SIZE >> 20) as u64;
+const WAITING: u64 = 256 << 10;
+const WORKED_ON: u64 = 4 * 8 * (SIZE >> 10) as u64;
 
 /// Has it turn so many bytes around on the other host, and gives what it says of it.
 fn reverse(up: &Up, size: usize) -> (u16, String) {
@@ -58,16 +57,16 @@ fn large_values_of_many_calls_at_once_cost_memory_within_limits_and_what_finds_n
     assert_eq!(reverse(&ada, 17 << 20).0, 500);
     ada.says("too much data is being copied");
 
-    let before = peak(&bob);
+    let before = bob.peak();
     // With the second one each thread has a connection of its own.
     assert!(burst(&ada) > 0 && burst(&ada) > 0);
-    let first = [peak(&ada), peak(&bob)];
-    assert!(first[1] < before + WAITING + WORKED_ON, "{before} MiB before, {} after", first[1]);
+    let first = [ada.peak(), bob.peak()];
+    assert!(first[1] < before + WAITING + WORKED_ON, "{before} KiB before, {} after", first[1]);
     for _ in 0..3 {
         assert!(burst(&ada) > 0, "who was full has room again");
     }
-    for (first, last) in first.into_iter().zip([peak(&ada), peak(&bob)]) {
-        assert!(last < first + first / 2, "what is over is given back: {first} MiB, {last} later");
+    for (first, last) in first.into_iter().zip([ada.peak(), bob.peak()]) {
+        assert!(last < first + first / 2, "what is over is given back: {first} KiB, {last} later");
     }
     // Whoever found no room was told so.
     assert!(!ada.stderr().contains("is larger than") && !bob.stderr().contains("does not keep up"));

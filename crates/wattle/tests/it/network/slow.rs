@@ -7,7 +7,6 @@ use testkit::{Up, eventually};
 
 use super::{NOTICED, Town, failed, failed_late, for_a_while, under_load};
 use crate::lattice::{Stranger, id};
-use crate::requests::peak;
 
 /// The server keeps little for who does not read, and does not wait for him for long.
 const STRICT: [&str; 2] = ["max_pending: 4MB", "write_deadline: \"2s\""];
@@ -15,8 +14,8 @@ const STRICT: [&str; 2] = ["max_pending: 4MB", "write_deadline: \"2s\""];
 /// How long she stands still.
 const HELD: Duration = Duration::from_secs(5);
 
-/// What of the memory of a host may be due to it, in MiB.
-const MEMORY: u64 = 48;
+/// What of the memory of a host may be due to it, in KiB.
+const MEMORY: u64 = 48 << 10;
 
 /// Says more to one host than the server keeps for it.
 fn flood(bus: &str, host: &Up) {
@@ -36,7 +35,7 @@ fn a_host_that_stands_still_is_passed_over_at_once_and_takes_part_again() {
     for (terms, may_repeat) in [("retry=3,timeout=5s", true), ("timeout=5s", false)] {
         let Some(town) = Town::try_with(terms, STRICT) else { return };
         let eve = town.eve.as_ref().expect("she is there");
-        let before = [peak(&town.till), peak(eve)];
+        let before = [town.till.peak(), eve.peak()];
         let ((), asked) = under_load(&town.till, "/", |begin| {
             begin();
             eve.signal(Signal::STOP);
@@ -51,8 +50,8 @@ fn a_host_that_stands_still_is_passed_over_at_once_and_takes_part_again() {
         let waiting: Vec<_> = held.filter(|asked| asked.text != "1" || asked.took > NOTICED).collect();
         assert!(waiting.is_empty(), "{terms}: {waiting:?}");
         town.serves_from(&["1", "2"]);
-        for (before, after) in before.into_iter().zip([peak(&town.till), peak(eve)]) {
-            assert!(after < before + MEMORY, "{terms}: {before} MiB before, {after} after");
+        for (before, after) in before.into_iter().zip([town.till.peak(), eve.peak()]) {
+            assert!(after < before + MEMORY, "{terms}: {before} KiB before, {after} after");
         }
     }
 }

@@ -25,6 +25,7 @@ bench:
 	tools/setup release
 	cargo build --release --package bench
 	cargo xtask guests
+	cargo xtask release hyper-floor
 	cargo xtask release
 	RUST_BACKTRACE=0 target/release/bench
 

@@ -15,13 +15,17 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
+use release::Program;
+
 const USAGE: &str = "\
 Usage: cargo xtask <task>
 
   tidy     check that the repository keeps its own rules (layers, heads, sizes, words, error pages, ...)
   guests   build the components of guests/ and examples/ into target/guests/ (all, or those named)
-  release  build target/release/wattle with its code arranged by what a request runs
-  arrange  arrange a binary that was linked with its relocations
+  release  build target/release/wattle (or the hyper-floor of the benchmarks) with its code arranged by what a request runs
+  arrange  arrange a binary of wattle that was linked with its relocations
   layers   print the crates by layer and what each uses, as ARCHITECTURE.md shows them
 ";
 
@@ -35,10 +39,17 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         ["guests", names @ ..] => guests::run(names).map(|()| ExitCode::SUCCESS),
-        ["release"] => release::run().map(|()| ExitCode::SUCCESS),
+        ["release"] => release::run(Program::Wattle).map(|()| ExitCode::SUCCESS),
+        ["release", name] if let Some(program) = Program::named(name) => {
+            release::run(program).map(|()| ExitCode::SUCCESS)
+        }
         ["arrange", binary] => release::arrange(Path::new(binary)).map(|()| ExitCode::SUCCESS),
         ["layers"] => say(&tidy::layers()?).map(|()| ExitCode::SUCCESS),
         ["help" | "-h" | "--help"] => say(USAGE).map(|()| ExitCode::SUCCESS),
+        ["release", name] => {
+            let program = Program::named(name).with_context(|| format!("there is no way to release {name:?}"))?;
+            release::run(program).map(|()| ExitCode::SUCCESS)
+        }
         _ => {
             std::io::stderr().write_all(USAGE.as_bytes())?;
             Ok(ExitCode::from(2))

@@ -1,11 +1,11 @@
-//! Builds the binary that is released, and arranges its code by what a request runs.
+//! Builds the binary that is released, and arranges its code by what a request runs; and so the one that it is compared with.
 //!
 //! The binary is large, and a request runs a thousand functions that lie all over it, most of them once and in part. What such
 //! code costs is fetching it. So the linked binary is made to count what it runs, asked a few thousand times, and written anew
 //! by LLVM's BOLT: what ran lies side by side and in order, what did not is out of the way.
 //!
 //! ```text
-//! cargo, with relocations ──► counting copy ──► asked ──► counts ──► arranged copy ──► asked ──► target/release/wattle
+//! cargo, with relocations ──► counting copy ──► asked ──► counts ──► arranged copy ──► asked ──► target/release/
 //! ```
 //!
 //! # Invariants
@@ -27,13 +27,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use asked::Asked;
-
 /// Where BOLT is found. It looks for its own library beside the place that it is called at, so a link to it does not do.
 const PLACES: [&str; 2] = ["/usr/lib/llvm-19/bin", "/usr/local/bin"];
 
-/// What the binary is asked while it counts: the components, and how they are run.
-const TRAINING: [(&str, &[&str]); 3] = [("hello", &["--reuse"]), ("hello", &[]), ("hello-p3", &["--reuse"])];
+/// A program whose code is arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// What is released.
+    Wattle,
+    /// The bare server of the benchmarks, which would be a worse one if it were built in another way.
+    Floor,
+}
 
 const REQUESTS: usize = 3_000;
 
@@ -41,27 +45,27 @@ const REQUESTS: usize = 3_000;
 const ARRANGED: [&str; 5] =
     ["-reorder-blocks=ext-tsp", "-reorder-functions=hfsort", "-split-functions", "-split-all-cold", "-split-eh"];
 
-/// Builds `target/release/wattle`, arranged where BOLT is there.
-pub(crate) fn run() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
+/// Builds a program into `target/release`, arranged where BOLT is there.
+pub(crate) fn run(program: Program) -> anyhow::Result<()> {
+    let root = root()?;
+    let (package, name) = program.target();
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(root).args(["rustc", "--release", "--package", "wattle", "--bin", "wattle"]);
+    cargo.current_dir(root).args(["rustc", "--release", "--package", package, "--bin", name]);
     let Some(tools) = tools() else {
         call(&mut cargo)?;
         return say("llvm-bolt is not here, so the code lies as it was linked (tools/setup release installs it)");
     };
     call(cargo.args(["--", "-C", "link-arg=-Wl,--emit-relocs"]))?;
-    arrange_with(&tools, root, &root.join("target/release/wattle"))
+    arrange_with(&tools, root, program, &root.join("target/release").join(name))
 }
 
-/// Arranges a binary that was linked with its relocations.
+/// Arranges a binary of `wattle` that was linked with its relocations.
 pub(crate) fn arrange(binary: &Path) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
     let tools = tools().context("llvm-bolt is not here: tools/setup release")?;
-    arrange_with(&tools, root, binary)
+    arrange_with(&tools, root()?, Program::Wattle, binary)
 }
 
-fn arrange_with(tools: &Path, root: &Path, binary: &Path) -> anyhow::Result<()> {
+fn arrange_with(tools: &Path, root: &Path, program: Program, binary: &Path) -> anyhow::Result<()> {
     let workshop = root.join("target/arranged");
     std::fs::create_dir_all(&workshop)?;
     let (counting, counts) = (workshop.join("counting"), workshop.join("counts"));
@@ -72,13 +76,13 @@ fn arrange_with(tools: &Path, root: &Path, binary: &Path) -> anyhow::Result<()> 
     let mut instrument = bolt();
     instrument.arg(binary).arg("-o").arg(&counting).args(["-instrument", "-instrumentation-file-append-pid"]);
     log(instrument.arg(joined("-instrumentation-file=", &counts)), &workshop)?;
-    // What is compiled is kept in a cache that both copies share: the counts shall not be of the compiler.
-    let asked = Asked { guests: root.join("target/guests"), folder: workshop.clone() };
-    let parts = TRAINING
+    let training = program.training(&root.join("target/guests"), &workshop);
+    let parts = training
         .iter()
-        .map(|(guest, flags)| {
-            asked.ask(binary, (guest, flags), 1)?;
-            let process = asked.ask(&counting, (guest, flags), REQUESTS)?;
+        .map(|arguments| {
+            // What is compiled is kept in a cache that both copies share: the counts shall not be of the compiler.
+            asked::ask(binary, arguments, &workshop, 1)?;
+            let process = asked::ask(&counting, arguments, &workshop, REQUESTS)?;
             Ok(workshop.join(format!("counts.{process}.fdata")))
         })
         .collect::<anyhow::Result<Vec<PathBuf>>>()?;
@@ -89,13 +93,49 @@ fn arrange_with(tools: &Path, root: &Path, binary: &Path) -> anyhow::Result<()> 
     let mut rewrite = bolt();
     rewrite.arg(binary).arg("-o").arg(&arranged).arg(joined("-data=", &counts));
     log(rewrite.args(ARRANGED), &workshop)?;
-    for (guest, flags) in TRAINING {
-        asked.ask(&arranged, (guest, flags), REQUESTS)?;
+    for arguments in &training {
+        asked::ask(&arranged, arguments, &workshop, REQUESTS)?;
     }
     std::fs::rename(&arranged, binary)?;
     parts.iter().try_for_each(std::fs::remove_file)?;
     std::fs::remove_file(&counting)?;
     say(&format!("{}: arranged", binary.display()))
+}
+
+fn root() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")
+}
+
+// === impl Program ===
+
+impl Program {
+    /// The program of that name on the command line.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Wattle, Self::Floor].into_iter().find(|program| program.target().1 == name)
+    }
+
+    /// The package, and the binary of it.
+    fn target(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Wattle => ("wattle", "wattle"),
+            Self::Floor => ("bench", "hyper-floor"),
+        }
+    }
+
+    /// How it is run while it counts, one after the other; each serves thirteen bytes.
+    fn training(self, guests: &Path, workshop: &Path) -> Vec<Vec<OsString>> {
+        let common = ["--http", "127.0.0.1:0", "--threads", "1"].map(OsString::from);
+        let serve = |(guest, flags): (&str, &[&str])| {
+            let up = [OsString::from("up")].into_iter().chain(common.clone()).chain(["-o".into(), "json".into()]);
+            let kept = [joined("--cache=", &workshop.join("cache")), joined("--data=", &workshop.join("data"))];
+            let flags = flags.iter().map(OsString::from);
+            up.chain(kept).chain(flags).chain([guests.join(format!("{guest}.wasm")).into()]).collect()
+        };
+        match self {
+            Self::Wattle => [("hello", &["--reuse"][..]), ("hello", &[]), ("hello-p3", &["--reuse"])].map(serve).into(),
+            Self::Floor => vec![common.into()],
+        }
+    }
 }
 
 /// The folder of BOLT's programs.

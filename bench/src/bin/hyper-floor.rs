@@ -10,6 +10,7 @@
 //! Anything that wattle's data plane does not do as well: no logs, no limits, no drain.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,13 +45,23 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     let listener = listen(options.http).with_context(|| format!("cannot listen on {}", options.http))?;
     let workers = (0..options.threads).map(|_| Worker::spawn()).collect::<anyhow::Result<Vec<_>>>()?;
-    eprintln!("hyper-floor: http://{} on {} threads", options.http, options.threads);
+    thread::Builder::new().spawn(end_when_told)?;
+    writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
     loop {
         match listener.accept() {
             Ok((connection, _)) => least_loaded(&workers)?.hand(connection)?,
             // Of one connection (reset before it was taken) or of the moment (no more descriptors).
             Err(error) => eprintln!("hyper-floor: accept: {error}"),
         }
+    }
+}
+
+/// Ends the process as one that has done its work, so that what counts in it is written down.
+fn end_when_told() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let told = runtime.and_then(|runtime| runtime.block_on(tokio::signal::ctrl_c()));
+    if told.is_ok() {
+        std::process::exit(0);
     }
 }
 

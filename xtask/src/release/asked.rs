@@ -1,49 +1,41 @@
 //! Asks a binary for answers, one after the other on one connection, and ends it as a user would.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-/// Where the components are, and where what the binary keeps goes.
-pub(super) struct Asked {
-    pub(super) guests: PathBuf,
-    pub(super) folder: PathBuf,
-}
-
-impl Asked {
-    /// Has the binary serve a component and asks it so many times. Gives the number of its process, which has ended.
-    pub(super) fn ask(&self, binary: &Path, (guest, flags): (&str, &[&str]), times: usize) -> anyhow::Result<u32> {
-        let mut command = Command::new(binary);
-        command.args(["up", "--http", "127.0.0.1:0", "--threads", "1", "-o", "json"]).args(flags);
-        command.arg("--cache").arg(self.folder.join("cache")).arg("--data").arg(self.folder.join("data"));
-        // Nothing of whoever builds is read or kept.
-        command.env("HOME", &self.folder).env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME");
-        command.arg(self.guests.join(format!("{guest}.wasm"))).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut served = Served(command.spawn().with_context(|| format!("starting {}", binary.display()))?);
-        // Kept to the end: what it still says has to go somewhere.
-        let mut output = BufReader::new(served.0.stdout.take().context("its output is a pipe")?);
-        let address = output
-            .by_ref()
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, address) = line.split_once("listening")?.1.split_once("http://")?;
-                Some(address.trim_end_matches(['"', '}', '/']).to_owned())
-            })
-            .with_context(|| format!("{} does not serve {guest}", binary.display()))?;
-        let mut client = TcpStream::connect(&address)?;
-        client.set_nodelay(true)?;
-        (0..times).try_for_each(|_| request(&mut client))?;
-        drop(client);
-        let process = served.0.id();
-        Command::new("kill").args(["-INT", &process.to_string()]).status()?;
-        let status = served.0.wait()?;
-        ensure!(status.success(), "{} ended badly ({status})", binary.display());
-        Ok(process)
-    }
+/// Has the binary serve as these arguments say, in a folder of its own, and asks it so many times. Gives the number of its
+/// process, which has ended.
+pub(super) fn ask(binary: &Path, arguments: &[OsString], folder: &Path, times: usize) -> anyhow::Result<u32> {
+    let mut command = Command::new(binary);
+    // Nothing of whoever builds is read or kept.
+    command.args(arguments).env("HOME", folder).env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME");
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut served = Served(command.spawn().with_context(|| format!("starting {}", binary.display()))?);
+    // Kept to the end: what it still says has to go somewhere.
+    let mut output = BufReader::new(served.0.stdout.take().context("its output is a pipe")?);
+    let address = output
+        .by_ref()
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            let (_, address) = line.split_once("listening")?.1.split_once("http://")?;
+            Some(address.trim_end_matches(['"', '}', '/']).to_owned())
+        })
+        .with_context(|| format!("{} {arguments:?} does not serve", binary.display()))?;
+    let mut client = TcpStream::connect(&address)?;
+    client.set_nodelay(true)?;
+    (0..times).try_for_each(|_| request(&mut client))?;
+    drop(client);
+    let process = served.0.id();
+    Command::new("kill").args(["-INT", &process.to_string()]).status()?;
+    let status = served.0.wait()?;
+    ensure!(status.success(), "{} ended badly ({status})", binary.display());
+    Ok(process)
 }
 
 /// A server, killed where it is not waited for.

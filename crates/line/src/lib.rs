@@ -5,12 +5,12 @@
 //!
 //! # Not here
 //!
-//! Pools: a line is one connection, which many calls use at once; [`Lines`] are one for each thread. What is called, and what an answer means, the backends know.
+//! Pools: a line is one connection, which many calls use at once; [`Lanes`] are one for each thread. What is called, and what an answer means, the backends know.
 
+mod lanes;
 mod line;
-mod lines;
 
 pub mod jetstream;
 
+pub use lanes::Lanes;
 pub use line::{ConnectError, Dial, Line, Loss, NoConnection};
-pub use lines::Lines;

@@ -10,12 +10,14 @@
 //! 2. A tick is [`TICK`] long; a deadline is met between one and two ticks late, never early.
 
 mod cores;
+mod lanes;
 mod local;
 mod task;
 mod ticker;
 mod within;
 
 pub use cores::{Cores, cores_available, this_core};
+pub use lanes::Lanes;
 pub use local::LocalTasks;
 pub use task::Task;
 pub use ticker::{Activity, TICK, Tick, Ticker};

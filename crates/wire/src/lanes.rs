@@ -6,21 +6,16 @@
 //!
 //! # Invariants
 //!
-//! 1. A connection is made by the first who wants it on its thread, and no call waits for it: until it is there, and while it is lost,
-//!    calls go by the wire that all share.
-//! 2. All of them end with the lanes.
+//! 1. No call waits for the connection of its thread: until it is there, and while it is lost, calls go by the wire that all share.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bus::{Bus, ConnectOptions, patiently};
 use rt::Task;
 use tokio::sync::SetOnce;
 
 use crate::Wire;
-
-/// Threads of one host that have a connection of their own, at most: what a machine has beyond them calls by the shared wire.
-const THREADS_MAX: usize = 16;
 
 /// Where connections lead, and how they are made.
 #[derive(Clone)]
@@ -34,21 +29,13 @@ pub struct Servers {
 /// The wires to one bus. Cheap to clone.
 #[derive(Clone)]
 pub struct Lanes {
-    shared: Arc<Shared>,
+    wires: Arc<rt::Lanes<Wire, Own>>,
 }
 
-struct Shared {
-    /// That of all other threads, and of those that have none yet.
-    common: Wire,
-    servers: Option<Servers>,
-    threads: Box<[Lane]>,
-}
-
-/// That of one thread.
-#[derive(Default)]
-struct Lane {
-    wire: SetOnce<Wire>,
-    opening: Mutex<Option<Task>>,
+/// That of one thread, from when it is wanted there.
+struct Own {
+    wire: Arc<SetOnce<Wire>>,
+    _opening: Task,
 }
 
 // === impl Lanes ===
@@ -56,74 +43,61 @@ struct Lane {
 impl Lanes {
     /// What is common is a wire to these servers, and each thread of the data plane can have its own there.
     pub fn to(servers: Servers, common: Wire) -> Self {
-        let threads = (0..rt::cores_available().min(THREADS_MAX)).map(|_| Lane::default()).collect();
-        Self { shared: Arc::new(Shared { common, servers: Some(servers), threads }) }
+        let beside = common.clone();
+        let begin = move |core| Own::begin(core, beside.clone(), servers.clone());
+        Self { wires: Arc::new(rt::Lanes::new(common, begin)) }
     }
 
     /// The wire that all threads share.
     pub fn common(&self) -> &Wire {
-        &self.shared.common
+        self.wires.common()
     }
 
     /// What is said on this thread goes by this one.
     pub fn here(&self) -> &Wire {
-        let own = self.lane().map(|(core, lane, servers)| {
-            self.open(core, lane, servers);
-            lane.wire.get()
-        });
-        own.flatten().filter(|wire| wire.is_connected()).unwrap_or(self.common())
+        let own = self.wires.own().and_then(|own| own.wire.get());
+        own.filter(|wire| wire.is_connected()).unwrap_or(self.common())
     }
 
     /// How many threads can have a wire of their own.
     pub fn threads(&self) -> usize {
-        self.shared.threads.len()
+        self.wires.threads()
     }
 
     /// That of this thread, as soon as it is there; nothing where there is none but the common one.
     pub async fn own(&self) -> Option<&Wire> {
-        let (core, lane, servers) = self.lane()?;
-        self.open(core, lane, servers);
-        Some(lane.wire.wait().await)
-    }
-
-    fn lane(&self) -> Option<(usize, &Lane, &Servers)> {
-        let Shared { servers, threads, .. } = &*self.shared;
-        let core = rt::this_core()?;
-        Some((core, threads.get(core)?, servers.as_ref()?))
-    }
-
-    /// Lets this thread have its own, unless it has.
-    fn open(&self, core: usize, lane: &Lane, servers: &Servers) {
-        if lane.wire.initialized() {
-            return;
-        }
-        let mut opening = lane.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if opening.is_some() {
-            return;
-        }
-        let (shared, common, servers) = (Arc::downgrade(&self.shared), self.common().clone(), servers.clone());
-        *opening = Some(Task::spawn(async move {
-            let connect = || Bus::connect(&servers.url, servers.options.clone());
-            let bus = patiently("calls share one connection", connect).await;
-            let listen = || common.beside(core, bus.clone());
-            let wire = patiently("calls share one connection", listen).await;
-            if let Some(shared) = shared.upgrade() {
-                // It is opened once: by the task that is put down here.
-                shared.threads[core].wire.set(wire).ok();
-            }
-        }));
+        Some(self.wires.own()?.wire.wait().await)
     }
 }
 
 impl From<Wire> for Lanes {
     /// All threads share this one.
     fn from(common: Wire) -> Self {
-        Self { shared: Arc::new(Shared { common, servers: None, threads: Box::default() }) }
+        Self { wires: Arc::new(rt::Lanes::shared(common)) }
     }
 }
 
 impl fmt::Debug for Lanes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lanes").field("common", &self.shared.common).finish_non_exhaustive()
+        f.debug_struct("Lanes").field("common", self.common()).finish_non_exhaustive()
+    }
+}
+
+// === impl Own ===
+
+impl Own {
+    /// Connects to these servers by and by, as another one of the host that the common one is of.
+    fn begin(core: usize, common: Wire, servers: Servers) -> Self {
+        let wire = Arc::new(SetOnce::new());
+        let opened = wire.clone();
+        let _opening = Task::spawn(async move {
+            let connect = || Bus::connect(&servers.url, servers.options.clone());
+            let bus = patiently("calls share one connection", connect).await;
+            let listen = || common.beside(core, bus.clone());
+            let wire = patiently("calls share one connection", listen).await;
+            // Nobody else puts one there.
+            opened.set(wire).ok();
+        });
+        Self { wire, _opening }
     }
 }

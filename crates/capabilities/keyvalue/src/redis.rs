@@ -34,7 +34,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{Client, Cmd, FromRedisValue, InfoDict, cmd};
 use async_trait::async_trait;
 use bytes::Bytes;
-use line::Lines;
+use line::Lanes;
 use rt::within;
 use stdx::ByteSize;
 
@@ -58,7 +58,7 @@ pub struct Redis {
     described: String,
     prefix: Prefix,
     timeout: std::time::Duration,
-    lines: Lines<Server>,
+    lines: Lanes<Server>,
     /// For connections of their own.
     client: Client,
 }

@@ -9,7 +9,7 @@ use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
     PushInfo, PushKind, RedisError, cmd,
 };
-use line::{ConnectError, Dial, Lines, Loss};
+use line::{ConnectError, Dial, Lanes, Loss};
 use stdx::BoxError;
 
 use super::Redis;
@@ -43,7 +43,7 @@ pub(super) async fn connect(options: &Options) -> Result<Redis, ConnectError> {
     let server = Server::new(options).map_err(of_server)?;
     let described = format!("redis {} {}", server.address(), options.prefix);
     let client = server.client.clone();
-    let lines = Lines::open(server).await.map_err(classify)?;
+    let lines = Lanes::open(server).await.map_err(classify)?;
     let store = Redis { described, prefix, timeout: options.timeout, lines, client };
     match store.ask::<()>(&cmd("PING")).await {
         Ok(()) => Ok(store),

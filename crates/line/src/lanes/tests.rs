@@ -1,4 +1,4 @@
-//! Lines on threads of the data plane, with a server that is a few variables.
+//! Lines of threads of the data plane, with a server that is a few variables.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -35,9 +35,9 @@ impl Dial for Server {
 }
 
 /// The first connection that a call gets which is not the shared one.
-async fn own(lines: &Lines<Arc<Server>>) -> u64 {
+async fn own(lanes: &Lanes<Arc<Server>>) -> u64 {
     loop {
-        match lines.connection().await.expect("the server is up") {
+        match lanes.connection().await.expect("the server is up") {
             (1, _) => tokio::time::sleep(Duration::from_millis(1)).await,
             (own, _) => return own,
         }
@@ -47,21 +47,21 @@ async fn own(lines: &Lines<Arc<Server>>) -> u64 {
 #[tokio::test]
 async fn each_thread_of_the_data_plane_has_its_own_and_falls_back_on_the_shared_one() {
     let server = Arc::new(Server::default());
-    let lines = Arc::new(Lines::open(server.clone()).await.expect("the server is up"));
-    assert_eq!(lines.connection().await.expect("the server is up").0, 1);
+    let lanes = Arc::new(Lanes::open(server.clone()).await.expect("the server is up"));
+    assert_eq!(lanes.connection().await.expect("the server is up").0, 1);
     let count = rt::cores_available().min(2);
     let (tell, told) = mpsc::channel();
-    let cores = Cores::spawn("lines", vec![(lines.clone(), server.clone(), tell); count], |_, seed| async move {
-        let (lines, server, tell) = seed;
-        assert_eq!(lines.connection().await.expect("the server is up").0, 1, "no call waits for its thread's own");
-        let first = own(&lines).await;
-        assert_eq!(own(&lines).await, first);
+    let cores = Cores::spawn("lanes", vec![(lanes.clone(), server.clone(), tell); count], |_, seed| async move {
+        let (lanes, server, tell) = seed;
+        assert_eq!(lanes.connection().await.expect("the server is up").0, 1, "no call waits for its thread's own");
+        let first = own(&lanes).await;
+        assert_eq!(own(&lanes).await, first);
         tell.send(first).expect("the test waits");
         while !server.is_down.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // What is lost is lost at once, and the shared one is there.
-        while lines.connection().await.expect("the shared one is up").0 != 1 {
+        while lanes.connection().await.expect("the shared one is up").0 != 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })

@@ -26,6 +26,7 @@ mod linking;
 mod opened;
 pub mod provider;
 pub mod settings;
+mod terms;
 pub mod tls;
 
 use async_trait::async_trait;
@@ -37,6 +38,7 @@ pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch};
 pub use linking::Linking;
 pub use opened::Opened;
 pub use settings::{Setting, Settings};
+pub use terms::KeptTerms;
 
 /// A family of contracts that is implemented inside the host, on interchangeable backends.
 #[async_trait]

@@ -1,41 +1,27 @@
-//! This is a component's way to one store: it keeps the terms of the link, and tells failures apart.
+//! This is a component's way to one store: by the terms of the link, and telling failures apart.
 //!
 //! # Invariants
 //!
-//! 1. A failure of the store is logged once until the store is well again: a component that tries again and again cannot
-//!    flood the log.
-//! 2. Only what changes nothing is tried again.
-//! 3. The terms hold for each call, and for each piece of a stream: a large object takes as long as it takes.
+//! 1. Only what changes nothing is tried again.
+//! 2. The terms hold for each call, and for each piece of a stream: a large object takes as long as it takes.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use capability::OpenLink;
+use capability::{KeptTerms, OpenLink};
 use futures::{StreamExt, TryStreamExt, stream};
-use model::{ComponentName, LinkName, Terms};
-use rt::within;
-use stdx::{Chain, Trace};
-use tracing::warn;
+use model::ComponentName;
+use stdx::Trace;
 
 use super::Failure;
 use crate::blobs::{Blob, Blobs, BlobsError};
 use crate::limits::Limits;
 
-/// Before the first repetition so long is waited; before each further one, twice as long.
-const PAUSE: Duration = Duration::from_millis(10);
-
 /// A component's way to one store.
 pub(super) struct Link {
-    component: ComponentName,
-    name: LinkName,
+    terms: KeptTerms,
     blobs: Option<Arc<dyn Blobs>>,
-    terms: Terms,
     limits: Limits,
-    trace: Option<Trace>,
-    /// Shared by all that are this way, whatever trace they are followed for.
-    is_failing: Arc<AtomicBool>,
 }
 
 // === impl Link ===
@@ -43,36 +29,24 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(component: &ComponentName, link: &OpenLink, limits: Limits) -> Self {
         Self {
-            component: component.clone(),
-            name: link.name.clone(),
+            terms: KeptTerms::new(component, link),
             blobs: link.target.as_ref().and_then(|target| target.target()).cloned(),
-            terms: link.terms.clone(),
             limits,
-            trace: None,
-            is_failing: Arc::default(),
         }
     }
 
     /// The same as it is followed for a part of a trace; nothing where it is that already, or makes no difference.
     pub(super) fn within(&self, trace: Option<Trace>) -> Option<Arc<Self>> {
-        if self.trace == trace {
+        if self.terms.are_within(trace.as_ref()) {
             return None;
         }
         let blobs = self.blobs.as_ref()?.within(trace.clone())?;
-        Some(Arc::new(Self {
-            component: self.component.clone(),
-            name: self.name.clone(),
-            blobs: Some(blobs),
-            terms: self.terms.clone(),
-            limits: self.limits,
-            trace,
-            is_failing: self.is_failing.clone(),
-        }))
+        Some(Arc::new(Self { terms: self.terms.within(trace), blobs: Some(blobs), limits: self.limits }))
     }
 
     /// Whether both lead to the same store.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.is_failing, &other.is_failing)
+        self.terms.are(&other.terms)
     }
 
     /// What one call may carry.
@@ -85,13 +59,8 @@ impl Link {
     where
         F: Future<Output = Result<T, BlobsError>>,
     {
-        for attempt in 0..u32::from(self.terms.retry) {
-            match self.ask(&ask).await {
-                Err(BlobsError::Unavailable { .. }) => tokio::time::sleep(PAUSE * 2_u32.pow(attempt.min(8))).await,
-                outcome => return self.check(outcome),
-            }
-        }
-        self.check(self.ask(&ask).await)
+        let passes = |error: &BlobsError| matches!(error, BlobsError::Unavailable { .. });
+        self.check(self.terms.again(|| self.ask(&ask), passes).await)
     }
 
     /// Asks the store to change something, once.
@@ -118,28 +87,11 @@ impl Link {
 
     /// Answers with what the store said, or logs what went wrong and answers with its class.
     pub(super) fn check<T>(&self, outcome: Result<T, BlobsError>) -> Result<T, Failure> {
-        let error = match outcome {
-            Ok(value) => {
-                if self.is_failing.load(Ordering::Relaxed) {
-                    self.is_failing.store(false, Ordering::Relaxed);
-                }
-                return Ok(value);
-            }
-            Err(error @ (BlobsError::NoContainer(_) | BlobsError::NoObject(_))) => {
-                return Err(Failure::Told(error.to_string()));
-            }
-            Err(error) => error,
-        };
-        if !self.is_failing.swap(true, Ordering::Relaxed) {
-            warn!(component = %self.component, link = %self.name, error = %Chain(&error), "blob store call failed");
+        if let Err(error @ (BlobsError::NoContainer(_) | BlobsError::NoObject(_))) = &outcome {
+            return Err(Failure::Told(error.to_string()));
         }
-        let class = match error {
-            BlobsError::Damaged { .. } => "the blob store is damaged",
-            BlobsError::Full { .. } => "the blob store is full",
-            BlobsError::Refused { .. } => "the blob store refuses",
-            _ => "the blob store is not available",
-        };
-        Err(Failure::Told(class.into()))
+        self.terms.note(outcome.as_ref().err(), "blob store call failed");
+        outcome.map_err(|error| Failure::Told(class(&error).into()))
     }
 
     async fn ask<'a, T, F>(&'a self, ask: impl FnOnce(&'a dyn Blobs) -> F) -> Result<T, BlobsError>
@@ -153,11 +105,21 @@ impl Link {
     }
 
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, BlobsError>>) -> Result<T, BlobsError> {
-        within(self.terms.timeout, answer).await.map_err(|late| self.unavailable(late))?
+        self.terms.in_time(answer).await.map_err(|late| self.unavailable(late))?
     }
 
     fn unavailable(&self, source: impl Into<stdx::BoxError>) -> BlobsError {
-        let store = self.blobs.as_ref().map_or_else(|| format!("link {}", self.name), |blobs| blobs.describe());
+        let store = self.blobs.as_ref().map_or_else(|| format!("link {}", self.terms.link()), |blobs| blobs.describe());
         BlobsError::Unavailable { store, source: source.into() }
+    }
+}
+
+/// What a component is told of what went wrong.
+fn class(error: &BlobsError) -> &'static str {
+    match error {
+        BlobsError::Damaged { .. } => "the blob store is damaged",
+        BlobsError::Full { .. } => "the blob store is full",
+        BlobsError::Refused { .. } => "the blob store refuses",
+        _ => "the blob store is not available",
     }
 }

@@ -1,36 +1,25 @@
-//! This is a component's way to one database: it keeps the terms of the link, and tells failures apart.
+//! This is a component's way to one database: by the terms of the link, and telling failures apart.
 //!
 //! # Invariants
 //!
-//! 1. What is wrong with the database is logged once until it is well again: a component that tries again and again cannot flood
-//!    the log. What is wrong with a statement is its component's to know, and is not logged.
+//! 1. What is wrong with a statement is its component's to know, and is not logged.
 //! 2. Taking a session is tried again where the terms say so; a statement never is.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use capability::OpenLink;
-use model::{ComponentName, LinkName, Terms};
-use rt::{Late, within};
-use stdx::Chain;
-use tracing::warn;
+use capability::{KeptTerms, OpenLink};
+use model::ComponentName;
+use rt::Late;
 
 use super::Failure;
 use crate::database::{Database, Session, SqlError};
 use crate::postgres::PostgresSession;
 
-/// Before the first repetition so long is waited; before each further one, twice as long.
-const PAUSE: Duration = Duration::from_millis(10);
-
 /// A component's way to one database.
 pub(super) struct Link {
-    component: ComponentName,
-    name: LinkName,
+    terms: KeptTerms,
     database: Option<Arc<dyn Database>>,
-    terms: Terms,
-    is_failing: AtomicBool,
 }
 
 // === impl Link ===
@@ -38,17 +27,14 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(component: &ComponentName, link: &OpenLink) -> Self {
         Self {
-            component: component.clone(),
-            name: link.name.clone(),
+            terms: KeptTerms::new(component, link),
             database: link.target.as_ref().and_then(|target| target.target()).cloned(),
-            terms: link.terms.clone(),
-            is_failing: AtomicBool::new(false),
         }
     }
 
     /// A session, as soon as there is one.
     pub(super) async fn session(&self) -> Result<Box<dyn Session>, Failure> {
-        self.take(|database| database.session(&self.component)).await
+        self.take(|database| database.session(self.terms.component())).await
     }
 
     /// A session with a PostgreSQL server, which the link has to lead to.
@@ -64,7 +50,7 @@ impl Link {
 
     /// What the database comes to within the time of the link.
     pub(super) async fn within<T>(&self, work: impl Future<Output = Result<T, SqlError>>) -> Result<T, Failure> {
-        let outcome = within(self.terms.timeout, work).await;
+        let outcome = self.terms.in_time(work).await;
         self.check(outcome.unwrap_or_else(|late| Err(self.late(late))))
     }
 
@@ -73,13 +59,8 @@ impl Link {
     where
         F: Future<Output = Result<T, SqlError>>,
     {
-        for attempt in 0..u32::from(self.terms.retry) {
-            match self.take_once(&begin).await {
-                Err(SqlError::Unavailable { .. }) => tokio::time::sleep(PAUSE * 2_u32.pow(attempt.min(8))).await,
-                outcome => return self.check(outcome),
-            }
-        }
-        self.check(self.take_once(&begin).await)
+        let passes = |error: &SqlError| matches!(error, SqlError::Unavailable { .. });
+        self.check(self.terms.again(|| self.take_once(&begin), passes).await)
     }
 
     async fn take_once<'a, T, F>(&'a self, begin: impl FnOnce(&'a dyn Database) -> F) -> Result<T, SqlError>
@@ -92,14 +73,14 @@ impl Link {
                 source: "its target could not be opened yet".into(),
             });
         };
-        within(self.terms.timeout, begin(database.as_ref())).await.map_err(|late| self.late(late))?
+        self.terms.in_time(begin(database.as_ref())).await.map_err(|late| self.late(late))?
     }
 
     fn not_postgres(&self, database: &dyn Database) -> SqlError {
         SqlError::Unsupported(format!(
             "the link leads to {}, and only PostgreSQL speaks this contract: `wattle link put {} sql/postgres --set url=…`",
             database.describe(),
-            self.component
+            self.terms.component()
         ))
     }
 
@@ -108,24 +89,18 @@ impl Link {
     }
 
     fn describe(&self) -> String {
-        self.database.as_ref().map_or_else(|| format!("link {}", self.name), |database| database.describe())
+        self.database.as_ref().map_or_else(|| format!("link {}", self.terms.link()), |database| database.describe())
     }
 
     /// Answers with what the database said, and logs what is wrong with it.
     fn check<T>(&self, outcome: Result<T, SqlError>) -> Result<T, Failure> {
-        let is_unwell = matches!(
-            outcome,
-            Err(SqlError::Unavailable { .. }
-                | SqlError::Late { .. }
-                | SqlError::Damaged { .. }
-                | SqlError::Full { .. })
-        );
-        if self.is_failing.load(Ordering::Relaxed) != is_unwell {
-            self.is_failing.store(is_unwell, Ordering::Relaxed);
-            if let (true, Err(error)) = (is_unwell, &outcome) {
-                warn!(component = %self.component, link = %self.name, error = %Chain(error), "database call failed");
-            }
-        }
+        let is_unwell = |error: &&SqlError| {
+            matches!(
+                error,
+                SqlError::Unavailable { .. } | SqlError::Late { .. } | SqlError::Damaged { .. } | SqlError::Full { .. }
+            )
+        };
+        self.terms.note(outcome.as_ref().err().filter(is_unwell), "database call failed");
         Ok(outcome?)
     }
 }

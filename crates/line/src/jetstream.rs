@@ -11,19 +11,19 @@
 mod servers;
 mod subjects;
 
-use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
-use async_nats::jetstream::{Context, Error as Said, ErrorCode};
+use async_nats::jetstream::{Context, ErrorCode};
 use stdx::ByteSize;
 
 use crate::line::{ConnectError, Line, NoConnection};
 
 use servers::Servers;
 
+pub use streams::is_full;
 pub use subjects::{SUBJECTS_MAX, SubjectsError, subjects};
 
 /// Where a server is, and who connects.
@@ -211,18 +211,4 @@ impl Opened {
         let account = rt::within(Some(self.timeout), asked).await.ok()??;
         Some(ByteSize::bytes(account.storage.max(account.memory)))
     }
-}
-
-/// Whether something failed because the bucket or the account holds as much as it may.
-pub fn is_full(error: &(dyn StdError + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |&error| error.source());
-    let Some(said) = causes.find_map(|error| error.downcast_ref::<Said>()) else { return false };
-    let is_storing = said.error_code() == ErrorCode::STREAM_STORE_FAILED && said.to_string().contains("maximum");
-    let full = [
-        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
-        ErrorCode::INSUFFICIENT_RESOURCES,
-        ErrorCode::MEMORY_RESOURCES_EXCEEDED,
-        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
-    ];
-    is_storing || full.contains(&said.error_code())
 }

@@ -53,7 +53,7 @@ pub(crate) fn layer(owner: &Crate) -> Option<Layer> {
         "model" => Layer::Level(1),
         "manifest" | "trust" | "view" => Layer::Level(2),
         "plan" | "route" | "fuse" => Layer::Level(3),
-        "rt" | "ledger" => Layer::Level(4),
+        "rt" | "ledger" | "streams" => Layer::Level(4),
         "bus" | "line" | "engine" | "artifact" => Layer::Level(5),
         "capability" | "lattice" | "provider" | "wire" => Layer::Level(6),
         "host" | "manager" | "dashboard" | "operator" => Layer::Level(8),

@@ -9,7 +9,6 @@
 //!    that it has no such bucket.
 //! 2. A stream without a leader looks empty. That is a failure, and never an empty bucket.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -299,7 +298,7 @@ impl NatsBucket {
             ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
                 self.line.no_buckets().into()
             }
-            _ if is_full(&said) => {
+            _ if streams::is_full(&said) => {
                 Failure::Classed(BucketError::Full { bucket: self.name.clone(), source: error.into() })
             }
             ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => self.refused(error),
@@ -392,7 +391,7 @@ impl NatsBucket {
                 let limit = ByteSize::bytes(context.client().max_payload() as u64);
                 Err(BucketError::TooLarge { key: change.key.clone(), size, limit }.into())
             }
-            _ => match cause(&error) {
+            _ => match streams::said(&error).cloned() {
                 Some(said) => Err(self.said(said, error)),
                 None => Err(Failure::Unknown(error.into())),
             },
@@ -459,23 +458,6 @@ fn has_leader(info: &Info) -> bool {
 pub(super) fn is_deletion(headers: &HeaderMap) -> bool {
     headers.get(MARKER).is_some()
         || headers.get(OPERATION).is_some_and(|operation| matches!(operation.as_str(), DELETED | "PURGE"))
-}
-
-/// What the server said, if it said something.
-fn cause(error: &(dyn StdError + 'static)) -> Option<Said> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref::<Said>()).cloned()
-}
-
-/// Whether the bucket or the account holds as much as it may.
-fn is_full(said: &Said) -> bool {
-    let is_storing = said.error_code() == ErrorCode::STREAM_STORE_FAILED && said.to_string().contains("maximum");
-    let full = [
-        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
-        ErrorCode::INSUFFICIENT_RESOURCES,
-        ErrorCode::MEMORY_RESOURCES_EXCEEDED,
-        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
-    ];
-    is_storing || full.contains(&said.error_code())
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub(crate) fn run(command: CallCommand, common: &Common, output: Output) -> Resu
         Meant::File => run_file(&command, &requests, common, output),
         Meant::Component(name) => {
             command.check_flags(&name)?;
-            alone::new_runtime()?.block_on(lattice::call(&command, &name, output))
+            command.reach.once_reached(async |reached| lattice::call(&reached, &command, &name, output).await)
         }
         Meant::Nothing(error) => Err(Failure::new(Code::E1002, format!("no component can be meant: {error}"))),
     }

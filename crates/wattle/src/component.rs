@@ -17,7 +17,6 @@ use model::{ComponentLimits, ComponentName};
 use serde_json::json;
 use stdx::{ByteSize, Code};
 
-use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::placed::{Placement, locate};
@@ -152,18 +151,20 @@ pub(crate) struct Facts(Subscription);
 
 /// Carries out `wattle start`.
 pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, Failure> {
-    alone::new_runtime()?.block_on(async {
-        let (from, id, placement, wanted) = match command.what {
-            Start::Component { from, id, count, placement, config, limits } => {
-                let component_limits = limits.texts();
-                let wanted = ScaleComponent { count, config, component_limits, ..ScaleComponent::default() };
-                (from, id, placement, wanted)
-            }
-            Start::Provider(flags) => return provider::start(&command.reach.connect().await?, flags, output).await,
-        };
-        let component_ref = reference(&from)?;
-        let id = id.unwrap_or_else(|| name_of(Path::new(&from)));
-        let reached = command.reach.connect().await?;
+    let StartCommand { what, reach } = command;
+    let (from, id, placement, wanted) = match what {
+        Start::Component { from, id, count, placement, config, limits } => {
+            let component_limits = limits.texts();
+            let wanted = ScaleComponent { count, config, component_limits, ..ScaleComponent::default() };
+            (from, id, placement, wanted)
+        }
+        Start::Provider(flags) => {
+            return reach.once_reached(async |reached| provider::start(&reached, flags, output).await);
+        }
+    };
+    let component_ref = reference(&from)?;
+    let id = id.unwrap_or_else(|| name_of(Path::new(&from)));
+    reach.once_reached(async |reached| {
         let request = |constraints| ComponentAuctionRequest {
             component_ref: component_ref.clone(),
             component_id: id.to_string(),
@@ -177,23 +178,21 @@ pub(crate) fn start(command: StartCommand, output: Output) -> Result<ExitCode, F
 
 /// Carries out `wattle stop`.
 pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Failure> {
-    alone::new_runtime()?.block_on(async {
-        let reached = command.reach.connect().await?;
-        match command.what {
-            Stop::Component { id, host } => {
-                let (host, runs) = running(&reached, &id, host.as_deref()).await?;
-                let wanted = ScaleComponent { component_ref: runs.image_ref, count: 0, ..ScaleComponent::default() };
-                scaled(&reached, (&host.id, &id), wanted, output).await
-            }
-            Stop::Provider(flags) => provider::stop(&reached, flags, output).await,
-            Stop::Host { host } => {
-                let host = reached.host(Some(&host)).await?;
-                let question = StopHost { host_id: Some(host.id.clone()), timeout: None };
-                let (said, _) = reached.ask::<()>(&format!("host.stop.{}", host.id), &question).await?;
-                let text = format!("{} ({}): {said}", host.friendly_name, host.id);
-                output.print(&text, &json!({ "host": host.id, "message": said }));
-                Ok(ExitCode::SUCCESS)
-            }
+    let StopCommand { what, reach } = command;
+    reach.once_reached(async |reached| match what {
+        Stop::Component { id, host } => {
+            let (host, runs) = running(&reached, &id, host.as_deref()).await?;
+            let wanted = ScaleComponent { component_ref: runs.image_ref, count: 0, ..ScaleComponent::default() };
+            scaled(&reached, (&host.id, &id), wanted, output).await
+        }
+        Stop::Provider(flags) => provider::stop(&reached, flags, output).await,
+        Stop::Host { host } => {
+            let host = reached.host(Some(&host)).await?;
+            let question = StopHost { host_id: Some(host.id.clone()), timeout: None };
+            let (said, _) = reached.ask::<()>(&format!("host.stop.{}", host.id), &question).await?;
+            let text = format!("{} ({}): {said}", host.friendly_name, host.id);
+            output.print(&text, &json!({ "host": host.id, "message": said }));
+            Ok(ExitCode::SUCCESS)
         }
     })
 }
@@ -201,8 +200,7 @@ pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Fai
 /// Carries out `wattle scale`.
 pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, Failure> {
     let Scale::Component { id, count, host, config, limits } = command.what;
-    alone::new_runtime()?.block_on(async {
-        let reached = command.reach.connect().await?;
+    command.reach.once_reached(async |reached| {
         let (host, runs) = running(&reached, &id, host.as_deref()).await?;
         let (component_ref, annotations) = (runs.image_ref, runs.annotations);
         let component_limits = limits.texts();
@@ -215,9 +213,8 @@ pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, F
 /// Carries out `wattle update`.
 pub(crate) fn update(command: UpdateCommand, output: Output) -> Result<ExitCode, Failure> {
     let Update::Component { id, from, host } = command.what;
-    alone::new_runtime()?.block_on(async {
-        let new_component_ref = reference(&from)?;
-        let reached = command.reach.connect().await?;
+    let new_component_ref = reference(&from)?;
+    command.reach.once_reached(async |reached| {
         let (host, runs) = running(&reached, &id, host.as_deref()).await?;
         if runs.image_ref == new_component_ref {
             let text = format!("{id} runs from {new_component_ref} already");

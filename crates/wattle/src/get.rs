@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use stdx::{ByteSize, printable};
 use view::Presence;
 
-use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reach::{LatticeReach, Reached, find};
@@ -46,9 +45,9 @@ enum What {
 
 /// Carries out `wattle get`.
 pub(crate) fn run(command: GetCommand, output: Output) -> Result<ExitCode, Failure> {
-    alone::new_runtime()?.block_on(async {
-        let reached = command.reach.connect().await?;
-        match command.what {
+    let GetCommand { what, reach } = command;
+    reach.once_reached(async |reached| {
+        match what {
             What::Hosts => hosts(&seen::look(&reached).await?, output),
             What::Inventory { host } => inventory(&reached, host.as_deref(), output).await?,
             What::Links => links(&list(&reached, "link.get").await?, output),

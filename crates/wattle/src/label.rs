@@ -6,7 +6,6 @@ use clap::Args;
 use model::lattice::PutLabel;
 use serde_json::json;
 
-use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reach::{LatticeReach, pair};
@@ -28,11 +27,11 @@ pub(crate) struct LabelCommand {
 
 /// Carries out `wattle label`.
 pub(crate) fn run(command: LabelCommand, output: Output) -> Result<ExitCode, Failure> {
-    alone::new_runtime()?.block_on(async {
-        let reached = command.reach.connect().await?;
-        let host = reached.host(Some(&command.host)).await?;
-        let puts = command.labels.into_iter().map(|(key, value)| ("put", PutLabel { key, value }));
-        let deletions = command.delete.into_iter().map(|key| ("del", PutLabel { key, value: String::new() }));
+    let LabelCommand { host, labels, delete, reach } = command;
+    reach.once_reached(async |reached| {
+        let host = reached.host(Some(&host)).await?;
+        let puts = labels.into_iter().map(|(key, value)| ("put", PutLabel { key, value }));
+        let deletions = delete.into_iter().map(|key| ("del", PutLabel { key, value: String::new() }));
         for (what, label) in puts.chain(deletions) {
             let (said, _) = reached.ask::<()>(&format!("label.{what}.{}", host.id), &label).await?;
             output.print(&format!("{}: {said}", label.key), &json!({ "label": label.key, "message": said }));

@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use stdx::{Code, printable};
 
-use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reach::{LatticeReach, Reached};
@@ -88,11 +87,10 @@ struct Query {
 
 /// Carries out `wattle link`.
 pub(crate) fn run(command: LinkCommand, output: Output) -> Result<ExitCode, Failure> {
-    let runtime = alone::new_runtime()?;
-    runtime.block_on(async {
-        let host = command.reach.connect().await?;
+    let LinkCommand { action, reach } = command;
+    reach.once_reached(async |host| {
         let is_alone = host.has_control().await?;
-        match command.action {
+        match action {
             Action::Put(put) if is_alone => {
                 host.ask_host("put", &put.alone()?).await.map(|change| show_change(&change, output))?;
             }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stdx::{Code, Explain};
 
+use crate::alone;
 use crate::context::{self, Context};
 use crate::failure::Failure;
 use crate::nats::NatsFlags;
@@ -110,8 +111,12 @@ impl LatticeReach {
         Duration::from_secs_f64(self.bus.timeout)
     }
 
-    /// Connects to the bus of the lattice.
-    pub(crate) async fn connect(&self) -> Result<Reached, Failure> {
+    /// Does this once the bus of the lattice is connected to, in a runtime of its own.
+    pub(crate) fn once_reached<T>(&self, work: impl AsyncFnOnce(Reached) -> Result<T, Failure>) -> Result<T, Failure> {
+        alone::new_runtime()?.block_on(async { work(self.connect().await?).await })
+    }
+
+    async fn connect(&self) -> Result<Reached, Failure> {
         let Context { nats, lattice, flags } = self.meant(context::chosen(self.ctx.as_deref())?);
         let (bus, timeout) = self.bus.connect(&nats, &flags).await?;
         Ok(Reached { bus, timeout, gather: Duration::from_secs_f64(self.gather), lattice })

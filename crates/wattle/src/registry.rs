@@ -9,7 +9,6 @@ use model::lattice::{PutRegistries, RegistryCredential};
 use serde_json::json;
 use stdx::Code;
 
-use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reach::LatticeReach;
@@ -53,8 +52,7 @@ pub(crate) fn run(command: RegistryCommand, output: Output) -> Result<ExitCode, 
         registry_type: Some("oci".into()),
     };
     let question = PutRegistries::from([(registry.to_string(), credential)]);
-    alone::new_runtime()?.block_on(async {
-        let reached = command.reach.connect().await?;
+    command.reach.once_reached(async |reached| {
         let said = reached.tell_all("registry.put", &question).await?;
         if said.is_empty() {
             let text = format!("no host of lattice {} has answered, and none is known to show it", reached.lattice);

@@ -8,7 +8,6 @@ use model::lattice::Labels;
 use serde_json::json;
 use stdx::{Code, printable};
 
-use crate::alone;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reach::{LatticeReach, pair};
@@ -46,9 +45,9 @@ enum Action {
 
 /// Carries out `wattle config`.
 pub(crate) fn run(command: ConfigCommand, output: Output) -> Result<ExitCode, Failure> {
-    alone::new_runtime()?.block_on(async {
-        let reached = command.reach.connect().await?;
-        match command.action {
+    let ConfigCommand { action, reach } = command;
+    reach.once_reached(async |reached| {
+        match action {
             Action::Put { name, settings } => {
                 let settings: BTreeMap<_, _> = settings.into_iter().collect();
                 let (said, _) = reached.ask::<()>(&format!("config.put.{name}"), &settings).await?;

@@ -10,7 +10,6 @@ use model::ComponentName;
 use serde_json::{Value, json};
 use stdx::{ByteSize, Trace, printable};
 
-use crate::alone;
 use crate::failure::Failure;
 use crate::output::{Output, complain};
 use crate::reach::LatticeReach;
@@ -39,8 +38,7 @@ struct Overheard<'a> {
 
 /// Carries out `wattle spy`.
 pub(crate) fn run(command: SpyCommand, output: Output) -> Result<ExitCode, Failure> {
-    alone::new_runtime()?.block_on(async {
-        let reached = command.reach.connect().await?;
+    command.reach.once_reached(async |reached| {
         let prefix = format!("{}.{}.wrpc.0.0.1.", reached.lattice, command.component);
         let mut calls = reached.bus.subscribe(format!("{prefix}>").parse()?, None).await?;
         reached.bus.flush().await?;

@@ -17,8 +17,12 @@ use crate::reach::Reached;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Makes all calls in turn, and prints what each gives, until one fails.
-pub(super) async fn call(command: &CallCommand, name: &ComponentName, output: Output) -> Result<ExitCode, Failure> {
-    let reached = command.reach.connect().await?;
+pub(super) async fn call(
+    reached: &Reached,
+    command: &CallCommand,
+    name: &ComponentName,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     if output == Output::Text && !command.reach.is_said() {
         let bus = reached.bus.describe();
         complain(&format!(
@@ -37,7 +41,7 @@ pub(super) async fn call(command: &CallCommand, name: &ComponentName, output: Ou
             let answer = reached.question::<TextAnswer>(&subject, &asked, time.saturating_add(GRACE)).await;
             match answer {
                 Ok(TextAnswer { result }) => say(&result),
-                Err(failure) if failure.is(Code::E0701) => return Err(nobody(&reached, name).await?),
+                Err(failure) if failure.is(Code::E0701) => return Err(nobody(reached, name).await?),
                 Err(failure) => return Err(failure),
             }
         }

@@ -21,6 +21,7 @@
 //! What a provider does not do: one that writes an object in place shows it half written, and may keep half of one that was
 //! dropped. Moving objects: it is copying and deleting.
 
+mod coming;
 mod listing;
 mod reading;
 mod writing;

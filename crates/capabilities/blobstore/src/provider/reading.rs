@@ -12,9 +12,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use wire::{Beside, ByteStream, Later, Underway};
+use wire::ByteStream;
 
-use super::{Answer, Provider, Version, id};
+use super::coming::Coming;
+use super::{Provider, id};
 use crate::blobs::{Blobs, BlobsError, Facts};
 use crate::scope::Object;
 
@@ -23,13 +24,6 @@ const PART: u64 = 1 << 20;
 
 /// A provider may give so much more than it was asked for: the last byte, where it is included.
 const MORE: u64 = 1;
-
-/// What comes beside the answer, in each version.
-const BESIDES: [Beside; 2] =
-    [Beside { stream: None, answer: &[&[0, 0], &[0, 1]] }, Beside { stream: None, answer: &[&[0]] }];
-
-/// In the newer version, the number of the path that says whether it was all.
-const FATE: usize = 1;
 
 /// An object between two of its pieces.
 pub(super) struct Reading {
@@ -45,9 +39,7 @@ pub(super) struct Reading {
 
 /// A part that is coming.
 struct Part {
-    underway: Underway,
-    bytes: ByteStream,
-    fate: Option<Later<Answer<()>>>,
+    coming: Coming<ByteStream>,
     /// How much of it is taken still, where it comes.
     left: u64,
     /// How much of it has to come.
@@ -102,21 +94,8 @@ async fn begin(provider: &Provider, (object, size): (&Object, u64), span: &Range
     // What does not count its end is asked for it, and at the end of the object whether there is more.
     let beyond = u64::from(end == size);
     let asked = (id(object), span.start, end.saturating_add(beyond));
-    let ways = &provider.functions().read;
-    let (version, mut underway) = provider.begin(object.container(), (ways, BESIDES), &asked).await?;
-    let failed = |error| provider.failed(error);
-    let refused = |words: String| provider.refused(&words);
-    let (bytes, fate) = match version {
-        Version::New => {
-            let answer = underway.answer::<Answer<(ByteStream, Later<Answer<()>>)>>().await;
-            let (bytes, fate) = answer.map_err(failed)?.map_err(refused)?;
-            (bytes, Some(fate))
-        }
-        Version::Old => {
-            let answer = underway.answer::<Answer<ByteStream>>().await;
-            (answer.map_err(failed)?.map_err(refused)?, None)
-        }
-    };
+    let coming =
+        Coming::<ByteStream>::begin(provider, (object.container(), &provider.functions().read), &asked).await?;
     let due = end - span.start;
     // At the beginning of an object it does not matter whether all of it comes.
     let (left, more, is_last) = match span.start {
@@ -124,7 +103,7 @@ async fn begin(provider: &Provider, (object, size): (&Object, u64), span: &Range
         0 => (span.end, size - span.end, false),
         _ => (due, MORE + beyond, end == size),
     };
-    Ok(Part { underway, bytes, fate, left, due, more, is_last })
+    Ok(Part { coming, left, due, more, is_last })
 }
 
 // === impl Part ===
@@ -132,9 +111,7 @@ async fn begin(provider: &Provider, (object, size): (&Object, u64), span: &Range
 impl Part {
     /// The next piece; nothing after the last, when it is known that it was whole.
     async fn next(&mut self, provider: &Provider) -> Result<Option<Bytes>, BlobsError> {
-        while let Some(mut bytes) =
-            self.underway.bytes(&mut self.bytes).await.map_err(|error| provider.broken(error))?
-        {
+        while let Some(mut bytes) = self.coming.next(provider).await? {
             let count = self.left.min(bytes.len() as u64);
             let piece = bytes.split_to(usize::try_from(count).expect("it is no more than a piece, which is in memory"));
             self.left -= count;
@@ -143,10 +120,6 @@ impl Part {
             if !piece.is_empty() {
                 return Ok(Some(piece));
             }
-        }
-        if let Some(mut fate) = self.fate.take() {
-            let fate = self.underway.later(FATE, &mut fate).await.map_err(|error| provider.broken(error))?;
-            fate.map_err(|words| provider.refused(&words))?;
         }
         if self.due > 0 { Err(changed(provider)) } else { Ok(None) }
     }

@@ -41,7 +41,7 @@ use crate::drops::Drops;
 use crate::message::Message;
 use crate::subject::Interest;
 
-use self::bucket::{Line, NatsBucket};
+use self::bucket::{NatsBucket, Server};
 use self::keeper::{Keeper, Kept};
 
 pub use self::files::BadFile;
@@ -173,8 +173,8 @@ impl Carrier for Nats {
     fn bucket(&self, name: BucketName, keep: Keep) -> BoxFuture<'_, Result<Arc<dyn Backing>, BucketError>> {
         let (clients, runtime) = (self.keeper.clients(), self.runtime.clone());
         let (bus, patience, domain) = (self.name(), self.patience, self.domain.clone());
-        let line = Line { clients, bus, patience, domain, runtime };
-        Box::pin(async move { NatsBucket::open(line, name, keep, self.durability).await })
+        let server = Server { clients, bus, patience, domain, runtime };
+        Box::pin(async move { NatsBucket::open(server, name, keep, self.durability).await })
     }
 
     fn flush(&self) -> Answer<'_, Result<(), FlushError>> {

@@ -38,7 +38,7 @@ pub const TIMEOUT: Setting =
 
 /// What a link says of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct LinkedProvider {
     /// What the provider is called in the lattice.
     pub id: String,
     /// The name of the link, as the provider knows it.
@@ -65,9 +65,9 @@ pub fn tell(id: &str, link: &str) -> BTreeMap<String, String> {
     [(ID.name, id), (LINK.name, link)].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-// === impl Told ===
+// === impl LinkedProvider ===
 
-impl Told {
+impl LinkedProvider {
     /// What a backend was told that declares [`ID`], [`LINK`] and [`TIMEOUT`].
     pub fn of(settings: &Settings) -> Self {
         let text = |setting: Setting| settings.text(setting.name).expect("it is required or has a default").to_owned();

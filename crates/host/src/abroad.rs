@@ -1,7 +1,7 @@
 //! The way to components on other hosts of the lattice, and the way from there to those of this host.
 //!
 //! ```text
-//! caller's import ─▶ shim ─▶ Distant ─▶ wire ═▶ bus ═▶ wire ─▶ Reached ─▶ Slot ─▶ Callee (on the host that is called)
+//! caller's import ─▶ shim ─▶ Distant ─▶ wire ═▶ bus ═▶ wire ─▶ Exposed ─▶ Slot ─▶ Callee (on the host that is called)
 //! ```
 //!
 //! # Invariants
@@ -36,7 +36,7 @@ use wire::{
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
 
-pub(crate) use reached::Reached;
+pub(crate) use reached::Exposed;
 
 /// How often a call is made again that was surely not begun, such as where a host is full.
 const TRIES_MAX: u32 = 3;

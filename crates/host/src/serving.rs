@@ -49,7 +49,7 @@ pub(crate) struct Serving {
 }
 
 /// A service that has not begun yet, and what tells it to end.
-pub(crate) struct Begun {
+pub(crate) struct Shift {
     pub(crate) service: Service,
     pub(crate) watch: Watch,
 }
@@ -101,30 +101,31 @@ pub(crate) fn renew(capabilities: &Capabilities, target: &Target, links: &OpenLi
     if serving.as_ref().is_some_and(|serving| serving.is_for(&links)) {
         return;
     }
-    let serve = |capability: &dyn Capability| -> Vec<Begun> {
+    let serve = |capability: &dyn Capability| -> Vec<Shift> {
         let of_capability = links.iter().filter(|(name, _)| *name == capability.name());
         of_capability.filter_map(|(_, link)| begin(|duty| capability.serve(target, link, duty))).collect()
     };
-    let begun: Vec<_> = callers().flat_map(serve).collect();
+    let shifts: Vec<_> = callers().flat_map(serve).collect();
     let before = serving.take();
-    if !begun.is_empty() || before.is_some() {
-        *serving = Some(Serving::start(links, begun, before));
+    if !shifts.is_empty() || before.is_some() {
+        *serving = Some(Serving::start(links, shifts, before));
     }
 }
 
 /// A duty, and the service that a capability makes of it.
-pub(crate) fn begin(serve: impl FnOnce(Duty) -> Option<Service>) -> Option<Begun> {
+pub(crate) fn begin(serve: impl FnOnce(Duty) -> Option<Service>) -> Option<Shift> {
     let (duty, watch) = Duty::new();
-    serve(duty).map(|service| Begun { service, watch })
+    serve(duty).map(|service| Shift { service, watch })
 }
 
 // === impl Serving ===
 
 impl Serving {
     /// Runs services for these links. When they have begun, what served the component before is told to end.
-    pub(crate) fn start(links: Vec<(&'static str, OpenLink)>, begun: Vec<Begun>, before: Option<Serving>) -> Self {
+    pub(crate) fn start(links: Vec<(&'static str, OpenLink)>, shifts: Vec<Shift>, before: Option<Serving>) -> Self {
         let (tell, ended) = oneshot::channel();
-        let (services, watches): (Vec<_>, Vec<_>) = begun.into_iter().map(|begun| (begun.service, begun.watch)).unzip();
+        let (services, watches): (Vec<_>, Vec<_>) =
+            shifts.into_iter().map(|shift| (shift.service, shift.watch)).unzip();
         let has_begun = join_all(watches.iter().map(Watch::begun));
         let hand_over = async move {
             if within(Some(PATIENCE), has_begun).await.is_err() {

@@ -30,7 +30,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 use trust::ClaimsView;
 
-use crate::abroad::Reached;
+use crate::abroad::Exposed;
 use crate::callee::{self, Slot};
 use crate::capabilities::Capabilities;
 use crate::fusing::Fusions;
@@ -205,7 +205,7 @@ impl World {
             live.members.values_mut().map(taken).unzip()
         };
         let serving = join_all(serving.into_iter().flatten().map(Serving::end));
-        tokio::join!(serving, join_all(reached.into_iter().flatten().flatten().map(Reached::end)));
+        tokio::join!(serving, join_all(reached.into_iter().flatten().flatten().map(Exposed::end)));
     }
 
     /// Whether a link can be put, as far as that is known before its target is opened.

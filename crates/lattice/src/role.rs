@@ -136,7 +136,7 @@ pub(crate) struct Shared {
 }
 
 /// Is ready when a role is to end.
-type Told = futures::future::Shared<BoxFuture<'static, ()>>;
+type ToldToEnd = futures::future::Shared<BoxFuture<'static, ()>>;
 
 // === impl Role ===
 
@@ -155,7 +155,7 @@ impl Role {
         let (end, told) = oneshot::channel::<()>();
         let (alive, ended) = mpsc::channel(1);
         // Who drops the other end wants it to end, too.
-        let told: Told = told.map(|_| ()).boxed().shared();
+        let told: ToldToEnd = told.map(|_| ()).boxed().shared();
         let following_kept = Task::spawn({
             let (shared, told, alive) = (shared.clone(), told.clone(), alive.clone());
             async move {
@@ -269,7 +269,7 @@ async fn follow_hosts(shared: Arc<Shared>) {
     }
 }
 
-async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>, mut told: Told) {
+async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>, mut told: ToldToEnd) {
     let mut questions = select_all(subscriptions);
     let (mut answering, mut working) = (FuturesUnordered::new(), FuturesUnordered::new());
     let (mut is_ending, mut is_over) = (false, false);

@@ -201,7 +201,7 @@ impl Declaring {
     fn add_link(&mut self, (role, part): (&Role<'_>, &Part), link: Link, (place, roles): (&str, &Roles<'_>)) {
         let (aim, told, secrets) = match &link.target {
             Aim::Name(name) => (name, &[][..], 0),
-            Aim::Told(told) => (&told.name, &told.config[..], told.secrets.len()),
+            Aim::Configured(told) => (&told.name, &told.config[..], told.secrets.len()),
         };
         if secrets + link.source.secrets.len() > 0 {
             self.problem(place, "a secret of a link is a setting with its place: password: file:/run/secrets/db");

@@ -113,12 +113,12 @@ pub(crate) struct Link {
 )]
 pub(crate) enum Target {
     Name(String),
-    Told(Told),
+    Configured(Configured),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Told {
+pub(crate) struct Configured {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) config: Vec<Config>,

@@ -26,13 +26,13 @@ pub(crate) struct Caller {
     wire: Wire,
     /// Where he listens; none when he was told all.
     subject: Option<Subject>,
-    told: Told,
+    told: Notice,
     unanswered: mpsc::Sender<Subject>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// What he was told.
-pub(crate) enum Told {
+pub(crate) enum Notice {
     /// Nothing yet.
     Nothing,
     /// That he was heard.
@@ -69,7 +69,7 @@ pub(crate) enum NotTaken {
 impl Caller {
     pub(crate) fn new(
         wire: Wire,
-        (subject, told): (Subject, Told),
+        (subject, told): (Subject, Notice),
         unanswered: mpsc::Sender<Subject>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
@@ -88,25 +88,25 @@ impl Caller {
     /// Tells him that he was heard, and where the rest of his call is to be sent.
     pub(crate) async fn accept(&mut self, here: Subject, headers: Headers) -> Result<(), NotTaken> {
         let Some(subject) = self.subject.clone() else { return Err(NotTaken::Gone) };
-        if let Told::Perhaps(unheard) = &self.told {
+        if let Notice::Perhaps(unheard) = &self.told {
             // Where he was told before, he sends the rest nowhere, and hears in the end that it did not come.
             unheard.claim();
         }
-        self.told = Told::Heard;
+        self.told = Notice::Heard;
         say_heard(&self.wire, subject, here, headers).await.map_err(NotTaken::Bus)
     }
 
     /// Tells him that all of his call was heard, unless he takes the answer in place of that.
     pub(crate) async fn acknowledge(&mut self) -> Result<(), NotTaken> {
         match self.told {
-            Told::Perhaps(_) => Ok(()),
-            Told::Nothing | Told::Heard => self.accept(self.wire.inbox().nowhere(), Headers::default()).await,
+            Notice::Perhaps(_) => Ok(()),
+            Notice::Nothing | Notice::Heard => self.accept(self.wire.inbox().nowhere(), Headers::default()).await,
         }
     }
 
     /// Gives him all of the answer.
     pub(crate) async fn answer(&mut self, mut bytes: Bytes) -> Result<(), PublishError> {
-        if let Told::Perhaps(unheard) = &self.told
+        if let Notice::Perhaps(unheard) = &self.told
             && unheard.claim()
         {
             let bus = self.wire.bus();
@@ -119,7 +119,7 @@ impl Caller {
             }
             say_heard(&self.wire, subject, self.wire.inbox().nowhere(), Headers::default()).await?;
         }
-        self.told = Told::Heard;
+        self.told = Notice::Heard;
         let Some(subject) = self.results() else { return Ok(()) };
         outbound::say_whole(self.wire.bus(), subject, bytes).await
     }
@@ -162,9 +162,9 @@ impl Caller {
 
     fn place_of_refusal(&mut self) -> Option<Subject> {
         let is_heard = match &self.told {
-            Told::Nothing => false,
-            Told::Heard => true,
-            Told::Perhaps(unheard) => !unheard.claim(),
+            Notice::Nothing => false,
+            Notice::Heard => true,
+            Notice::Perhaps(unheard) => !unheard.claim(),
         };
         if is_heard { self.results() } else { self.subject.take() }
     }

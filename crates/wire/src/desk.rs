@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::Wire;
 use crate::address::{Address, Function};
 use crate::brief::{self, Patient};
-use crate::caller::{self, Caller, Told};
+use crate::caller::{self, Caller, Notice};
 use crate::offer::Offer;
 use crate::refusal::{Reason, Refusal};
 
@@ -34,14 +34,14 @@ pub(crate) struct Desk<T> {
     calls: SelectAll<Calls>,
     /// Nothing once no more calls are taken.
     rolls: Option<Subscription>,
-    begun: FuturesUnordered<Begun<T>>,
+    begun: FuturesUnordered<Reception<T>>,
     permits: Arc<Semaphore>,
     patient: Patient,
     unanswered: (mpsc::Sender<Subject>, mpsc::Receiver<Subject>),
 }
 
 /// What ends in something to be handed out, or in nothing because the caller was told something else.
-pub(crate) type Begun<T> = BoxFuture<'static, Option<T>>;
+pub(crate) type Reception<T> = BoxFuture<'static, Option<T>>;
 
 /// The calls of what is offered by one subscription.
 struct Calls {
@@ -139,7 +139,7 @@ impl<T: Send + 'static> Desk<T> {
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        begin: impl Fn(usize, Message, Caller) -> Begun<T>,
+        begin: impl Fn(usize, Message, Caller) -> Reception<T>,
     ) -> Poll<Option<T>> {
         loop {
             if let Poll::Ready(Some(come_to)) = self.begun.poll_next_unpin(cx) {
@@ -180,8 +180,8 @@ impl<T: Send + 'static> Desk<T> {
         &mut self,
         meant: Result<usize, Refusal>,
         mut call: Message,
-        begin: impl Fn(usize, Message, Caller) -> Begun<T>,
-    ) -> Option<Begun<T>> {
+        begin: impl Fn(usize, Message, Caller) -> Reception<T>,
+    ) -> Option<Reception<T>> {
         // Without an address nobody waits for an answer.
         let subject = call.reply.take()?;
         let number = match meant {
@@ -192,8 +192,8 @@ impl<T: Send + 'static> Desk<T> {
             return Some(told(self.wire.clone(), subject, Refusal::new(Reason::Busy, "")));
         };
         let told = match brief::is_marked(&call.headers) {
-            true => Told::Perhaps(self.patient.add(&subject)),
-            false => Told::Nothing,
+            true => Notice::Perhaps(self.patient.add(&subject)),
+            false => Notice::Nothing,
         };
         let caller = Caller::new(self.wire.clone(), (subject, told), self.unanswered.0.clone(), permit);
         Some(begin(number, call, caller))
@@ -215,7 +215,7 @@ impl<T: Send + 'static> Desk<T> {
         let permits = self.permits.clone();
         let all = u32::try_from(self.wire.limits().at_once_max).unwrap_or(u32::MAX);
         let mut all_back = std::pin::pin!(permits.acquire_many(all));
-        let begin = |_, _, mut caller: Caller| -> Begun<T> {
+        let begin = |_, _, mut caller: Caller| -> Reception<T> {
             Box::pin(async move {
                 caller.refuse(&Refusal::new(Reason::Busy, "it is stopping")).await;
                 None
@@ -251,7 +251,7 @@ async fn listen(
 }
 
 /// The answer to a roll.
-fn named<T>(wire: &Wire, roll: &Message) -> Option<Begun<T>> {
+fn named<T>(wire: &Wire, roll: &Message) -> Option<Reception<T>> {
     let answer = roll.answer(Bytes::copy_from_slice(wire.name().as_str().as_bytes()))?;
     let bus = wire.bus().clone();
     Some(Box::pin(async move {
@@ -262,7 +262,7 @@ fn named<T>(wire: &Wire, roll: &Message) -> Option<Begun<T>> {
     }))
 }
 
-fn heard<T>(wire: Wire, subject: Subject) -> Begun<T> {
+fn heard<T>(wire: Wire, subject: Subject) -> Reception<T> {
     Box::pin(async move {
         let here = wire.inbox().nowhere();
         if let Err(error) = caller::say_heard(&wire, subject, here, Headers::default()).await {
@@ -272,7 +272,7 @@ fn heard<T>(wire: Wire, subject: Subject) -> Begun<T> {
     })
 }
 
-fn told<T>(wire: Wire, subject: Subject, refusal: Refusal) -> Begun<T> {
+fn told<T>(wire: Wire, subject: Subject, refusal: Refusal) -> Reception<T> {
     Box::pin(async move {
         caller::refuse(&wire, subject, &refusal).await;
         None

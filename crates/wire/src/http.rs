@@ -33,7 +33,7 @@ use crate::address::{Address, Function};
 use crate::allowance::{self, Allowance, Allowed, Receipts};
 use crate::asked::Asked;
 use crate::caller::{Caller, NotTaken};
-use crate::desk::{Begun, Desk, ServeError};
+use crate::desk::{Desk, Reception, ServeError};
 use crate::flow::Flow;
 use crate::inbox;
 use crate::invoke::{Call, InvokeError};
@@ -294,7 +294,7 @@ impl Accepting {
     }
 }
 
-fn begin(_function: usize, call: Message, mut caller: Caller) -> Begun<Exchange> {
+fn begin(_function: usize, call: Message, mut caller: Caller) -> Reception<Exchange> {
     Box::pin(async move {
         let origin = Origin::read(&call.headers);
         match take(&call, &origin, &mut caller).await {

@@ -16,7 +16,7 @@ use wasmtime::component::Val;
 use crate::Wire;
 use crate::address::{Address, Function};
 use crate::caller::{Caller, NotTaken};
-use crate::desk::{Begun, Desk, ServeError};
+use crate::desk::{Desk, Reception, ServeError};
 use crate::inbox;
 use crate::offer::Offer;
 use crate::origin::Origin;
@@ -134,7 +134,7 @@ impl<T> fmt::Debug for Served<T> {
 /// How a call of one of these functions is taken.
 fn begin<T: Send + 'static>(
     read: &Arc<dyn ReadParams<T>>,
-) -> impl Fn(usize, Message, Caller) -> Begun<Invocation<T>> + use<T> {
+) -> impl Fn(usize, Message, Caller) -> Reception<Invocation<T>> + use<T> {
     let read = read.clone();
     move |function, call, caller| Box::pin(take(function, read.clone(), call, caller))
 }

@@ -44,9 +44,9 @@ const MARKER: &str = "Nats-Marker-Reason";
 /// Events that wait at most for one watch.
 const WAITING_MAX: usize = 256;
 
-/// The way to the server.
+/// The server that keeps buckets, and the way to it.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct Server {
     pub(super) clients: Kept,
     /// What it is called in an error.
     pub(super) bus: String,
@@ -60,7 +60,7 @@ pub(super) struct Line {
 /// A bucket in JetStream.
 #[derive(Clone)]
 pub(super) struct NatsBucket {
-    pub(super) line: Line,
+    pub(super) server: Server,
     name: BucketName,
     keep: Keep,
     durability: Durability,
@@ -92,9 +92,9 @@ struct Unfit(String);
 #[error("the bucket has no leader at present")]
 struct NoLeader;
 
-// === impl Line ===
+// === impl Server ===
 
-impl Line {
+impl Server {
     /// The client of now.
     pub(super) fn client(&self) -> Arc<Client> {
         self.clients.current()
@@ -125,14 +125,14 @@ impl Line {
 impl NatsBucket {
     /// The bucket of that name, which is made where there is none.
     pub(super) async fn open(
-        line: Line,
+        server: Server,
         name: BucketName,
         keep: Keep,
         promised: Durability,
     ) -> Result<Arc<dyn Backing>, BucketError> {
         let (durability, seen) = (Durability::Memory, Arc::default());
-        let mut bucket = Self { line, name, keep, durability, is_replicated: false, seen };
-        let patience = bucket.line.patience;
+        let mut bucket = Self { server, name, keep, durability, is_replicated: false, seen };
+        let patience = bucket.server.patience;
         let found = bucket.call(patience, |context| bucket.settled(context)).await?;
         bucket.is_replicated = found.config.num_replicas > 1;
         if found.config.storage == StorageType::File {
@@ -174,7 +174,7 @@ impl NatsBucket {
 
     /// Where that is said. Servers of other domains do not pass on a bucket's own subjects, only questions to its JetStream.
     fn door(&self, key: &BucketKey) -> String {
-        match &self.line.domain {
+        match &self.server.domain {
             Some(domain) => format!("$JS.{domain}.API.{}", self.subject(key)),
             None => self.subject(key),
         }
@@ -206,11 +206,11 @@ impl NatsBucket {
         patience: Duration,
         call: impl Fn(Context) -> F,
     ) -> Result<T, BucketError> {
-        let client = self.line.client();
+        let client = self.server.client();
         if client.connection_state() != State::Connected {
-            return Err(self.line.unavailable(NotConnected));
+            return Err(self.server.unavailable(NotConnected));
         }
-        let context = self.line.context(&client);
+        let context = self.server.context(&client);
         let whole = async {
             match call(context.clone()).await {
                 Err(Failure::NoBucket) => {
@@ -228,8 +228,8 @@ impl NatsBucket {
         };
         outcome.map_err(|failure| match failure {
             Failure::Classed(error) => error,
-            Failure::Unknown(source) => self.line.unavailable(source),
-            Failure::NoBucket => self.line.unavailable(failure),
+            Failure::Unknown(source) => self.server.unavailable(source),
+            Failure::NoBucket => self.server.unavailable(failure),
         })
     }
 
@@ -273,7 +273,7 @@ impl NatsBucket {
             GetStreamErrorKind::JetStream(said) => Err(self.said(said, error)),
             // Nobody listens to such questions.
             GetStreamErrorKind::Request if !context.client().server_info().jetstream => {
-                Err(self.line.no_buckets().into())
+                Err(self.server.no_buckets().into())
             }
             _ => Err(Failure::Unknown(error.into())),
         }
@@ -296,7 +296,7 @@ impl NatsBucket {
         match said.error_code() {
             ErrorCode::STREAM_NOT_FOUND => Failure::NoBucket,
             ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
-                self.line.no_buckets().into()
+                self.server.no_buckets().into()
             }
             _ if streams::is_full(&said) => {
                 Failure::Classed(BucketError::Full { bucket: self.name.clone(), source: error.into() })
@@ -383,7 +383,7 @@ impl NatsBucket {
         match error.kind() {
             PublishErrorKind::WrongLastSequence => Ok(()),
             PublishErrorKind::StreamNotFound if !context.client().server_info().jetstream => {
-                Err(self.line.no_buckets().into())
+                Err(self.server.no_buckets().into())
             }
             PublishErrorKind::StreamNotFound => Err(Failure::NoBucket),
             PublishErrorKind::MaxPayloadExceeded => {
@@ -401,7 +401,7 @@ impl NatsBucket {
 
 impl Backing for NatsBucket {
     fn describe(&self) -> String {
-        self.line.bus.clone()
+        self.server.bus.clone()
     }
 
     fn durability(&self) -> Durability {
@@ -409,24 +409,24 @@ impl Backing for NatsBucket {
     }
 
     fn patience(&self) -> Duration {
-        self.line.patience
+        self.server.patience
     }
 
     fn get<'a>(&'a self, key: &'a BucketKey) -> BoxFuture<'a, Result<Option<Entry>, BucketError>> {
-        Box::pin(self.call(self.line.patience, move |context| self.read(context, key)))
+        Box::pin(self.call(self.server.patience, move |context| self.read(context, key)))
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Revision, BucketError>> {
         Box::pin(async move {
             // What is left is for the question why there is no answer.
-            let patience = self.line.patience * 3 / 4;
+            let patience = self.server.patience * 3 / 4;
             match self.call(patience, |context| self.make(context, &change)).await {
                 Ok(revision) => {
                     self.seen.raise(revision);
                     Ok(revision)
                 }
                 Err(BucketError::Unavailable { source, .. })
-                    if self.answers_alone(self.line.patience - patience).await =>
+                    if self.answers_alone(self.server.patience - patience).await =>
                 {
                     Err(BucketError::Stuck { bucket: self.name.clone(), source })
                 }
@@ -439,13 +439,13 @@ impl Backing for NatsBucket {
         let (events, told) = mpsc::channel(WAITING_MAX);
         let (done, has_ended) = oneshot::channel();
         let following = Following::new(self.clone(), events, before);
-        let _entered = self.line.runtime.enter();
+        let _entered = self.server.runtime.enter();
         let task = rt::Task::spawn(async move {
             following.run().await;
             // Nobody may wait for the end.
             done.send(()).ok();
         });
-        Box::new(Followed { told, has_ended, patience: self.line.patience, task })
+        Box::new(Followed { told, has_ended, patience: self.server.patience, task })
     }
 }
 

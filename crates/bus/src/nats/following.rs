@@ -108,7 +108,7 @@ impl Following {
             () = events.closed() => {}
             () = self.keep_following() => {}
         }
-        let client = self.bucket.line.client();
+        let client = self.bucket.server.client();
         self.forget_consumer(&client).await;
     }
 
@@ -116,7 +116,7 @@ impl Following {
         let mut pause = PAUSE;
         loop {
             let begun = Instant::now();
-            let client = self.bucket.line.client();
+            let client = self.bucket.server.client();
             let Err(lost) = self.follow(&client).await;
             tracing::debug!(stream = %self.bucket.stream(), error = %Chain(&lost), "a watch begins again");
             if !std::mem::replace(&mut self.is_away, true) && self.tell(Event::Away).await.is_err() {
@@ -129,7 +129,7 @@ impl Following {
 
     /// Begins, and follows until something may have been missed.
     async fn follow(&mut self, client: &Client) -> Result<Infallible, Lost> {
-        let begun = rt::within(Some(self.bucket.line.patience), self.begin(client)).await;
+        let begun = rt::within(Some(self.bucket.server.patience), self.begin(client)).await;
         let begun = begun.map_err(|late| Lost::NotBegun(late.into()))?;
         let (mut consumer, past) = begun.map_err(|failure| Lost::NotBegun(failure.into()))?;
         self.tell(Event::Begun(past)).await?;
@@ -156,7 +156,7 @@ impl Following {
     async fn begin(&mut self, client: &Client) -> Result<(Consumer, Past), Failure> {
         self.forget_consumer(client).await;
         let connects = connects(client);
-        let context = self.bucket.line.context(client);
+        let context = self.bucket.server.context(client);
         let stream = self.bucket.settle(&context).await?;
         let found = self.bucket.compare(stream.cached_info())?;
         let past = Past::of(self.past.replace(found), found);
@@ -200,7 +200,7 @@ impl Following {
     /// Takes the consumer away, if there may be one. Where that fails the server does it, a little later.
     async fn forget_consumer(&mut self, client: &Client) {
         let Some(name) = self.consumer.take() else { return };
-        let context = self.bucket.line.context(client);
+        let context = self.bucket.server.context(client);
         let forgotten =
             async { context.get_stream_no_info(self.bucket.stream()).await.ok()?.delete_consumer(&name).await.ok() };
         if !matches!(rt::within(Some(HEARTBEAT), forgotten).await, Ok(Some(_))) {

@@ -31,7 +31,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bus::{Subject, SubjectError};
-use capability::provider::{self, NoLattice, Told};
+use capability::provider::{self, LinkedProvider, NoLattice};
 use capability::{BackendInfo, OpenError, Settings};
 use futures::{StreamExt, stream};
 use rt::within;
@@ -102,10 +102,10 @@ type Answer<T> = Result<T, String>;
 /// The objects of the provider that a link names. Whether it is there is found out by each call: it may come and go. To be called
 /// within a runtime.
 pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<dyn Blobs>, OpenError> {
-    let told = Told::of(settings);
-    let named = format!("provider {}", told.id);
+    let linked = LinkedProvider::of(settings);
+    let named = format!("provider {}", linked.id);
     let peers = peers.ok_or_else(|| OpenError::refused(&named, NoLattice))?;
-    let peer = peers.peer(&told.id, &told.link, told.timeout);
+    let peer = peers.peer(&linked.id, &linked.link, linked.timeout);
     let functions = Functions::of(&peer).map_err(|error| OpenError::refused(&named, error))?;
     let shared = Arc::new(Shared { peer, functions, aborts: Aborts::new() });
     Ok(Arc::new(Provider { shared, trace: None }))

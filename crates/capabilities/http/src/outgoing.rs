@@ -2,8 +2,8 @@
 //! ([`Linked`]).
 //!
 //! ```text
-//! request ─▶ Target ─▶ AllowList ─▶ a line that is kept ──────────────────────────────────────▶ HTTP/1.1 or 2
-//!     (one spelling)  (or refused)  └▶ resolve ─▶ each address checked ─▶ connect ─▶ TLS ─▶ a new line
+//! request ─▶ Target ─▶ AllowList ─▶ a connection that is kept ────────────────────────────────▶ HTTP/1.1 or 2
+//!     (one spelling)  (or refused)  └▶ resolve ─▶ each address checked ─▶ connect ─▶ TLS ─▶ a new one
 //! ```
 //!
 //! # Invariants
@@ -13,7 +13,7 @@
 //! 3. Follows no redirect, asks no proxy, reads no variable: each request goes where the component sent it.
 //! 4. Every wait has an end, and a component's requests and connections are bounded.
 //! 5. A request is sent twice only where nothing of it was sent before, or where it does the same when done twice, has no body,
-//!    and was lost with a line that had been kept.
+//!    and was lost with a connection that had been kept.
 //!
 //! # Not here
 //!
@@ -23,8 +23,8 @@ mod address;
 mod allow;
 mod body;
 mod connect;
+mod connection;
 mod host;
-mod line;
 mod linked;
 mod pool;
 mod sent;
@@ -49,7 +49,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use self::body::Received;
 use self::connect::Connector;
-use self::line::{Line, Tasks, Unanswered};
+use self::connection::{Connection, Tasks, Unanswered};
 use self::pool::Pool;
 use self::sent::Sent;
 use self::target::Target;
@@ -182,16 +182,16 @@ impl Shared {
         Ok((response, Box::pin(transmission)))
     }
 
-    /// Sends the request on a line that was kept, or else on a new one.
+    /// Sends the request on a connection that was kept, or else on a new one.
     async fn exchange(
         &self,
         mut request: Request<Sent>,
         errand: &Errand,
     ) -> Result<(Response<Incoming>, Tasks), Error> {
         let Errand { target, patience } = errand;
-        if let Some(line) = self.pool.take(target) {
+        if let Some(connection) = self.pool.take(target) {
             let twin = twin(&request);
-            match self.send_on(line, request, errand).await? {
+            match self.send_on(connection, request, errand).await? {
                 Ok(answered) => return Ok(answered),
                 Err(Unanswered { request: Some(unsent), .. }) => request = *unsent,
                 Err(Unanswered { error, .. }) => match twin {
@@ -202,29 +202,29 @@ impl Shared {
         }
         let connected = timeout(patience.connect, async {
             let (stream, protocol) = self.connector.connect(target).await?;
-            Line::open(stream, protocol).await
+            Connection::open(stream, protocol).await
         });
-        let line = connected.await.map_err(|_elapsed| Error::ConnectionTimeout)?.inspect_err(|error| {
+        let connection = connected.await.map_err(|_elapsed| Error::ConnectionTimeout)?.inspect_err(|error| {
             if let Error::DestinationIpProhibited = error {
                 self.log(Refusal::Address(target.as_allowed()));
             }
         })?;
-        self.send_on(line, request, errand).await?.map_err(|unanswered| unanswered.error.into())
+        self.send_on(connection, request, errand).await?.map_err(|unanswered| unanswered.error.into())
     }
 
-    /// Sends the request, waits for the head of the answer, and keeps the line.
+    /// Sends the request, waits for the head of the answer, and keeps the connection.
     async fn send_on(
         &self,
-        mut line: Line,
+        mut connection: Connection,
         mut request: Request<Sent>,
         Errand { target, patience }: &Errand,
     ) -> Result<Result<(Response<Incoming>, Tasks), Unanswered>, Error> {
-        line.address(&mut request, target)?;
-        let answered = timeout(patience.first_byte, line.send(request));
+        connection.address(&mut request, target)?;
+        let answered = timeout(patience.first_byte, connection.send(request));
         let answered = answered.await.map_err(|_elapsed| Error::ConnectionReadTimeout)?;
         Ok(answered.map(|response| {
-            let tasks = line.tasks().clone();
-            self.pool.keep(target, line);
+            let tasks = connection.tasks().clone();
+            self.pool.keep(target, connection);
             (response, tasks)
         }))
     }

@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use bus::{Subject, SubjectError};
 use bytes::Bytes;
-use capability::provider::{self, Least, NoLattice, Told};
+use capability::provider::{self, Least, LinkedProvider, NoLattice};
 use capability::{BackendInfo, OpenError, Settings};
 use rt::within;
 use stdx::{BoxError, Trace};
@@ -69,10 +69,10 @@ type Answer<T> = Result<T, Refusal>;
 
 /// The store of the provider that a link names. Whether it is there is found out by each call: it may come and go.
 pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<dyn Store>, OpenError> {
-    let told = Told::of(settings);
-    let named = format!("provider {}", told.id);
+    let linked = LinkedProvider::of(settings);
+    let named = format!("provider {}", linked.id);
     let peers = peers.ok_or_else(|| OpenError::refused(&named, NoLattice))?;
-    let peer = peers.peer(&told.id, &told.link, told.timeout);
+    let peer = peers.peer(&linked.id, &linked.link, linked.timeout);
     let functions = Functions::of(&peer).map_err(|error| OpenError::refused(&named, error))?;
     Ok(Arc::new(Provider { peer, functions: Arc::new(functions), trace: None }))
 }

@@ -71,7 +71,7 @@ struct Telling {
 }
 
 /// Whether a key was told of, or has to be again.
-type Told = (String, bool);
+type Tried = (String, bool);
 
 /// The service, if the link says what is watched and the component exports a watcher.
 pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, limits: Limits, duty: Duty) -> Option<Service> {
@@ -146,7 +146,7 @@ impl Watcher {
     async fn call_with(
         self: &Arc<Self>,
         changes: &mut Changes,
-        (due, running): (&mut Due, &mut JoinSet<Told>),
+        (due, running): (&mut Due, &mut JoinSet<Tried>),
         duty: &mut Duty,
     ) -> bool {
         let mut is_over = false;
@@ -182,7 +182,7 @@ impl Watcher {
     }
 
     /// Tells what the key is now.
-    async fn tell(self: Arc<Self>, name: String, seat: Seat) -> Told {
+    async fn tell(self: Arc<Self>, name: String, seat: Seat) -> Tried {
         let key = self.scope.key(&name);
         // What went wrong was logged by the link.
         let Ok(value) = self.reader.read(|store: &dyn Store| store.get(&key)).await else {

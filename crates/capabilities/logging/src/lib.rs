@@ -1,6 +1,6 @@
 //! `wasi:logging` for components, and their standard output as lines.
 //!
-//! What a component says becomes a [`Line`] with the component's name and goes to a [`Sink`]. A component's lines are bounded
+//! What a component says becomes a [`LogLine`] with the component's name and goes to a [`Sink`]. A component's lines are bounded
 //! in length and in number, so that one which never stops talking neither fills a disk nor hides the others.
 //!
 //! ```text
@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Nothing that a component says can move the cursor, change colours or begin a new line: see [`Line`].
+//! 1. Nothing that a component says can move the cursor, change colours or begin a new line: see [`LogLine`].
 //! 2. What is left out is counted, and the count is said.
 //! 3. No call of a component waits for a terminal: a sink takes a line or drops it.
 
@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Settings};
 use model::{ComponentName, Contract};
 
-pub use line::{Kind, Line};
+pub use line::{Kind, LogLine};
 pub use rate::LINES_PER_SECOND;
 pub use stream::LineWriter;
 pub use terminal::Terminal;
@@ -42,7 +42,7 @@ pub trait Sink: Send + Sync {
     fn describe(&self) -> String;
 
     /// Takes a line, or drops and counts it. Never waits.
-    fn write(&self, line: &Line<'_>);
+    fn write(&self, line: &LogLine<'_>);
 }
 
 /// The capability `logging` on one sink.
@@ -120,7 +120,7 @@ impl Voice {
 
     /// The same for a trace, where there is one.
     fn say_within(&self, trace: Option<&str>, kind: Kind, (context, message): (&str, &str)) {
-        let line = Line { component: &self.component, kind, trace, context, message };
+        let line = LogLine { component: &self.component, kind, trace, context, message };
         self.say_at(self.since.elapsed().as_secs(), &line);
     }
 
@@ -129,7 +129,7 @@ impl Voice {
         self.rate.dropped()
     }
 
-    fn say_at(&self, second: u64, line: &Line<'_>) {
+    fn say_at(&self, second: u64, line: &LogLine<'_>) {
         match self.rate.admit(second) {
             Verdict::Say => {}
             Verdict::SayAfter { dropped } => self.notice(&format!("{dropped} lines were left out")),
@@ -142,7 +142,7 @@ impl Voice {
     }
 
     fn notice(&self, message: &str) {
-        self.sink.write(&Line { component: &self.component, kind: Kind::Notice, trace: None, context: "", message });
+        self.sink.write(&LogLine { component: &self.component, kind: Kind::Notice, trace: None, context: "", message });
     }
 }
 

@@ -17,7 +17,7 @@ const CONTEXT_MAX: usize = 256;
 
 /// Something that a component said. Its `Display` is how it is printed.
 #[derive(Debug, Clone, Copy)]
-pub struct Line<'a> {
+pub struct LogLine<'a> {
     /// Who said it.
     pub component: &'a ComponentName,
     /// How it was said.
@@ -78,9 +78,9 @@ impl fmt::Display for Kind {
     }
 }
 
-// === impl Line ===
+// === impl LogLine ===
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:<6} ", self.component, self.kind)?;
         if let Some(trace) = self.trace {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use crate::Sink;
-use crate::line::Line;
+use crate::line::LogLine;
 
 /// Lines that may wait for the terminal; at 16 KiB each they are 16 MiB.
 const QUEUE: usize = 1_024;
@@ -66,7 +66,7 @@ impl Sink for Terminal {
         "terminal".into()
     }
 
-    fn write(&self, line: &Line<'_>) {
+    fn write(&self, line: &LogLine<'_>) {
         if self.lines.try_send(Message::Line(format!("{line}\n"))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }

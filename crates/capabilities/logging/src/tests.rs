@@ -17,7 +17,7 @@ impl Sink for Memory {
         "memory".into()
     }
 
-    fn write(&self, line: &Line<'_>) {
+    fn write(&self, line: &LogLine<'_>) {
         self.0.lock().expect("no test panics here").push(line.to_string());
     }
 }
@@ -40,7 +40,7 @@ fn voice() -> (Arc<Memory>, Arc<Voice>) {
 
 #[expect(clippy::needless_pass_by_value, reason = "expect! makes a value, and a check reads better without a borrow")]
 fn check(context: &str, message: &str, expected: Expect) {
-    expected.assert_eq(&Line { component: &shop(), kind: Kind::Info, trace: None, context, message }.to_string());
+    expected.assert_eq(&LogLine { component: &shop(), kind: Kind::Info, trace: None, context, message }.to_string());
 }
 
 #[test]
@@ -58,8 +58,9 @@ fn nothing_reaches_the_terminal_but_text() {
     );
     for character in ('\0'..=char::MAX).filter(|character| character.is_control() && *character != '\t') {
         let message = character.to_string();
-        let printed = Line { component: &shop(), kind: Kind::Info, trace: None, context: &message, message: &message }
-            .to_string();
+        let printed =
+            LogLine { component: &shop(), kind: Kind::Info, trace: None, context: &message, message: &message }
+                .to_string();
         assert!(!printed.contains(character), "{character:?}");
     }
 }
@@ -67,25 +68,25 @@ fn nothing_reaches_the_terminal_but_text() {
 #[test]
 fn a_line_says_the_trace_that_it_was_said_for() {
     let trace = Some("0af7651916cd43dd8448eb211c80319c");
-    let line = Line { component: &shop(), kind: Kind::Info, trace, context: "cart", message: "tea" };
+    let line = LogLine { component: &shop(), kind: Kind::Info, trace, context: "cart", message: "tea" };
     assert_eq!(line.to_string(), "shop info   trace=0af7651916cd43dd8448eb211c80319c cart: tea");
 }
 
 #[test]
 fn a_long_message_is_cut_and_says_so() {
     let printed =
-        Line { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &"ü".repeat(10_000) }
+        LogLine { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &"ü".repeat(10_000) }
             .to_string();
     assert!(printed.ends_with("ü [the first 16384 of 20000 bytes]"), "{}", &printed[printed.len() - 50..]);
     let odd = format!("x{}", "ü".repeat(10_000));
-    let printed = Line { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &odd }.to_string();
+    let printed = LogLine { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &odd }.to_string();
     assert!(printed.ends_with("ü [the first 16383 of 20001 bytes]"));
 }
 
 #[test]
 fn a_component_that_never_stops_is_cut_off_and_the_count_is_said() {
     let (sink, voice) = voice();
-    let line = |message| Line { component: &voice.component, kind: Kind::Info, trace: None, context: "", message };
+    let line = |message| LogLine { component: &voice.component, kind: Kind::Info, trace: None, context: "", message };
     (0..5_000).for_each(|_| voice.say_at(0, &line("again")));
     voice.say_at(1, &line("later"));
     let lines = sink.lines();
@@ -169,7 +170,7 @@ fn nobody_waits_for_a_terminal_that_is_stuck_and_what_is_lost_is_said() {
     let terminal = Terminal::spawn(stuck.clone()).expect("a thread starts");
     let closed = stuck.gate.lock().expect("no test panics here");
     let message = "x".repeat(1_000);
-    let line = Line { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &message };
+    let line = LogLine { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &message };
     (0..10_000).for_each(|_| terminal.write(&line));
     drop(closed);
     terminal.close();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bus::{Headers, Message, PublishError, RequestError, Subject, SubjectError};
 use bytes::Bytes;
-use capability::provider::{self, NoLattice, Told};
+use capability::provider::{self, LinkedProvider, NoLattice};
 use capability::{BackendInfo, OpenError, Settings};
 use model::ComponentName;
 use stdx::Trace;
@@ -45,10 +45,10 @@ pub(crate) struct Provider {
 
 /// The broker of the provider that a link names. Whether it is there is found out by each message: it may come and go.
 pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<Exchange>, OpenError> {
-    let told = Told::of(settings);
-    let named = format!("provider {}", told.id);
+    let linked = LinkedProvider::of(settings);
+    let named = format!("provider {}", linked.id);
     let peers = peers.ok_or_else(|| OpenError::refused(&named, NoLattice))?;
-    let provider = Provider::of(peers.peer(&told.id, &told.link, told.timeout));
+    let provider = Provider::of(peers.peer(&linked.id, &linked.link, linked.timeout));
     let provider = provider.map_err(|error| OpenError::refused(&named, error))?;
     Ok(Arc::new(Exchange::new(Carrier::Provider(provider), Vec::new(), Sharing::ByComponent)))
 }

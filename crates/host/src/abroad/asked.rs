@@ -21,7 +21,7 @@ use stdx::{ByteSize, Chain, Code, Explain, Trace, printable};
 use tokio::task::JoinSet;
 use wasmtime::component::{Component, Val};
 
-use super::reached::Told;
+use super::reached::ToldToEnd;
 use crate::callee::{Call, CallError, Caller, Ended, FunctionName, Values};
 use crate::control::{Failed, boxed, read, said};
 use crate::serving::{GRACE, Target};
@@ -67,7 +67,7 @@ pub(super) fn callable(target: &Target, component: &Component) -> Option<Callabl
 }
 
 /// Answers on `bus` what is asked about the subject, until it is told to end; what it has begun it answers.
-pub(super) async fn serve((bus, subject): (Bus, String), callable: Callable, mut told: Told) {
+pub(super) async fn serve((bus, subject): (Bus, String), callable: Callable, mut told: ToldToEnd) {
     let not_yet = format!("{subject} is not asked about yet");
     // A name like `.a` is no word of a subject: such a component cannot be named there.
     let Ok(pattern) = subject.parse::<Pattern>() else { return };

@@ -10,16 +10,16 @@ use futures::future::join_all;
 use http_capability::Receiving;
 use wire::{Lanes, Wire};
 
-use super::reached::Told;
+use super::reached::ToldToEnd;
 use crate::world::Fronts;
 
 /// Threads that serve, at most: so many connections does a host take calls by, however large its machine is.
 const THREADS_MAX: usize = 4;
 
 /// Lets `serve` do so by each of these wires until it is told to end.
-pub(super) async fn serve_by<S, F>(lanes: Lanes, fronts: Fronts, told: Told, serve: S)
+pub(super) async fn serve_by<S, F>(lanes: Lanes, fronts: Fronts, told: ToldToEnd, serve: S)
 where
-    S: Fn(Wire, Told) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Wire, ToldToEnd) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     let by_common = serve(lanes.common().clone(), told.clone());
@@ -34,7 +34,7 @@ where
 
 /// The way into the data plane once it is there, where threads of it are wanted. It is held as long as they serve: the data plane ends
 /// after that.
-async fn plane(threads: usize, fronts: Fronts, told: Told) -> Option<Receiving> {
+async fn plane(threads: usize, fronts: Fronts, told: ToldToEnd) -> Option<Receiving> {
     if threads == 0 {
         return None;
     }
@@ -45,9 +45,9 @@ async fn plane(threads: usize, fronts: Fronts, told: Told) -> Option<Receiving> 
 }
 
 /// Serves on this thread.
-async fn by_own<S, F>(lanes: Lanes, told: Told, serve: S)
+async fn by_own<S, F>(lanes: Lanes, told: ToldToEnd, serve: S)
 where
-    S: Fn(Wire, Told) -> F,
+    S: Fn(Wire, ToldToEnd) -> F,
     F: Future<Output = ()>,
 {
     let wire = tokio::select! {

@@ -27,12 +27,12 @@ use wire::{
 use super::everywhere::serve_by;
 use super::{Abroad, asked};
 use crate::callee::{Call, CallError, Caller, FunctionName, Slot, Values};
-use crate::serving::{Begun, GRACE, Target};
+use crate::serving::{GRACE, Shift, Target};
 use crate::shim::{self, Given, Known};
 use crate::world::Fronts;
 
 /// A component that is reached from other hosts, until it is told to end.
-pub(crate) struct Reached {
+pub(crate) struct Exposed {
     end: oneshot::Sender<()>,
     watches: Vec<Watch>,
     ended: oneshot::Receiver<()>,
@@ -40,7 +40,7 @@ pub(crate) struct Reached {
 }
 
 /// Is ready when nothing more is to be taken.
-pub(super) type Told = Shared<BoxFuture<'static, ()>>;
+pub(super) type ToldToEnd = Shared<BoxFuture<'static, ()>>;
 
 /// A function as it is called from elsewhere.
 struct Reachable {
@@ -73,20 +73,20 @@ impl Abroad {
     pub(crate) fn reach(
         &self,
         (target, component): (Target, &Component),
-        services: Vec<Begun>,
+        services: Vec<Shift>,
         fronts: Fronts,
-    ) -> Option<Reached> {
+    ) -> Option<Exposed> {
         let (served, reachable): (Vec<Function>, Vec<Reachable>) = exported(component).into_iter().unzip();
         let in_text = asked::callable(&target, component);
         if served.is_empty() && services.is_empty() && in_text.is_none() {
             return None;
         }
         let (services, watches): (Vec<_>, Vec<_>) =
-            services.into_iter().map(|begun| (begun.service, begun.watch)).unzip();
+            services.into_iter().map(|shift| (shift.service, shift.watch)).unzip();
         let (lanes, address) = (self.peers.lanes().clone(), self.peers.address(target.slot.name().as_str()));
         let subject = model::call_subject(self.peers.lattice(), target.slot.name().as_str());
         let in_text = in_text.map(|callable| (callable, self.bus.clone(), subject));
-        let reached = Reached::start(|told| async move {
+        let reached = Exposed::start(|told| async move {
             let by_wire = serve((lanes, fronts, told.clone()), (address, served), (reachable.into(), target));
             let by_text = async {
                 if let Some((callable, bus, subject)) = in_text {
@@ -95,7 +95,7 @@ impl Abroad {
             };
             tokio::join!(by_wire, by_text, join_all(services));
         });
-        Some(Reached { watches, ..reached })
+        Some(Exposed { watches, ..reached })
     }
 }
 
@@ -154,11 +154,11 @@ impl Reachable {
     }
 }
 
-// === impl Reached ===
+// === impl Exposed ===
 
-impl Reached {
+impl Exposed {
     /// Lets `serve` run until it is told to end and has. Called within the control plane's runtime.
-    pub(super) fn start<F>(serve: impl FnOnce(Told) -> F) -> Self
+    pub(super) fn start<F>(serve: impl FnOnce(ToldToEnd) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -185,7 +185,7 @@ impl Reached {
 
 /// Serves these functions, by all wires that the host has.
 async fn serve(
-    (lanes, fronts, told): (Lanes, Fronts, Told),
+    (lanes, fronts, told): (Lanes, Fronts, ToldToEnd),
     (address, functions): (Address, Vec<Function>),
     (reachable, target): (Arc<[Reachable]>, Target),
 ) {
@@ -199,7 +199,7 @@ async fn serve(
 }
 
 async fn serve_one(
-    (wire, mut told): (Wire, Told),
+    (wire, mut told): (Wire, ToldToEnd),
     (address, functions): (Address, Vec<Function>),
     (reachable, target): (Arc<[Reachable]>, Target),
 ) {

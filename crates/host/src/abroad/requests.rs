@@ -18,17 +18,17 @@ use wire::{Address, Lanes, Origin, Reason, Refusal, Wire};
 
 use super::Abroad;
 use super::everywhere::serve_by;
-use super::reached::{Reached, Told};
+use super::reached::{Exposed, ToldToEnd};
 use crate::world::Fronts;
 
 // === impl Abroad ===
 
 impl Abroad {
     /// Lets others ask a component over HTTP. Called within the control plane's runtime.
-    pub(crate) fn ask(&self, component: &ComponentName, receiving: Receiving, fronts: Fronts) -> Reached {
+    pub(crate) fn ask(&self, component: &ComponentName, receiving: Receiving, fronts: Fronts) -> Exposed {
         let address = self.peers.address(component.as_str());
         let (here, lanes, component) = (self.here.clone(), self.peers.lanes().clone(), component.clone());
-        Reached::start(|told| async move {
+        Exposed::start(|told| async move {
             let serve = move |wire, told| serve((wire, told), (receiving.clone(), component.clone()), address.clone());
             let by_here = here.map(|wire| serve(wire, told.clone()));
             tokio::join!(OptionFuture::from(by_here), serve_by(lanes, fronts, told, serve));
@@ -55,7 +55,11 @@ impl Abroad {
     }
 }
 
-async fn serve((wire, mut told): (Wire, Told), (receiving, component): (Receiving, ComponentName), address: Address) {
+async fn serve(
+    (wire, mut told): (Wire, ToldToEnd),
+    (receiving, component): (Receiving, ComponentName),
+    address: Address,
+) {
     let not_yet = format!("{address} is not asked by other hosts yet");
     let begun = tokio::select! {
         begun = patiently(&not_yet, || wire.accept_http(&address)) => Some(begun),

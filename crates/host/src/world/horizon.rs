@@ -12,12 +12,12 @@ use stdx::Chain;
 
 use super::live::{Live, PAUSE_MIN, TargetState};
 use super::{Beyond, World};
-use crate::abroad::Reached;
+use crate::abroad::Exposed;
 use crate::load::LoadError;
 use crate::targets::leads_beyond;
 
 /// How components are called and asked by others, by their names.
-pub(super) type AllReached = Vec<(ComponentName, (Option<Reached>, Option<Reached>))>;
+pub(super) type AllExposed = Vec<(ComponentName, (Option<Exposed>, Option<Exposed>))>;
 
 impl World {
     /// From now on this is beyond the host.
@@ -42,7 +42,7 @@ impl World {
         drop(live);
         self.troubled.notify_one();
         let reached = reached.into_iter().flat_map(|(_, (called, asked))| [called, asked]).flatten();
-        join_all(reached.map(Reached::end)).await;
+        join_all(reached.map(Exposed::end)).await;
         outcome
     }
 

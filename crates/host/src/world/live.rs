@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capability::{OpenError, OpenLink, Opened, Settings as Told};
+use capability::{OpenError, OpenLink, Opened, Settings};
 use engine::Account;
 use http_capability::{Counts, Served};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach};
 use stdx::Chain;
 use tokio::time::Instant;
 
-use super::horizon::AllReached;
-use crate::abroad::{Abroad, Reached};
+use super::horizon::AllExposed;
+use crate::abroad::{Abroad, Exposed};
 use crate::callee::{Functions, Slot};
 use crate::fusing::Lead;
 use crate::links::{LinkTable, Shape};
@@ -59,14 +59,14 @@ pub(super) struct Member {
     pub(super) call_counts: Arc<CallCounts>,
     pub(super) serving: Option<Serving>,
     /// How other hosts call it, where it exports anything that they can call.
-    pub(super) reached: Option<Reached>,
+    pub(super) reached: Option<Exposed>,
     /// How other hosts ask it over HTTP, where it answers that.
-    pub(super) asked: Option<Reached>,
+    pub(super) asked: Option<Exposed>,
 }
 
 /// What a link to a backend leads to.
 pub(super) struct LinkTarget {
-    pub(super) told: Told,
+    pub(super) told: Settings,
     pub(super) state: TargetState,
     /// Why it is not as it should be now, where it is open as it was before.
     pub(super) complaint: Option<String>,
@@ -89,7 +89,7 @@ impl Live {
     }
 
     /// What reaches the components here, taken out: who links them anew makes it anew.
-    pub(super) fn take_reached(&mut self) -> AllReached {
+    pub(super) fn take_reached(&mut self) -> AllExposed {
         let take = |(name, member): (&ComponentName, &mut Member)| {
             (name.clone(), (member.reached.take(), member.asked.take()))
         };
@@ -183,7 +183,7 @@ impl Live {
         Some(OpenLink { name: link.id.name.clone(), terms: link.terms.clone(), target })
     }
 
-    pub(super) fn link_of(&self, id: &LinkId) -> Option<(Link, Told)> {
+    pub(super) fn link_of(&self, id: &LinkId) -> Option<(Link, Settings)> {
         Some((self.table.get(id)?.clone(), self.targets.get(id)?.told.clone()))
     }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use wasmtime_wasi_http::Error;
 
 use super::OutgoingCounts;
-use super::line::Tasks;
+use super::connection::Tasks;
 use super::sent::Place;
 
 /// A body that arrives, piece by piece and never held whole.

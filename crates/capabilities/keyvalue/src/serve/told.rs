@@ -30,7 +30,7 @@ const WATCHER: &str = "wrpc:keyvalue/watcher@0.2.0-draft";
 const TIME: Duration = Duration::from_secs(10);
 
 /// A component that providers tell of changes.
-struct Told {
+struct Informed {
     component: ComponentName,
     wire: Wire,
     address: Address,
@@ -46,7 +46,7 @@ pub(crate) fn reach(component: &dyn Callable, peers: &Peers, duty: Duty) -> Opti
     let (on_set, on_delete) = functions_of(component)?;
     let component = component.name().clone();
     let (wire, address) = (peers.wire().clone(), peers.address(component.as_str()));
-    let told = Told { component, wire, address, on_set, on_delete };
+    let told = Informed { component, wire, address, on_set, on_delete };
     Some(Box::pin(Arc::new(told).run(duty)))
 }
 
@@ -60,9 +60,9 @@ fn read(function: usize, reader: &mut Reader<'_>) -> Result<Change, DecodeError>
     Ok((bucket, key, None))
 }
 
-// === impl Told ===
+// === impl Informed ===
 
-impl Told {
+impl Informed {
     async fn run(self: Arc<Self>, mut duty: Duty) {
         let mut served = tokio::select! {
             biased;

@@ -39,14 +39,14 @@ const QUIET: Duration = Duration::from_secs(20);
 const QUIET_ANSWER: Duration = Duration::from_secs(10);
 
 /// A connection, with requests on it or without.
-pub(super) struct Line {
+pub(super) struct Connection {
     sender: Sender,
     tasks: Tasks,
     opened: Instant,
 }
 
 enum Sender {
-    /// One request at a time: whoever has the line has it alone.
+    /// One request at a time: whoever has the connection has it alone.
     Serial(http1::SendRequest<Sent>),
     /// Many at once.
     Shared(http2::SendRequest<Sent>),
@@ -67,10 +67,10 @@ pub(super) struct Unanswered {
     pub(super) request: Option<Box<Request<Sent>>>,
 }
 
-// === impl Line ===
+// === impl Connection ===
 
-impl Line {
-    /// A line on a connection that was just made.
+impl Connection {
+    /// One on a stream that was just opened.
     pub(super) async fn open(stream: Stream, protocol: Protocol) -> Result<Self, Error> {
         let tasks = Tasks::default();
         let starter = Starter(Arc::downgrade(&tasks.0));
@@ -100,7 +100,7 @@ impl Line {
         Ok(Self { sender, tasks, opened: Instant::now() })
     }
 
-    /// Another line on the same connection, where it takes several requests at once.
+    /// The same connection for somebody else, where it takes several requests at once.
     pub(super) fn share(&self) -> Option<Self> {
         match &self.sender {
             Sender::Serial(_) => None,
@@ -183,7 +183,7 @@ impl Line {
         }
     }
 
-    /// Whether an answer arrives on it, or another line of it is somebody's.
+    /// Whether an answer arrives on it, or somebody else has it as well.
     pub(super) fn is_used(&self) -> bool {
         Arc::strong_count(&self.tasks.0) > 1
     }

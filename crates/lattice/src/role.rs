@@ -7,21 +7,22 @@
 //!    more is refused.
 //! 3. Whatever a command came to is said as a fact.
 
+mod presence;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{BucketError, Bus, FlushError, Message, SubscribeError, Subscription, patiently};
+use bus::{Bus, Message, SubscribeError, Subscription};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, select_all};
 use futures::{FutureExt, StreamExt};
 use model::ComponentName;
-use model::fact::Fact;
-use model::lattice::{Capacity, Host, HostInventory, Labels};
+use model::lattice::{Capacity, Labels};
 use rt::Task;
 use stdx::Chain;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use crate::answers;
 use crate::errands::Errand;
@@ -35,18 +36,13 @@ use crate::names;
 use crate::question::{patterns, read};
 use crate::state::{Runs, State};
 use crate::voice::Voice;
+use presence::{beat, farewell, own_labels};
 
 /// Questions that are worked on at once; further ones wait in the subscription.
 const AT_ONCE_MAX: usize = 32;
 
 /// Commands that are carried out at once, those that wait for one about the same component included.
 const ERRANDS_MAX: usize = 64;
-
-/// The shortest time between two beats.
-const BEAT_MIN: Duration = Duration::from_millis(10);
-
-/// How long the last words of a host may take.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long a role that another takes the place of may take to do what it was told.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -238,30 +234,6 @@ impl Role {
     }
 }
 
-/// A host could not say that it is not there any more.
-#[derive(Debug, thiserror::Error)]
-enum Unheard {
-    #[error(transparent)]
-    Bus(#[from] FlushError),
-    #[error(transparent)]
-    Bucket(#[from] BucketError),
-}
-
-/// Says that the host is not there any more, and gives its lease back.
-async fn farewell(shared: &Shared) {
-    let labels = shared.state().labels.clone();
-    let last_words = async {
-        shared.voice.say(Fact::HostStopped { labels }).await;
-        shared.bus.flush().await?;
-        Ok::<_, Unheard>(shared.leave().await?)
-    };
-    match rt::within(Some(FAREWELL), last_words).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "this host stops, and its lattice does not know it"),
-        Err(late) => tracing::warn!(error = %late, "this host stops, and its lattice does not know it"),
-    }
-}
-
 /// Follows which hosts there are, where there may be several.
 async fn follow_hosts(shared: Arc<Shared>) {
     if let Some(leasing) = &shared.leasing {
@@ -290,29 +262,6 @@ async fn answer_all(shared: Arc<Shared>, subscriptions: Vec<Subscription>, mut t
             else => return,
         }
     }
-}
-
-/// Says that the host has begun as soon as there is a bus to say it on, and then again and again that it is there.
-async fn beat(shared: Arc<Shared>) {
-    patiently("the host is not in its lattice yet", || shared.bus.flush()).await;
-    shared.voice.say(shared.begun()).await;
-    let mut beat = tokio::time::interval(shared.beat());
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        // The first one is at once: with it the host gets its lease.
-        beat.tick().await;
-        shared.voice.say(Fact::HostHeartbeat(shared.inventory())).await;
-        if let Some(leasing) = &shared.leasing {
-            shared.renew_and_look(leasing).await;
-        }
-    }
-}
-
-/// What a host knows of its machine.
-fn own_labels() -> Labels {
-    let labels =
-        [("arch", std::env::consts::ARCH), ("os", std::env::consts::OS), ("osfamily", std::env::consts::FAMILY)];
-    labels.map(|(name, value)| (format!("hostcore.{name}"), value.to_owned())).into()
 }
 
 // === impl Shared ===
@@ -346,14 +295,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives back what says that this host is there.
-    async fn leave(&self) -> Result<(), BucketError> {
-        match &self.leasing {
-            Some(leasing) => leasing.leave(&self.id).await,
-            None => Ok(()),
-        }
-    }
-
     /// Answers a question. What is to be done after that is given back.
     async fn answer(&self, question: Message) -> Option<Errand> {
         let prefix = model::lattice::prefix(&self.config.name);
@@ -367,62 +308,5 @@ impl Shared {
             tracing::warn!(error = %Chain(&error), "an answer could not be sent");
         }
         errand
-    }
-
-    pub(crate) fn host(&self) -> Host {
-        let uptime = self.uptime();
-        Host {
-            id: self.id.clone(),
-            friendly_name: self.friendly_name.clone(),
-            lattice: self.config.name.clone(),
-            labels: self.state().labels.clone(),
-            uptime_seconds: uptime.as_secs(),
-            uptime_human: humantime::format_duration(uptime).to_string(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            ctl_host: self.address.clone(),
-            rpc_host: self.address.clone(),
-            js_domain: self.domain.clone(),
-            capacity: Some(self.capacity),
-        }
-    }
-
-    pub(crate) fn inventory(&self) -> HostInventory {
-        let uptime = self.uptime();
-        let state = self.state();
-        HostInventory {
-            host_id: self.id.clone(),
-            friendly_name: self.friendly_name.clone(),
-            labels: state.labels.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            uptime_human: humantime::format_duration(uptime).to_string(),
-            uptime_seconds: uptime.as_secs(),
-            components: state.components.iter().map(|(id, runs)| runs.describe(id)).collect(),
-            providers: state.providers.iter().map(|(id, runs)| runs.describe(id, self.hands.look(id))).collect(),
-            capacity: Some(self.capacity),
-        }
-    }
-
-    /// The fact that it is there.
-    pub(crate) fn begun(&self) -> Fact {
-        Fact::HostStarted {
-            friendly_name: self.friendly_name.clone(),
-            labels: self.state().labels.clone(),
-            uptime_seconds: 0,
-            version: env!("CARGO_PKG_VERSION").into(),
-        }
-    }
-
-    /// The time between two beats.
-    pub(crate) fn beat(&self) -> Duration {
-        self.config.heartbeat.max(BEAT_MIN)
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::from_secs(self.age().as_secs())
-    }
-
-    /// How long it has been there, by a clock that only goes on.
-    pub(crate) fn age(&self) -> Duration {
-        self.started.elapsed()
     }
 }

@@ -24,9 +24,18 @@ use hyper_util::rt::TokioIo;
 use rt::Tick;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Answering, Link, Listed, Phase, STREAMS_MAX, Socket, WINDOWS, answer};
+use super::Listed;
+use super::answering::{Answering, answer};
+use super::link::{Link, Phase};
+use super::socket::Socket;
 use crate::answer::{AnswerBody, Chunks};
 use crate::core::Core;
+
+/// Requests that one connection of HTTP/2 may have at once.
+const STREAMS_MAX: u32 = 128;
+
+/// Bytes of a request's body that wait for the component, of one request of HTTP/2, and of all on its connection.
+const WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
 
 /// Bytes of an answer that wait for one client to take them.
 const SEND_MAX: usize = 128 << 10;

@@ -18,7 +18,7 @@ use std::io;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::Link;
+use super::link::Link;
 
 /// What a client of HTTP/2 says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

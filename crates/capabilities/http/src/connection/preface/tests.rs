@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::connection::Phase;
+use crate::connection::link::Phase;
 
 /// How long anything may take before a test fails of it.
 const PATIENCE: Duration = Duration::from_secs(30);

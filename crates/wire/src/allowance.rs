@@ -4,28 +4,31 @@
 //! call      wattle-window: N    the answer may have N bytes that the caller has not taken
 //! "heard"   wattle-window: N    and so may the parameters
 //! Rc.taken, Rs.taken            so much was taken until now; an empty message: nothing more is wanted
+//! Rc.asked, Rs.asked            is there anybody who reads? It is answered at the other's `taken`, with none or with nothing
 //! ```
 //!
-//! Strangers say no window, and nothing of this is said to them: what they do not take waits within the limits of the wire.
+//! Who waits for room asks that now and then: a reader who is not asked says nothing until he reads. Strangers say no window, and
+//! nothing of this is said to them: what they do not take waits within the limits of the wire.
 //!
 //! # Invariants
 //!
 //! 1. What was taken is said as a total: a message that is lost costs time and nothing else.
 //! 2. Where nothing is on its way something may always be said, however large.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bus::{Bus, Headers, Message, Subject};
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use stdx::Chain;
 
-use crate::inbox::Post;
+use crate::inbox::{Mailbox, Post};
 use crate::limits::Limits;
 use crate::outbound;
+use crate::patience::{Over, Patience};
 
 /// Our own: so many bytes may be on their way.
 const NAME: &str = "wattle-window";
@@ -36,11 +39,17 @@ const WINDOW: u64 = 256 << 10;
 /// The most that a piece of a body has: several are on their way at once.
 const PIECE_MAX: u64 = WINDOW / 4;
 
-/// Who waits for so long asks whether there is somebody to wait for.
-const ASK_AFTER: Duration = Duration::from_secs(1);
-
 /// What is below the subject of an invocation where it is said how much was taken.
 pub(crate) const TAKEN: &str = ".taken";
+
+/// And where it is asked whether anybody reads.
+pub(crate) const ASKED: &str = ".asked";
+
+/// The answer that he is there: it takes nothing back, however much he has taken.
+pub(crate) const HERE: &[u8] = b"0";
+
+/// The answer that nothing more is wanted.
+pub(crate) const UNWANTED: &[u8] = b"";
 
 /// What the reader of the other side allows.
 #[derive(Debug, Default)]
@@ -49,6 +58,8 @@ pub(crate) struct Allowed {
     window: Option<u64>,
     taken: u64,
     is_unwanted: bool,
+    /// Whether anything was heard of him since that was asked last.
+    has_spoken: bool,
     waker: Option<Waker>,
 }
 
@@ -56,8 +67,12 @@ pub(crate) struct Allowed {
 pub(crate) struct Allowance {
     post: Arc<Post>,
     sent: u64,
-    /// How long nothing may be taken.
-    idle_max: Duration,
+    bus: Bus,
+    /// Where the reader is asked whether he is there; nothing where it is not known.
+    reader: Option<Subject>,
+    /// Where he answers.
+    here: Subject,
+    patience: Patience,
 }
 
 /// Why nothing more is to be said.
@@ -66,9 +81,12 @@ pub(crate) enum Halt {
     /// Nobody wants it.
     #[error("nobody wants the rest")]
     Unwanted,
-    /// Nobody takes it.
+    /// Nobody takes it, though there may be somebody.
     #[error("nobody takes it")]
     Stuck(#[source] rt::Late),
+    /// Nothing is heard of whoever was to take it.
+    #[error("nothing is heard of who was to take it")]
+    Silent(#[source] rt::Late),
 }
 
 /// Tells who writes how much was taken. Dropped before the end, it tells that nothing more is wanted.
@@ -93,19 +111,17 @@ pub(crate) fn with_window(headers: Headers, limits: &Limits) -> Headers {
     headers.clone().with(NAME, &window(limits).to_string()).unwrap_or(headers)
 }
 
-/// Ready when nothing came for so long. Until then it asks now and then whether the writer is there, if that can be asked.
-pub(crate) async fn silence(bus: Bus, question: Option<Message>, idle_max: Option<Duration>) -> rt::Late {
-    let limit = idle_max.unwrap_or(Duration::MAX);
-    let mut waited = Duration::ZERO;
-    while waited < limit {
-        let pause = ASK_AFTER.min(limit - waited);
-        tokio::time::sleep(pause).await;
-        waited += pause;
-        if let Some(question) = question.clone() {
-            say(bus.clone(), question).await;
-        }
+/// Ready when nothing came for as long as patience lasts. Until then it asks now and then whether the writer is there, if that can
+/// be asked.
+pub(crate) async fn silence(bus: Bus, question: Option<Message>, patience: Patience) -> rt::Late {
+    let ask = || pose(bus.clone(), question.clone());
+    patience.run_out(ask, || false).await.late()
+}
+
+async fn pose(bus: Bus, question: Option<Message>) {
+    if let Some(question) = question {
+        say(bus, question).await;
     }
-    rt::Late(limit)
 }
 
 // === impl Allowed ===
@@ -129,7 +145,13 @@ impl Allowed {
             None if said.is_empty() => self.is_unwanted = true,
             None => return None,
         }
+        self.has_spoken = true;
         self.waker.take()
+    }
+
+    /// Whether anything was heard since this was asked last.
+    fn has_spoken(&mut self) -> bool {
+        std::mem::take(&mut self.has_spoken)
     }
 
     fn poll_room(&mut self, (sent, more): (u64, u64), cx: &Context<'_>) -> Poll<Result<(), Halt>> {
@@ -158,9 +180,10 @@ impl Allowed {
 // === impl Allowance ===
 
 impl Allowance {
-    /// What may be said in this invocation.
-    pub(crate) fn new(post: Arc<Post>, idle_max: Duration) -> Self {
-        Self { post, sent: 0, idle_max }
+    /// What may be said to who reads at `reader`, in the invocation that this is the mailbox of.
+    pub(crate) fn new((bus, patience): (&Bus, Patience), mailbox: &Mailbox, reader: Option<&Subject>) -> Self {
+        let (post, here) = (mailbox.post(), mailbox.subject.clone());
+        Self { post, sent: 0, bus: bus.clone(), reader: reader.cloned(), here, patience }
     }
 
     /// Whether the reader tells what he takes, as one of us does.
@@ -183,9 +206,28 @@ impl Allowance {
             return outcome;
         }
         let room = std::future::poll_fn(|cx| self.post.ask(|allowed| allowed.poll_room((self.sent, more), cx)));
-        rt::within(Some(self.idle_max), room).await.map_err(Halt::Stuck)??;
+        match select(pin!(room), pin!(self.given_up())).await {
+            Either::Left((room, _)) => room?,
+            Either::Right((halt, _)) => return Err(halt),
+        }
         self.sent += more;
         Ok(())
+    }
+
+    /// Ready when the reader is not waited for any more. Until then he is asked now and then whether he is there.
+    async fn given_up(&self) -> Halt {
+        let ask = || pose(self.bus.clone(), self.question());
+        let has_spoken = || self.post.ask(Allowed::has_spoken);
+        match self.patience.run_out(ask, has_spoken).await {
+            Over::Still(late) => Halt::Stuck(late),
+            Over::Silent(late) => Halt::Silent(late),
+        }
+    }
+
+    fn question(&self) -> Option<Message> {
+        let subject = outbound::below(self.reader.as_ref()?, &ASKED[1..]).ok()?;
+        let here = outbound::below(&self.here, &TAKEN[1..]).ok()?;
+        Some(Message { reply: Some(here), ..Message::new(subject, Bytes::new()) })
     }
 
     /// Ready once nobody wants anything more. To be polled by the one who waits.
@@ -240,7 +282,8 @@ impl Drop for Receipts {
     fn drop(&mut self) {
         let Some(subject) = self.subject.take() else { return };
         // Where the bus does not take it at once, limits of time do what this would have done.
-        if say(self.bus.clone(), Message::new(subject, Bytes::new())).now_or_never().is_none() {
+        let unwanted = Message::new(subject, Bytes::from_static(UNWANTED));
+        if say(self.bus.clone(), unwanted).now_or_never().is_none() {
             tracing::debug!("a writer was not told that nothing more is wanted");
         }
     }
@@ -253,37 +296,4 @@ async fn say(bus: Bus, message: Message) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn room(allowed: &mut Allowed, sent: u64, more: u64) -> Poll<Result<(), Halt>> {
-        allowed.poll_room((sent, more), &Context::from_waker(Waker::noop()))
-    }
-
-    fn allowed(window: &str) -> Allowed {
-        Allowed::by(&Headers::of([(NAME, window)]).expect("headers"))
-    }
-
-    #[test]
-    fn what_was_not_taken_fits_into_the_window() {
-        let mut allowed = allowed("100");
-        assert!(matches!(room(&mut allowed, 0, 1_000), Poll::Ready(Ok(()))), "nothing is on its way");
-        assert!(matches!(room(&mut allowed, 60, 40), Poll::Ready(Ok(()))));
-        assert!(room(&mut allowed, 60, 41).is_pending());
-        assert!(allowed.hear(b"20").is_some(), "whoever waits is woken");
-        assert!(matches!(room(&mut allowed, 60, 60), Poll::Ready(Ok(()))));
-        // What came late, or is nonsense, takes nothing back.
-        allowed.hear(b"10");
-        allowed.hear(b"-1");
-        assert!(matches!(room(&mut allowed, 60, 60), Poll::Ready(Ok(()))));
-        allowed.hear(b"");
-        assert!(matches!(room(&mut allowed, 60, 1), Poll::Ready(Err(Halt::Unwanted))));
-    }
-
-    #[test]
-    fn a_stranger_is_told_as_much_as_there_is() {
-        for mut allowed in [Allowed::default(), allowed("much")] {
-            assert!(matches!(room(&mut allowed, u64::MAX, u64::MAX), Poll::Ready(Ok(()))));
-        }
-    }
-}
+mod tests;

@@ -10,18 +10,17 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use bus::{Bus, Message};
+use bus::{Bus, Message, Subject};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::future::{BoxFuture, Either, select};
 use stdx::ByteSize;
 
-use crate::allowance::{self, Receipts};
+use crate::allowance::{self, Allowance, Receipts};
 use crate::inbound::{Fault, Inbound};
-use crate::inbox::{Mailbox, Post};
+use crate::inbox::Mailbox;
+use crate::patience::Patience;
 use crate::pieces::{Next, Pieces};
 use crate::shapes::{DecodeError, Reader};
 use crate::typed::Decode;
@@ -45,7 +44,7 @@ pub(crate) struct Flow {
 /// How long nothing has come.
 struct Silence {
     bus: Bus,
-    limit: Duration,
+    patience: Patience,
     lasting: Option<BoxFuture<'static, rt::Late>>,
 }
 
@@ -103,19 +102,21 @@ pub struct Later<T> {
 // === impl Flow ===
 
 impl Flow {
-    /// What comes there. Who writes is told by `receipts` what was read, and is given up when nothing has come for `idle_max`.
-    pub(crate) fn new(mailbox: Mailbox, receipts: Receipts, (bus, idle_max): (&Bus, Duration)) -> Self {
-        Self { mailbox, receipts, silence: Silence { bus: bus.clone(), limit: idle_max, lasting: None } }
+    /// What comes there. Who writes is told by `receipts` what was read, and is given up when nothing has come for as long as
+    /// patience lasts.
+    pub(crate) fn new(mailbox: Mailbox, receipts: Receipts, (bus, patience): (&Bus, Patience)) -> Self {
+        Self { mailbox, receipts, silence: Silence { bus: bus.clone(), patience, lasting: None } }
     }
 
-    /// What tells how much may be said in the other direction.
-    pub(crate) fn post(&self) -> Arc<Post> {
-        self.mailbox.post()
+    /// What may be said in the other direction, to who reads there, with the same patience.
+    pub(crate) fn allowance(&self, reader: Option<&Subject>) -> Allowance {
+        Allowance::new((&self.silence.bus, self.silence.patience), &self.mailbox, reader)
     }
 
     /// Waits until all values are there, as long as whoever writes them is.
     pub(crate) async fn values(&mut self) -> Result<Bytes, Fault> {
-        let there = allowance::silence(self.silence.bus.clone(), self.receipts.again(&self.mailbox.subject), None);
+        let question = self.receipts.again(&self.mailbox.subject);
+        let there = allowance::silence(self.silence.bus.clone(), question, Patience::ENDLESS);
         match select(pin!(self.mailbox.values()), pin!(there)).await {
             Either::Left((values, _)) => values,
             Either::Right(_) => Err(Fault::Gone),
@@ -177,7 +178,7 @@ impl Silence {
     fn poll(&mut self, question: impl FnOnce() -> Option<Message>, cx: &mut Context<'_>) -> Poll<rt::Late> {
         let lasting = self
             .lasting
-            .get_or_insert_with(|| Box::pin(allowance::silence(self.bus.clone(), question(), Some(self.limit))));
+            .get_or_insert_with(|| Box::pin(allowance::silence(self.bus.clone(), question(), self.patience)));
         lasting.as_mut().poll(cx)
     }
 }

@@ -40,6 +40,7 @@ use crate::invoke::{Call, InvokeError};
 use crate::offer::Offer;
 use crate::origin::Origin;
 use crate::outbound;
+use crate::patience::Patience;
 use crate::refusal::{Reason, Refusal};
 use crate::shapes::DecodeError;
 
@@ -167,7 +168,8 @@ impl Side {
 
 impl Wire {
     /// Sends a request, and waits for the head of its response for as long as the call says. The request's body is sent while the
-    /// response is waited for, and while its body is read. Where it is still there after an error, nothing of it was sent. To be
+    /// response is waited for, and while its body is read. Where it is still there after an error, nothing of it was sent. Both
+    /// bodies last as long as they move: nothing is waited for whose sender is silent for 5 s longer than the call says. To be
     /// called where there is a runtime that has timers.
     pub async fn send_http<B>(
         &self,
@@ -210,10 +212,10 @@ impl Wire {
             // No options.
             params.push(0);
         }
-        let (idle_max, paths) = (self.limits().idle_max, body::PATHS.as_slice());
-        let (peer, mut flow) = self.open_flow(asked, (params.into(), origin), (paths, idle_max)).await?;
-        let body = peer.and_then(|peer| Some((peer, request.body_mut().take()?)));
-        let sending = body.map(|(peer, body)| self.sending(peer, body, Allowance::new(flow.post(), idle_max)));
+        let patience = Patience::in_call(origin.remaining, self.limits());
+        let (peer, mut flow) = self.open_flow(asked, (params.into(), origin), (&body::PATHS, patience)).await?;
+        let body = peer.and_then(|peer| Some((flow.allowance(Some(&peer)), peer, request.body_mut().take()?)));
+        let sending = body.map(|(allowance, peer, body)| self.sending(peer, body, allowance));
         let (values, sending) = meanwhile(flow.values(), sending).await;
         let bytes = values.map_err(|fault| {
             flow.end();
@@ -331,14 +333,14 @@ async fn take(
         }
         Err(HeadError::Values(DecodeError::Incomplete)) => {
             caller.accept(mailbox.subject.clone(), heard).await?;
-            let patience = origin.remaining.unwrap_or(limits.params_max).min(limits.params_max);
-            read(&caller.rest(first, &mailbox, patience).await?).map_err(garbled)?
+            let time = origin.remaining.unwrap_or(limits.params_max).min(limits.params_max);
+            read(&caller.rest(first, &mailbox, time).await?).map_err(garbled)?
         }
         Err(error) => return Err(garbled(error)),
     };
-    let allowance = Allowance::new(mailbox.post(), limits.idle_max);
-    let body = Incoming::new(Flow::new(mailbox, receipts, (wire.bus(), limits.idle_max)), rest);
-    Ok((Request::from_parts(head, body), allowance))
+    let flow = Flow::new(mailbox, receipts, (wire.bus(), Patience::in_call(origin.remaining, limits)));
+    let allowance = flow.allowance(caller.subject());
+    Ok((Request::from_parts(head, Incoming::new(flow, rest)), allowance))
 }
 
 // === impl Respond ===

@@ -1,7 +1,8 @@
 //! Brings what comes to the invocation that it is for.
 //!
 //! A wire listens once, to all that is below its inbox. So an invocation costs no subscription and leaves none behind, and what
-//! comes too late finds nobody. What comes is put where it belongs on the thread of whoever brings it: there is no task.
+//! comes too late finds nobody. What comes is put where it belongs on the thread of whoever brings it: there is no task but one that
+//! says to those who ask whether anybody reads.
 //!
 //! # Invariants
 //!
@@ -18,9 +19,12 @@ use std::task::{Context, Poll, Waker};
 
 use bus::{Bus, Listening, Message, Pattern, Subject, SubscribeError};
 use bytes::{Bytes, BytesMut};
+use rt::Task;
 use smallvec::SmallVec;
+use stdx::Chain;
+use tokio::sync::mpsc;
 
-use crate::allowance::{Allowed, TAKEN};
+use crate::allowance::{ASKED, Allowed, HERE, TAKEN, UNWANTED};
 use crate::brief;
 use crate::inbound::{Fault, Inbound, Path, Woken};
 use crate::limits::Limits;
@@ -32,10 +36,13 @@ const SHARDS: usize = 16;
 pub(crate) const RESULTS: &str = ".results";
 pub(crate) const PARAMS: &str = ".params";
 
+/// Answers that wait to be said, at most. Who gets none asks again.
+const ANSWERS_MAX: usize = 256;
+
 /// Rarely more than one has something to do.
 type Wakers = SmallVec<[Waker; 2]>;
 
-/// What invocations wait at. Dropping the listening ends it.
+/// What invocations wait at, as long as somebody listens there.
 pub(crate) struct Inbox {
     root: String,
     secret: RandomState,
@@ -44,6 +51,12 @@ pub(crate) struct Inbox {
     /// How many more bytes may wait, over all invocations.
     room: AtomicUsize,
     room_each: usize,
+}
+
+/// What an inbox hears with. Dropping it ends that.
+pub(crate) struct Hearing {
+    _listening: Listening,
+    _answering: Task,
 }
 
 /// What comes for one invocation. When it is dropped nothing more is kept of what comes.
@@ -73,13 +86,23 @@ struct State {
 // === impl Inbox ===
 
 impl Inbox {
-    /// An inbox of its own on this bus.
-    pub(crate) async fn open(bus: &Bus, limits: &Limits) -> Result<(Arc<Self>, Listening), SubscribeError> {
+    /// An inbox of its own on this bus. Who asks is answered on the runtime that this is called in.
+    pub(crate) async fn open(bus: &Bus, limits: &Limits) -> Result<(Arc<Self>, Hearing), SubscribeError> {
         let inbox = Arc::new(Self::new(limits));
         let pattern: Pattern = format!("{}.>", inbox.root).parse().expect("letters and digits make a pattern");
+        let (answers, said) = mpsc::channel(ANSWERS_MAX);
         let ear = inbox.clone();
-        let listening = bus.listen(pattern, move |message| ear.hear(message)).await?;
-        Ok((inbox, listening))
+        let hear = move |message: Message| -> Result<(), Message> {
+            if let Some(answer) = ear.hear(message)?
+                && answers.try_send(answer).is_err()
+            {
+                tracing::debug!("too many ask whether anybody reads");
+            }
+            Ok(())
+        };
+        let listening = bus.listen(pattern, hear).await?;
+        let answering = Task::spawn(say_all(bus.clone(), said));
+        Ok((inbox, Hearing { _listening: listening, _answering: answering }))
     }
 
     fn new(limits: &Limits) -> Self {
@@ -121,14 +144,17 @@ impl Inbox {
         self.secret.hash_one(number)
     }
 
-    /// Puts a message away, or gives it back where nobody waits for it.
-    fn hear(&self, message: Message) -> Result<(), Message> {
+    /// Puts a message away, or gives it back where nobody waits for it. Gives what is to be said to who asked something.
+    fn hear(&self, message: Message) -> Result<Option<Message>, Message> {
         let subject = message.subject.clone();
         let Some((number, what)) = self.read(subject.as_str()) else { return Err(message) };
         let post = self.shard(number).get(&number).and_then(Weak::upgrade);
         let Some(post) = post else { return Err(message) };
+        if what == ASKED {
+            return Ok(message.answer(Bytes::from_static(post.reader())));
+        }
         post.put(what, message);
-        Ok(())
+        Ok(None)
     }
 
     /// The number of the invocation that a subject is for, and what of it.
@@ -164,6 +190,15 @@ impl Inbox {
     }
 }
 
+/// Says answers as they come.
+async fn say_all(bus: Bus, mut answers: mpsc::Receiver<Message>) {
+    while let Some(answer) = answers.recv().await {
+        if let Err(error) = bus.publish(answer).await {
+            tracing::debug!(error = %Chain(&error), "who asked whether anybody reads was not answered");
+        }
+    }
+}
+
 // === impl Post ===
 
 impl Post {
@@ -174,6 +209,11 @@ impl Post {
     /// Asks how much may be said in the other direction.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Allowed) -> T) -> T {
         ask(&mut self.lock().allowed)
+    }
+
+    /// Whether anybody reads what comes, as it is answered.
+    fn reader(&self) -> &'static [u8] {
+        if self.lock().inbound.fault().is_some() { UNWANTED } else { HERE }
     }
 
     /// `what` is what follows the number in a subject: nothing, a side with a path, or [`TAKEN`].

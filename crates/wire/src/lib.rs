@@ -38,6 +38,7 @@ mod flow;
 mod inbound;
 mod inbox;
 mod outbound;
+mod patience;
 mod pieces;
 mod writer;
 

@@ -19,7 +19,7 @@ pub struct Limits {
     pub accept_soon: Duration,
     /// How long parameters may take to come once the first of them are there.
     pub params_max: Duration,
-    /// How long nothing may come of a body that is read.
+    /// How long nothing may move of a body. Where a call has less time, less is waited for who is silent.
     pub idle_max: Duration,
     /// How many invocations one served address answers at once. More are told so.
     pub at_once_max: usize,

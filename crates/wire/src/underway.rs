@@ -23,13 +23,14 @@ use bus::Subject;
 use bytes::Bytes;
 
 use crate::Wire;
-use crate::allowance::{self, Allowance, Receipts};
+use crate::allowance::{self, Receipts};
 use crate::asked::Asked;
 use crate::flow::{ByteStream, Flow, FlowError, ItemStream, Later};
 use crate::inbound::Path;
 use crate::inbox;
 use crate::invoke::{Call, InvokeError, Opening};
 use crate::origin::Origin;
+use crate::patience::Patience;
 use crate::typed::{self, Decode, Encode};
 use crate::writer::{WriteError, Writer};
 
@@ -72,13 +73,13 @@ impl Wire {
         let remaining = Some(timeout).filter(|_| beside.stream.is_none());
         let origin = Origin { remaining, ..origin };
         let asked = Asked::one_of(roster.as_ref(), remote, again);
-        let opened = self.open_flow(&asked, (params, &origin), (beside.answer, timeout));
+        let opened = self.open_flow(&asked, (params, &origin), (beside.answer, Patience::each(timeout)));
         let opened = rt::within(Some(timeout), opened).await;
         let (peer, flow) = opened.map_err(|late| InvokeError::Late { remote: remote.clone(), late })??;
         let path = beside.stream.map(|number| format!("params.{number}"));
         let writer = peer.zip(path).and_then(|(peer, path)| {
             // A peer whose address has no room for a word was told so, see `open_call`.
-            Writer::new(self.bus(), (&peer, path.as_str()), Allowance::new(flow.post(), timeout)).ok()
+            Writer::new(self.bus(), (&peer, path.as_str()), flow.allowance(Some(&peer))).ok()
         });
         Ok(Underway { wire: self.clone(), asked, timeout, flow, writer })
     }
@@ -88,14 +89,15 @@ impl Wire {
         &self,
         asked: &Asked,
         (params, origin): (Bytes, &Origin),
-        (paths, idle_max): (&[Path], Duration),
+        (paths, patience): (&[Path], Patience),
     ) -> Result<(Option<Subject>, Flow), InvokeError> {
         let opening = Opening { params, headers: allowance::with_window(origin.headers(), self.limits()) };
         let mailbox = self.inbox().expect(inbox::RESULTS, paths);
         let peer = self.open_call(asked, opening, &mailbox).await.map_err(|error| asked.failed(error))?;
         let is_told = mailbox.post().ask(|allowed| allowed.is_told());
         let receipts = Receipts::to(self.bus(), self.limits(), peer.as_ref().filter(|_| is_told));
-        Ok((peer, Flow::new(mailbox, receipts, (self.bus(), idle_max))))
+        let patience = if is_told { patience } else { patience.with_stranger() };
+        Ok((peer, Flow::new(mailbox, receipts, (self.bus(), patience))))
     }
 }
 

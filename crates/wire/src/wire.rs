@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bus::{Bus, Listening, SubjectError, SubscribeError};
+use bus::{Bus, SubjectError, SubscribeError};
 use stdx::ByteSize;
 
 use crate::address::{Address, Name};
-use crate::inbox::Inbox;
+use crate::inbox::{Hearing, Inbox};
 use crate::limits::Limits;
 use crate::roster::{Roster, Rosters};
 
@@ -21,7 +21,7 @@ struct Shared {
     bus: Bus,
     limits: Limits,
     inbox: Arc<Inbox>,
-    _listening: Listening,
+    _hearing: Hearing,
     /// What this wire is called where it serves.
     name: Name,
     rosters: Rosters,
@@ -41,9 +41,9 @@ impl Wire {
     }
 
     async fn open_as(name: Name, (bus, limits): (Bus, Limits)) -> Result<Self, SubscribeError> {
-        let (inbox, listening) = Inbox::open(&bus, &limits).await?;
+        let (inbox, hearing) = Inbox::open(&bus, &limits).await?;
         let rosters = Rosters::new(bus.clone());
-        let shared = Shared { bus, limits, inbox, _listening: listening, name, rosters };
+        let shared = Shared { bus, limits, inbox, _hearing: hearing, name, rosters };
         Ok(Self { shared: Arc::new(shared) })
     }
 

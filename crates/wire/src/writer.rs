@@ -41,9 +41,12 @@ pub enum WriteError {
     /// Whoever read it does not want the rest.
     #[error("nobody wants the rest of the stream")]
     Unwanted,
-    /// Nobody reads it.
+    /// Nobody reads it, though there may be somebody.
     #[error("nobody reads the stream")]
     Stuck(#[source] rt::Late),
+    /// Nothing is heard of whoever was to read it.
+    #[error("nothing is heard of who was to read the stream")]
+    Silent(#[source] rt::Late),
 }
 
 // === impl Writer ===
@@ -124,6 +127,7 @@ impl From<Halt> for WriteError {
         match halt {
             Halt::Unwanted => Self::Unwanted,
             Halt::Stuck(late) => Self::Stuck(late),
+            Halt::Silent(late) => Self::Silent(late),
         }
     }
 }

@@ -74,9 +74,12 @@ pub enum OutgoingError {
     /// Whoever read it does not want the rest.
     #[error("nobody wants the rest of the body")]
     Unwanted,
-    /// Nobody reads it.
+    /// Nobody reads it, though there may be somebody: a client that takes nothing.
     #[error("nobody reads the body")]
     Stuck(#[source] rt::Late),
+    /// Nothing is heard of whoever was to read it.
+    #[error("nothing is heard of who was to read the body")]
+    Silent(#[source] rt::Late),
 }
 
 // === impl Incoming ===
@@ -170,13 +173,13 @@ impl From<FlowError> for IncomingError {
 }
 
 /// Says a body and its trailers below `root`, which is where the values of its side go, as fast as they are taken.
-pub(super) async fn say<B>(bus: &Bus, root: &Subject, mut body: B, allowance: Allowance) -> Result<(), OutgoingError>
+pub(super) async fn say<B>(bus: &Bus, root: &Subject, body: B, allowance: Allowance) -> Result<(), OutgoingError>
 where
     B: Body<Data: Buf, Error: Into<BoxError>> + Unpin,
 {
     let mut writer = Writer::new(bus, (root, "0.0"), allowance).map_err(OutgoingError::Address)?;
     let last = outbound::below(root, "0.1").map_err(OutgoingError::Address)?;
-    let said = say_data(&mut writer, &mut body).await;
+    let said = say_data(&mut writer, body).await;
     if let Ok(trailers) = &said {
         writer.end().await?;
         let trailers = head::write_trailers(trailers.as_ref()).unwrap_or_else(|| vec![0]);
@@ -188,12 +191,12 @@ where
     said.map(drop)
 }
 
-/// Says what is in a body; gives its trailers, if it has some.
-async fn say_data<B>(writer: &mut Writer, body: &mut B) -> Result<Option<HeaderMap>, OutgoingError>
+/// Says what is in a body; gives its trailers, if it has some. Whoever makes it is done with when this is over, however it ends.
+async fn say_data<B>(writer: &mut Writer, mut body: B) -> Result<Option<HeaderMap>, OutgoingError>
 where
     B: Body<Data: Buf, Error: Into<BoxError>> + Unpin,
 {
-    while let Some(frame) = next_frame(body, writer.allowance()).await? {
+    while let Some(frame) = next_frame(&mut body, writer.allowance()).await? {
         match frame.into_data() {
             Ok(data) => writer.say(data).await?,
             // Trailers are the last of a body.
@@ -221,6 +224,7 @@ impl From<WriteError> for OutgoingError {
             WriteError::NotSent(source) => Self::NotSent(source),
             WriteError::Unwanted => Self::Unwanted,
             WriteError::Stuck(late) => Self::Stuck(late),
+            WriteError::Silent(late) => Self::Silent(late),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 fn hear(inbox: &Inbox, subject: &str, payload: &'static [u8]) -> Result<(), ()> {
     let message = Message::new(subject.parse().expect("a subject"), Bytes::from_static(payload));
-    inbox.hear(message).map_err(drop)
+    inbox.hear(message).map(drop).map_err(drop)
 }
 
 #[test]
@@ -58,4 +58,25 @@ fn where_all_room_is_taken_the_next_to_need_some_ends() {
     assert_eq!(second.post.lock().inbound.fault(), Some(&Fault::NoRoom));
     drop((first, second));
     assert_eq!(inbox.room(), 200);
+}
+
+#[test]
+fn who_asks_is_told_whether_anybody_reads() {
+    let inbox = Arc::new(Inbox::new(&Limits::default()));
+    let mailbox = inbox.expect(RESULTS, &[&[0]]);
+    let post = mailbox.post();
+    let ask = |reply: Option<&str>| {
+        let subject = format!("{}.asked", mailbox.subject).parse().expect("a subject");
+        let reply = reply.map(|reply| reply.parse().expect("a subject"));
+        inbox.hear(Message { reply, ..Message::new(subject, Bytes::new()) })
+    };
+    let said = ask(Some("writer.taken")).expect("somebody waits").expect("an answer");
+    assert_eq!((said.subject.as_str(), &said.payload[..], said.reply), ("writer.taken", HERE, None));
+    assert_eq!(ask(None), Ok(None), "he says nowhere to answer");
+    // What was lost of the word that nothing more is wanted is said again, as long as anything of the invocation is there.
+    post.lock().inbound.fail(Fault::TooLarge);
+    assert_eq!(ask(Some("writer.taken")).map(|said| said.expect("an answer").payload), Ok(Bytes::new()));
+    let asked = format!("{}.asked", mailbox.subject);
+    drop((post, mailbox));
+    assert_eq!(hear(&inbox, &asked, b""), Err(()));
 }

@@ -6,6 +6,7 @@ mod attacks;
 mod bodies;
 mod brief;
 mod ours;
+mod patience;
 mod reference;
 mod rig;
 mod rosters;

@@ -19,6 +19,12 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     })
 }
 
+/// Runs a test that needs nothing but this process, on a clock that goes on when nothing else does.
+pub(crate) fn run_in_no_time<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(test)
+}
+
 /// What carries a test.
 pub(crate) enum Rig {
     Nats(Box<testkit::Nats>),

@@ -90,6 +90,17 @@ fn occupy(up: &Up, bytes: &[u8]) -> Connection {
     connection
 }
 
+/// Reads what comes of a body in chunks, and says whether that breaks off before its end.
+fn is_cut(reading: &mut Connection) -> bool {
+    loop {
+        match reading.chunk() {
+            Ok(piece) if piece.is_empty() => return false,
+            Ok(_) => {}
+            Err(_) => return true,
+        }
+    }
+}
+
 /// Sends requests behind each other on one connection and sees that each is answered with 200.
 fn hammer(up: &Up, requests: impl IntoIterator<Item = Vec<u8>>) -> Vec<String> {
     let mut connection = up.connect();

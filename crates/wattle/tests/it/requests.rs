@@ -6,13 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use rustix::process::Signal;
 use serde_json::json;
 use testkit::{Connection, Nats, Up, Wattle, chunked, eventually, request};
 
 use crate::lattice::{Stranger, host, refusal, tell};
-use crate::{guest, noise, occupy, wattle};
+use crate::{begin, guest, is_cut, noise, occupy, wattle};
 
 const HANDLER: &str = "wasi:http/incoming-handler";
+
+/// How long a body that was said in time may be on its way.
+const WAY: Duration = Duration::from_secs(5);
+
+/// What a machine that is busy may add to it.
+const SLACK: Duration = Duration::from_secs(3);
 
 /// Starts a component as soon as there is the host.
 fn start(wattle: &Wattle, bus: &str, (file, id, name): (&str, &str, &str)) {
@@ -224,6 +231,76 @@ fn what_nobody_waits_for_is_not_worked_on_elsewhere() {
     drop(connection);
     eventually("there is room as soon as nobody waits", || up.get("/").status == 200);
     assert!(begun.elapsed() < Duration::from_secs(5), "its time was over");
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// Who reads what a host answers that stands still waits no longer than a request has time, and a moment for the way.
+#[test]
+fn an_answer_of_a_host_that_stands_still_ends_soon_after_its_time() {
+    let server = Nats::start();
+    let bus = server.url();
+    let flags: [&[&str]; 2] = [&["--timeout", "2"], &["--concurrency", "1"]];
+    let [(ada, up), (_bob, other)] = two_hosts(flags, &bus, ("http-kit", "kit"));
+    lead(&ada, &bus, ("kit", None));
+    eventually("it is asked", || up.get("/").status == 200);
+    let mut reading = begin(&up, "/stream?n=1000&ms=50");
+    assert_eq!(reading.head().expect("it begins").status, 200);
+    other.signal(Signal::STOP);
+    let begun = Instant::now();
+    assert!(is_cut(&mut reading));
+    assert!(begun.elapsed() < Duration::from_secs(2) + WAY + SLACK, "{:?}", begun.elapsed());
+    up.says("the body does not come");
+    other.signal(Signal::CONT);
+    eventually("it has ended there, and is asked again", || up.get("/").status == 200);
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// What is done for a host that stands still ends, though it waits for that host to take what there is: there is room for others.
+#[test]
+fn an_answer_for_a_host_that_stands_still_is_given_up_soon_after_its_time() {
+    let server = Nats::start();
+    let bus = server.url();
+    let flags: [&[&str]; 2] = [&["--timeout", "2"], &["--concurrency", "1"]];
+    let [(ada, up), (_bob, other)] = two_hosts(flags, &bus, ("http-kit", "kit"));
+    lead(&ada, &bus, ("kit", None));
+    eventually("both ask it", || up.get("/").status == 200 && other.get("/").status == 200);
+    let mut reading = begin(&up, "/big?n=1000000000");
+    assert_eq!(reading.head().expect("it begins").status, 200);
+    up.signal(Signal::STOP);
+    let begun = Instant::now();
+    assert_eq!(other.get("/").status, 503, "the only place is taken");
+    eventually("there is room for others", || other.get("/").status == 200);
+    assert!(begun.elapsed() < Duration::from_secs(2) + WAY + SLACK, "{:?}", begun.elapsed());
+    up.signal(Signal::CONT);
+    assert!(is_cut(&mut reading));
+    eventually("it is asked again", || up.get("/").status == 200);
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// A body that moves is cut by the time of its request alone, on another host as on this one.
+#[test]
+fn an_answer_that_comes_slowly_has_the_time_of_its_request_here_and_elsewhere() {
+    const TIME: Duration = Duration::from_secs(10);
+    let server = Nats::start();
+    let bus = server.url();
+    let flags: [&[&str]; 2] = [&["--timeout", "10"]; 2];
+    let [(ada, up), (_bob, other)] = two_hosts(flags, &bus, ("http-kit", "kit"));
+    lead(&ada, &bus, ("kit", None));
+    eventually("both ask it", || up.get("/").status == 200 && other.get("/").status == 200);
+    let begun = Instant::now();
+    let hosts = [&other, &up];
+    let slow = hosts.map(|host| begin(host, "/stream?n=7&ms=1000"));
+    let endless = hosts.map(|host| begin(host, "/stream?n=1000&ms=1000"));
+    for mut reading in slow {
+        let answer = reading.answer().expect("it is whole");
+        assert_eq!((answer.status, answer.text().lines().count()), (200, 7));
+    }
+    assert!(begun.elapsed() > WAY, "{:?}", begun.elapsed());
+    for mut reading in endless {
+        assert_eq!(reading.head().expect("it begins").status, 200);
+        assert!(is_cut(&mut reading));
+        assert!(begun.elapsed() >= TIME && begun.elapsed() < TIME + SLACK, "{:?}", begun.elapsed());
+    }
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //!
-//! 1. A call is one invocation: an instance, a snapshot of links and a deadline of its own.
+//! 1. A job is one invocation: an instance, a snapshot of links and a deadline of its own.
 //! 2. A component that is full is waited for, before the next thing to call it with is taken.
 //! 3. The duty of a link that takes the place of another begins before the other's is over.
 
@@ -35,29 +35,39 @@ pub trait Callable: Send + Sync {
     /// What it is called.
     fn name(&self) -> &ComponentName;
 
+    /// Functions that it exports, one at least, which are called in one instance; nothing where it lacks one of them.
+    fn functions(&self, wanted: &[(Contract, &str)]) -> Option<Arc<dyn Calls>>;
+
     /// A function that it exports; nothing where it does not.
-    fn function(&self, contract: &Contract, function: &str) -> Option<Arc<dyn Calls>>;
+    fn function(&self, contract: &Contract, function: &str) -> Option<Arc<dyn Calls>> {
+        self.functions(&[(contract.clone(), function)])
+    }
 }
 
-/// An exported function of a component.
+/// Exported functions of a component.
 #[async_trait]
 pub trait Calls: Send + Sync {
     /// Waits for a place among the component's invocations. Nothing is lost where the waiting is given up.
     async fn place(&self) -> Seat;
 
-    /// Lets `job` call the function in an instance that is made for it, for at most `timeout` and the component's own time.
+    /// Lets `job` call the functions in an instance that is made for it, for at most `timeout` and the component's own time.
     async fn call(&self, seat: Seat, timeout: Option<Duration>, job: &mut dyn Job) -> Result<(), CallFailed>;
 }
 
 /// What is done in an instance: the call itself, with types that are known here.
 #[async_trait]
 pub trait Job: Send {
-    /// Calls `function`, and keeps what came back.
-    async fn run(&mut self, store: &mut Store<State>, function: Func) -> wasmtime::Result<()>;
+    /// Calls `functions`, which are those that were asked for in their order, and keeps what came back.
+    async fn run(&mut self, store: &mut Store<State>, functions: &[Func]) -> wasmtime::Result<()>;
 
     /// The trace that the call is a part of, where what it is made for came with one.
     fn trace(&self) -> Option<Trace> {
         None
+    }
+
+    /// How deep components have called one another for it: 0 where none did.
+    fn depth(&self) -> u16 {
+        0
     }
 }
 

@@ -261,11 +261,18 @@ impl Callee {
         Ok(value)
     }
 
-    /// Lets `job` call a function in an instance, which ends where the call did not end well.
-    pub(crate) async fn run(&self, call: &Call<'_>, job: &mut dyn Job) -> Result<(), Ended> {
-        let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
-        let exported: Func = called.function(self, call.function, |function, _| Ok(function))?;
-        let outcome = job.run(&mut called.store, exported).await;
+    /// Lets `job` call these functions in an instance, which ends where the calls did not end well.
+    pub(crate) async fn run(
+        &self,
+        (functions, caller): (&[Arc<FunctionName>], &Caller),
+        job: &mut dyn Job,
+    ) -> Result<(), Ended> {
+        let mut called = self.take(caller).await.map_err(Ended::Failed)?;
+        let mut exported: Vec<Func> = Vec::with_capacity(functions.len());
+        for name in functions {
+            exported.push(called.function(self, name, |function, _| Ok(function))?);
+        }
+        let outcome = job.run(&mut called.store, &exported).await;
         called.ended(outcome)?;
         self.put_back(called);
         Ok(())

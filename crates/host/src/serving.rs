@@ -75,9 +75,10 @@ pub(crate) struct CallCounts {
 #[derive(Debug, Default)]
 pub(crate) struct Busy(AtomicUsize);
 
-/// One function of a component.
-struct Function {
-    name: Arc<FunctionName>,
+/// Functions of a component that are called in one instance.
+struct Exported {
+    /// One at least.
+    names: Arc<[Arc<FunctionName>]>,
     slot: Arc<Slot>,
     account: Arc<Account>,
     counts: Arc<CallCounts>,
@@ -178,14 +179,17 @@ impl Callable for Target {
         self.slot.name()
     }
 
-    fn function(&self, contract: &Contract, function: &str) -> Option<Arc<dyn Calls>> {
-        let is_meant = |name: &&FunctionName| {
-            let exported = name.interface.parse::<Contract>();
-            name.function == function && exported.is_ok_and(|exported| contract.is_met_by(&exported))
+    fn functions(&self, wanted: &[(Contract, &str)]) -> Option<Arc<dyn Calls>> {
+        let named = |(contract, function): &(Contract, &str)| {
+            let is_meant = |name: &&FunctionName| {
+                let exported = || name.interface.parse::<Contract>();
+                name.function == *function && exported().is_ok_and(|exported| contract.is_met_by(&exported))
+            };
+            self.functions.keys().find(is_meant).cloned().map(Arc::new)
         };
-        let name = self.functions.keys().find(is_meant)?.clone();
-        Some(Arc::new(Function {
-            name: Arc::new(name),
+        let names: Option<Vec<_>> = wanted.iter().map(named).collect();
+        Some(Arc::new(Exported {
+            names: names?.into(),
             slot: self.slot.clone(),
             account: self.account.clone(),
             counts: self.counts.clone(),
@@ -194,10 +198,10 @@ impl Callable for Target {
     }
 }
 
-// === impl Function ===
+// === impl Exported ===
 
 #[async_trait]
-impl Calls for Function {
+impl Calls for Exported {
     async fn place(&self) -> Seat {
         self.account.wait_and_enter().await;
         Seat::new(Place(self.account.clone()))
@@ -208,7 +212,7 @@ impl Calls for Function {
         let own = self.account.timeout();
         let time = timeout.map_or(own, |timeout| timeout.min(own)).saturating_add(GRACE);
         let trace = job.trace();
-        let caller = Caller { deadline: Tick::NEVER, depth: 0, timeout, trace: trace.clone() };
+        let caller = Caller { deadline: Tick::NEVER, depth: job.depth(), timeout, trace: trace.clone() };
         let called = within(Some(time), self.call_when_there_is_room(caller, job)).await;
         drop(seat);
         let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
@@ -216,18 +220,18 @@ impl Calls for Function {
         outcome.map_err(|error| {
             let name = self.slot.name();
             let trace = trace.as_ref().map(Trace::id);
-            tracing::warn!(component = %name, function = %self.name.interface, trace, "a call failed: {error:#}");
+            tracing::warn!(component = %name, function = %self.names[0].interface, trace, "a call failed: {error:#}");
             CallFailed { component: name.clone(), source: error.into() }
         })
     }
 }
 
-impl Function {
-    /// Calls it as it is linked now. That there is no room for an instance ends when time does.
+impl Exported {
+    /// Calls them as the component is linked now. That there is no room for an instance ends when time does.
     async fn call_when_there_is_room(&self, caller: Caller, job: &mut dyn Job) -> wasmtime::Result<()> {
-        let call = Call { function: &self.name, caller };
+        let call = Call { function: &self.names[0], caller };
         loop {
-            match self.slot.callee(&call.caller)?.run(&call, &mut *job).await {
+            match self.slot.callee(&call.caller)?.run((&self.names[..], &call.caller), &mut *job).await {
                 Err(Ended::Failed(Failure::Full)) => tokio::time::sleep(PAUSE).await,
                 outcome => return outcome.map_err(|ended| self.slot.error(ended, &call)),
             }

@@ -204,7 +204,9 @@ impl Job for Telling {
         self.trace.clone()
     }
 
-    async fn run(&mut self, store: &mut Instance<State>, function: Func) -> wasmtime::Result<()> {
+    async fn run(&mut self, store: &mut Instance<State>, functions: &[Func]) -> wasmtime::Result<()> {
+        // It is the only one that was asked for.
+        let function = functions[0];
         let bucket = guest::open_by(store.data_mut(), &self.bucket, &self.link)?;
         let key = self.key.clone();
         match self.value.take() {

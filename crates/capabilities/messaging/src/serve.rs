@@ -207,7 +207,9 @@ impl Job for Handling {
         self.trace.clone()
     }
 
-    async fn run(&mut self, store: &mut Store<State>, function: Func) -> wasmtime::Result<()> {
+    async fn run(&mut self, store: &mut Store<State>, functions: &[Func]) -> wasmtime::Result<()> {
+        // It is the only one that was asked for.
+        let function = functions[0];
         // A job is run once: where it were run again, there would be nothing to call with.
         let message = self.message.take().ok_or_else(|| wasmtime::Error::msg("the message was handled already"))?;
         self.outcome = match self.form {

@@ -49,16 +49,19 @@ mod caller;
 mod desk;
 mod offer;
 
+mod answering;
 mod invoke;
 mod lanes;
 mod peers;
 mod served;
+mod streamed;
 mod underway;
 mod wire;
 
 pub mod http;
 
 pub use address::{Address, Function};
+pub use answering::{Answered, Answering, Following};
 pub use desk::ServeError;
 pub use flow::{ByteStream, FlowError, ItemStream, Later};
 pub use invoke::{Again, Call, InvokeError, Remote};
@@ -70,6 +73,7 @@ pub use refusal::{Reason, Refusal};
 pub use roster::Roster;
 pub use served::{AnswerError, Invocation, Reply, Served};
 pub use shapes::{DecodeError, EncodeError, Reader, Shape, Shapes, Signature, Unsupported};
+pub use streamed::{Coming, Streamed, Streaming};
 pub use typed::{Decode, Encode, decode, encode};
 pub use underway::{Beside, Pending, Underway};
 pub use wire::Wire;

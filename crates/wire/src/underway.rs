@@ -13,7 +13,7 @@
 //!
 //! # Not here
 //!
-//! Serving such functions: of those that there are, HTTP is served by [`http`](crate::http).
+//! Serving such functions ([`streamed`](crate::streamed)), and HTTP ([`http`](crate::http)).
 
 use std::fmt;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! This is a stream of bytes that goes beside the values of an invocation, as fast as whoever reads it takes it.
+//! This is a stream that goes beside the values of an invocation, as fast as whoever reads it takes it.
 //!
 //! # Invariants
 //!
@@ -63,8 +63,7 @@ impl Writer {
 
     /// Says the next bytes: returns when all of them were taken by the bus.
     pub(crate) async fn say(&mut self, mut data: impl Buf) -> Result<(), WriteError> {
-        let most = self.bus.payload_max().as_usize().min(self.allowance.piece_max());
-        let most = most.saturating_sub(COUNT_MAX).max(1);
+        let most = self.piece_max().saturating_sub(COUNT_MAX).max(1);
         while data.has_remaining() {
             let count = data.remaining().min(most);
             let mut chunk = Vec::with_capacity(count + COUNT_MAX);
@@ -77,6 +76,21 @@ impl Writer {
             self.publish(chunk).await?;
         }
         Ok(())
+    }
+
+    /// Says the next of a stream of values, where this is a count of them, not 0, and so many.
+    pub(crate) async fn say_items(&mut self, mut chunk: Bytes) -> Result<(), WriteError> {
+        let most = self.piece_max().max(1);
+        while !chunk.is_empty() {
+            let piece = chunk.split_to(chunk.len().min(most));
+            self.allowance.wait(Inbound::weight(&piece)).await?;
+            self.publish(piece).await?;
+        }
+        Ok(())
+    }
+
+    fn piece_max(&self) -> usize {
+        self.bus.payload_max().as_usize().min(self.allowance.piece_max())
     }
 
     /// What is waited for, or that nobody wants it any more.

@@ -11,5 +11,6 @@ mod reference;
 mod rig;
 mod rosters;
 mod stock;
+mod streams;
 mod versions;
 mod windows;

@@ -1,7 +1,7 @@
 //! This is what a backend has to do, and how it may fail.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +10,15 @@ use futures::stream::BoxStream;
 use stdx::{BoxError, ByteSize, Code, Explain, Trace};
 
 use crate::scope::{Container, Object};
+
+/// What something is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// The trace that it is a part of, where it is in one.
+    pub trace: Option<Trace>,
+    /// How deep components have called one another for it: 0 where none did.
+    pub depth: u16,
+}
 
 /// Objects in containers.
 ///
@@ -20,9 +29,8 @@ pub trait Blobs: Send + Sync {
     /// Where they are kept, in a few words: `memory`, `folder /var/lib/wattle/blobstore`.
     fn describe(&self) -> String;
 
-    /// The same as it is asked for a part of a trace; nothing where it asks nobody who would want to know.
-    fn within(&self, trace: Option<Trace>) -> Option<Arc<dyn Blobs>> {
-        drop(trace);
+    /// The same as it is asked for such a cause; nothing where it asks nobody who would want to know.
+    fn within(&self, _: &Cause) -> Option<Arc<dyn Blobs>> {
         None
     }
 
@@ -164,6 +172,11 @@ pub enum BlobsError {
         #[source]
         source: BoxError,
     },
+}
+
+/// So many seconds after the beginning of 1970; the beginning, where that is no time that there is.
+pub(crate) fn time_of(seconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
 }
 
 // === impl Span ===

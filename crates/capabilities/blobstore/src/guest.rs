@@ -8,7 +8,7 @@
 //! # Invariants
 //!
 //! 1. A container is resolved once, when it is opened; a call on its handle looks nothing up by name.
-//! 2. A call reaches its store by a [`Link`], which keeps the link's terms, and within the trace of the invocation that makes it.
+//! 2. A call reaches its store by a [`Link`], which keeps the link's terms, and says for which invocation it is made.
 //! 3. Nothing runs between the calls: bytes move while the component waits for a stream.
 
 mod draft;
@@ -21,10 +21,9 @@ use std::sync::Arc;
 use capability::{Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, LinkName};
-use stdx::Trace;
 use wasmtime::component::{HasSelf, Resource, ResourceTableError};
 
-use crate::blobs::{Blob, Facts, Page, Span};
+use crate::blobs::{Blob, Cause, Facts, Page, Span};
 use crate::limits::{Limits, TooMuch};
 use crate::scope;
 use link::Link;
@@ -98,30 +97,35 @@ impl Binding {
 fn container(state: &State, name: &str) -> Result<Container, Failure> {
     let chosen = state.chosen("wasi:blobstore/blobstore");
     let mut container = state.bound().part::<Binding>().ok_or_else(not_bound)?.container(name, chosen)?;
-    follow(&mut container.link, state.trace().cloned());
+    follow(&mut container.link, cause(state));
     Ok(container)
 }
 
 /// A container that the component has a handle of, as it is asked for the current invocation.
 fn opened<'a>(state: &'a mut State, handle: &Resource<Container>) -> Result<&'a Container, ResourceTableError> {
-    let trace = state.trace().cloned();
+    let cause = cause(state);
     let container = state.table.get_mut(handle)?;
-    follow(&mut container.link, trace);
+    follow(&mut container.link, cause);
     Ok(container)
 }
 
 /// The same of a listing.
 fn listing<'a>(state: &'a mut State, handle: &Resource<Names>) -> Result<&'a mut Names, ResourceTableError> {
-    let trace = state.trace().cloned();
+    let cause = cause(state);
     let names = state.table.get_mut(handle)?;
-    follow(&mut names.container.link, trace);
+    follow(&mut names.container.link, cause);
     Ok(names)
 }
 
-/// What is asked by this link from now on is a part of that trace.
-fn follow(link: &mut Arc<Link>, trace: Option<Trace>) {
-    if let Some(traced) = link.within(trace) {
-        *link = traced;
+/// What an invocation of the component whose state this is asks something for.
+fn cause(state: &State) -> Cause {
+    Cause { trace: state.trace().cloned(), depth: state.depth }
+}
+
+/// What is asked by this link from now on is asked for that.
+fn follow(link: &mut Arc<Link>, cause: Cause) {
+    if let Some(other) = link.within(cause) {
+        *link = other;
     }
 }
 

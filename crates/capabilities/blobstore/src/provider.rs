@@ -27,7 +27,7 @@ mod reading;
 mod writing;
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bus::{Subject, SubjectError};
@@ -40,7 +40,7 @@ use wire::{Beside, Call, Decode, Encode, FlowError, InvokeError, Peer, Peers, Un
 
 use crate::Blobstore;
 use crate::aborts::Aborts;
-use crate::blobs::{Blob, Blobs, BlobsError, Facts, Page, Span, Upload};
+use crate::blobs::{Blob, Blobs, BlobsError, Cause, Facts, Page, Span, Upload, time_of};
 use crate::scope::{Container, Object};
 use reading::Reading;
 use writing::Writing;
@@ -53,7 +53,7 @@ pub(crate) const INFO: BackendInfo = BackendInfo {
 };
 
 /// The versions of the contract: a provider serves the one, or the other, or both.
-const INSTANCES: [&str; 2] = ["wrpc:blobstore/blobstore@0.2.0", "wrpc:blobstore/blobstore@0.1.0"];
+pub(crate) const INSTANCES: [&str; 2] = ["wrpc:blobstore/blobstore@0.2.0", "wrpc:blobstore/blobstore@0.1.0"];
 
 /// What a component asks a provider to keep. Cheap to clone.
 #[derive(Clone)]
@@ -89,7 +89,7 @@ struct Functions {
 
 /// Which version of the contract a call was taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version {
     /// 0.2.0: what comes as a stream is followed by whether it is whole, and what goes as one is answered twice.
     New,
     /// 0.1.0
@@ -247,7 +247,7 @@ impl Provider {
     /// What is said of an object.
     async fn told(&self, object: &Object) -> Result<Facts, BlobsError> {
         let facts = self.ask::<(u64, u64)>(object.container(), &self.functions().facts, &(id(object),)).await;
-        facts.map(|(created, size)| Facts { size, created: time(created) })
+        facts.map(|(created, size)| Facts { size, created: time_of(created) })
     }
 }
 
@@ -257,8 +257,8 @@ impl Blobs for Provider {
         format!("provider {}", self.shared.peer)
     }
 
-    fn within(&self, trace: Option<Trace>) -> Option<Arc<dyn Blobs>> {
-        Some(Arc::new(Self { shared: self.shared.clone(), trace }))
+    fn within(&self, cause: &Cause) -> Option<Arc<dyn Blobs>> {
+        Some(Arc::new(Self { shared: self.shared.clone(), trace: cause.trace.clone() }))
     }
 
     async fn create(&self, container: &Container) -> Result<(), BlobsError> {
@@ -268,7 +268,7 @@ impl Blobs for Provider {
 
     async fn created_at(&self, container: &Container) -> Result<Option<SystemTime>, BlobsError> {
         let created = self.ask::<u64>(container, &self.functions().created, &(container.name(),)).await;
-        none_where(created.map(|seconds| Some(time(seconds))), self.lacks(container)).await
+        none_where(created.map(|seconds| Some(time_of(seconds))), self.lacks(container)).await
     }
 
     async fn exists(&self, container: &Container) -> Result<bool, BlobsError> {
@@ -384,11 +384,6 @@ async fn none_where<T>(
 /// An object as a provider is told of it.
 fn id(object: &Object) -> (&str, &str) {
     (object.container().name(), object.name())
-}
-
-/// So many seconds after the beginning of 1970; the beginning, where that is no time that there is.
-fn time(seconds: u64) -> SystemTime {
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
 }
 
 // === impl Blobstore ===

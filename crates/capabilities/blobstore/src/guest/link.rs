@@ -11,10 +11,9 @@ use std::sync::Arc;
 use capability::{KeptTerms, OpenLink};
 use futures::{StreamExt, TryStreamExt, stream};
 use model::ComponentName;
-use stdx::Trace;
 
 use super::Failure;
-use crate::blobs::{Blob, Blobs, BlobsError};
+use crate::blobs::{Blob, Blobs, BlobsError, Cause};
 use crate::limits::Limits;
 
 /// A component's way to one store.
@@ -22,6 +21,8 @@ pub(super) struct Link {
     terms: KeptTerms,
     blobs: Option<Arc<dyn Blobs>>,
     limits: Limits,
+    /// What is asked for by it.
+    cause: Cause,
 }
 
 // === impl Link ===
@@ -32,16 +33,18 @@ impl Link {
             terms: KeptTerms::new(component, link),
             blobs: link.target.as_ref().and_then(|target| target.target()).cloned(),
             limits,
+            cause: Cause::default(),
         }
     }
 
-    /// The same as it is followed for a part of a trace; nothing where it is that already, or makes no difference.
-    pub(super) fn within(&self, trace: Option<Trace>) -> Option<Arc<Self>> {
-        if self.terms.are_within(trace.as_ref()) {
+    /// The same as it is followed for such a cause; nothing where it is that already, or makes no difference.
+    pub(super) fn within(&self, cause: Cause) -> Option<Arc<Self>> {
+        if self.cause == cause {
             return None;
         }
-        let blobs = self.blobs.as_ref()?.within(trace.clone())?;
-        Some(Arc::new(Self { terms: self.terms.within(trace), blobs: Some(blobs), limits: self.limits }))
+        let blobs = self.blobs.as_ref()?.within(&cause)?;
+        let terms = self.terms.within(cause.trace.clone());
+        Some(Arc::new(Self { terms, blobs: Some(blobs), limits: self.limits, cause }))
     }
 
     /// Whether both lead to the same store.

@@ -70,6 +70,16 @@ pub trait Capability: Send + Sync {
     /// Puts its part into what a component is bound to: by its own links, one of each name, to what [`Capability::open`] opened.
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut Bound);
 
+    /// Whether components that export what is offered here can be the targets of links for it.
+    fn is_kept_by_components(&self) -> bool {
+        false
+    }
+
+    /// What a link leads to whose target is this component; nothing where the component does not export all that this takes.
+    fn kept_by(&self, _: &dyn Callable) -> Option<Opened> {
+        None
+    }
+
     /// What it calls of its own accord where a component exports it, each in its exact version.
     fn calls(&self) -> Vec<Contract> {
         Vec::new()

@@ -29,6 +29,8 @@ use crate::scope;
 use link::Link;
 use outgoing::Target;
 
+pub(crate) use draft::wasi::blobstore::types::{ContainerMetadata, ObjectId, ObjectMetadata};
+
 /// What is offered, each in its exact version.
 pub const CONTRACTS: [&str; 3] = [
     "wasi:blobstore/types@0.2.0-draft",

@@ -4,7 +4,8 @@
 //! conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | bucket | nats | provider
+//! component ── wasi:blobstore ── guest ── link ── dyn Blobs ── folder | memory | bucket | nats | provider | another component
+//! elsewhere ── wrpc:blobstore ─ serve ───────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! # Invariants
@@ -16,25 +17,29 @@
 //!
 //! # Not here
 //!
-//! Which component is linked to which store (`host`).
+//! Which component is linked to which store, and which components here keep objects for others (`host`).
 
 mod aborts;
 mod backends;
 mod blobs;
+mod component;
 mod guest;
 mod limits;
 mod provider;
 mod scope;
+mod serve;
 
 pub mod bucket;
 pub mod folder;
 pub mod memory;
 pub mod nats;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Place, Settings};
+use capability::{
+    BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Place, Service, Settings,
+};
 use model::{ComponentName, Contract};
 use wire::Peers;
 
@@ -103,6 +108,19 @@ impl Capability for Blobstore {
 
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
         bound.insert(guest::Binding::new(component, links, self.limits));
+    }
+
+    fn is_kept_by_components(&self) -> bool {
+        true
+    }
+
+    fn kept_by(&self, component: &dyn Callable) -> Option<Opened> {
+        let kept: Arc<dyn Blobs> = Arc::new(component::Kept::new(component::Component::of(component)?));
+        Some(Opened::new(kept))
+    }
+
+    fn reach(&self, component: &dyn Callable, duty: Duty) -> Option<Service> {
+        serve::reach(component, &self.peers()?, duty)
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) trait Facts {
 
     /// All capabilities.
     fn capabilities(&self) -> Vec<&str>;
+
+    /// Whether a capability offers this, and is what calls the components that links for it lead to.
+    fn is_kept_by_components(&self, contract: &Contract) -> bool;
 }
 
 /// What a component imports and exports.
@@ -200,7 +203,7 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
         }
     };
     check_terms(&wanted)?;
-    let contract = contracts(&wanted, &source.imports, offered)?;
+    let contract = contracts(&wanted, &source.imports, offered, facts)?;
     let id = LinkId { source: wanted.source, name: wanted.name, contract };
     if !table.links.contains_key(&id) && table.of(&id.source).count() >= LINKS_MAX {
         return Err(LinkError::TooMany(id.source));
@@ -269,7 +272,12 @@ fn backend_of<'a>(
 }
 
 /// The contracts of a wanted link: those that were named, or what source and target have in common.
-fn contracts(wanted: &LinkPut, imports: &[Contract], offered: &[Contract]) -> Result<Contracts, LinkError> {
+fn contracts(
+    wanted: &LinkPut,
+    imports: &[Contract],
+    offered: &[Contract],
+    facts: &impl Facts,
+) -> Result<Contracts, LinkError> {
     let is_met = |import: &&Contract| offered.iter().any(|offer| import.is_met_by(offer));
     let common: Vec<_> = imports.iter().filter(is_met).collect();
     let Some(named) = &wanted.contract else {
@@ -286,10 +294,11 @@ fn contracts(wanted: &LinkPut, imports: &[Contract], offered: &[Contract]) -> Re
         };
     };
     if common.iter().any(|import| named.covers(import)) {
+        let is_kept = common.iter().any(|import| named.covers(import) && facts.is_kept_by_components(import));
         return Ok(match wanted.target {
+            Target::Component(_) if !is_kept || wanted.terms.reach == Reach::Fused => named.clone(),
             // A capability keeps its contracts together: the keys of one interface are those of the others.
-            Target::Capability { .. } => Contracts { interface: None, ..named.clone() },
-            Target::Component(_) => named.clone(),
+            _ => Contracts { interface: None, ..named.clone() },
         });
     }
     let (who, what, known) = match imports.iter().any(|import| named.covers(import)) {

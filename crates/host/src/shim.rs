@@ -122,22 +122,10 @@ pub(crate) fn define_gap(linker: &mut Linker<State>, caller: &Component, import:
 impl To<'_> {
     /// The resources of the interface, where all of its functions are as the caller wants them.
     fn fit(&self, (wanted, here): (&ComponentInstance, &Engine)) -> Result<Resources, String> {
-        let Place::Here(_, callee) = &self.place else { return travels((wanted, here)) };
-        let given = export_of(callee, self.export).ok_or("it is not exported")?;
-        let there = callee.engine();
-        let resources = Resources::of((wanted, here), (&given, there))?;
-        for (name, item) in wanted.exports(here) {
-            let ComponentItem::ComponentFunc(wanted) = item.ty else { continue };
-            let Some(ComponentItem::ComponentFunc(given)) = given.get_export(there, name).map(|item| item.ty) else {
-                return Err(format!("{} has no function {name}", self.export));
-            };
-            resources.fits(name, &wanted, &given)?;
-            let has_ends = crossing::has_ends(&wanted).map_err(|why| format!("{name} {why}"))?;
-            if has_ends && !resources.is_empty() {
-                return Err(format!("{name} has streams or futures, and its interface has resources"));
-            }
+        match &self.place {
+            Place::Here(_, callee) => fit((wanted, here), (*callee, self.export)),
+            Place::Abroad(_) => travels((wanted, here)),
         }
-        Ok(resources)
     }
 
     /// The component that is called, where it is here.
@@ -175,6 +163,34 @@ impl Leads<'_> {
             named: named.collect::<Result<_, E>>()?,
         })
     }
+}
+
+/// Whether a component exports an interface as another imports it; says why not.
+pub(crate) fn fits((caller, import): (&Component, &str), callee: (&Component, &str)) -> Result<(), String> {
+    let wanted = import_of(caller, import).ok_or("it is no interface that it imports")?;
+    fit((&wanted, caller.engine()), callee).map(drop)
+}
+
+/// The resources of an interface, where all of its functions are exported as they are wanted.
+fn fit(
+    (wanted, here): (&ComponentInstance, &Engine),
+    (callee, export): (&Component, &str),
+) -> Result<Resources, String> {
+    let given = export_of(callee, export).ok_or("it is not exported")?;
+    let there = callee.engine();
+    let resources = Resources::of((wanted, here), (&given, there))?;
+    for (name, item) in wanted.exports(here) {
+        let ComponentItem::ComponentFunc(wanted) = item.ty else { continue };
+        let Some(ComponentItem::ComponentFunc(given)) = given.get_export(there, name).map(|item| item.ty) else {
+            return Err(format!("{export} has no function {name}"));
+        };
+        resources.fits(name, &wanted, &given)?;
+        let has_ends = crossing::has_ends(&wanted).map_err(|why| format!("{name} {why}"))?;
+        if has_ends && !resources.is_empty() {
+            return Err(format!("{name} has streams or futures, and its interface has resources"));
+        }
+    }
+    Ok(resources)
 }
 
 /// Sees to it that all of an interface can be called on another host: its values are bytes on the way.

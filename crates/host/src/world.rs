@@ -12,6 +12,7 @@
 
 mod changes;
 mod horizon;
+mod kept;
 mod linked;
 mod live;
 mod routed;
@@ -78,6 +79,7 @@ struct Offered {
     contracts: Vec<Contract>,
     backends: Vec<BackendInfo>,
     calls: Vec<Contract>,
+    is_kept_by_components: bool,
 }
 
 /// What resolving a link needs to know.
@@ -95,6 +97,7 @@ impl World {
             contracts: capability.contracts(),
             backends: capability.backends(),
             calls: capability.calls(),
+            is_kept_by_components: capability.is_kept_by_components(),
         };
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
@@ -216,11 +219,11 @@ impl World {
 
     /// Takes a link out; the import leads to what the host has by itself again, where it has something.
     pub(crate) async fn delete(&self, wanted: LinkDel) -> Result<LinkView, LinkError> {
-        let id = self.live.lock().await.table.find(wanted.clone())?;
+        let id = self.find(&self.live.lock().await, wanted.clone())?;
         let _fused = self.fuse_beforehand(&id, |live| live.take(&id)).await?;
         let mut live = self.live.lock().await;
         // Another may have deleted it meanwhile.
-        let id = live.table.find(wanted)?;
+        let id = self.find(&live, wanted)?;
         let before = live.view(&id).expect("it was found a moment ago");
         let old = live.take(&id);
         self.relink(&mut live, &id, old).await?;
@@ -325,5 +328,10 @@ impl Facts for Known<'_> {
 
     fn capabilities(&self) -> Vec<&str> {
         self.capabilities.iter().map(|offered| offered.name).collect()
+    }
+
+    fn is_kept_by_components(&self, contract: &Contract) -> bool {
+        let kept = self.capabilities.iter().filter(|offered| offered.is_kept_by_components);
+        kept.flat_map(|offered| &offered.contracts).any(|offer| contract.is_met_by(offer))
     }
 }

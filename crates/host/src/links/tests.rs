@@ -56,6 +56,10 @@ impl Facts for Street {
     fn capabilities(&self) -> Vec<&str> {
         vec!["keyvalue"]
     }
+
+    fn is_kept_by_components(&self, contract: &Contract) -> bool {
+        contract.package == "money"
+    }
 }
 
 /// `SOURCE TARGET [contract=C] [name=N] [KEY=VALUE]...`
@@ -91,6 +95,9 @@ fn what_is_not_said_follows_from_what_both_have() {
         ("shop catalog", "shop acme:shop -> catalog"),
         ("shop both contract=acme:money", "shop acme:money -> both"),
         ("shop both contract=acme:shop/stock@1.0.0", "shop acme:shop/stock -> both"),
+        // A capability that calls components keeps its contracts together; what is fused is called without it.
+        ("shop both contract=acme:money/rates", "shop acme:money -> both"),
+        ("shop both contract=acme:money/rates terms=fused", "shop acme:money/rates -> both"),
     ];
     for (line, expected) in cases {
         assert_eq!(resolved(line).as_deref(), Ok(expected), "{line}");

@@ -107,13 +107,7 @@ impl World {
         let member = live.members.get_mut(name).expect("it was there a moment ago");
         member.served = served;
         member.parts = plan.parts.iter().map(|part| part.name.clone()).collect();
-        let target = serving::Target {
-            slot: member.slot.clone(),
-            functions: member.functions.clone(),
-            account: member.account.clone(),
-            counts: member.call_counts.clone(),
-            busy: self.busy.clone(),
-        };
+        let target = self.target(member);
         serving::renew(&self.config.capabilities, &target, &open_links, &mut member.serving);
         if member.reached.is_none() {
             let capabilities = self.config.capabilities.all();
@@ -179,7 +173,14 @@ impl World {
             let contract = import.name.interface().parse::<Contract>();
             let label = import.name.label();
             let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract, label));
+            let is_fused = named.is_some_and(|link| link.terms.reach == Reach::Fused);
+            let is_kept = !is_fused && contract.as_ref().is_ok_and(|contract| self.keeping(contract).is_some());
             match named.map(|link| (&link.target, &link.terms)) {
+                // The capability calls whoever is linked to: see `kept`.
+                _ if is_kept => {
+                    self.check_keepers(live, member, &import.name)?;
+                    continue;
+                }
                 // They are sent as any, by another way out: see `egress`.
                 _ if matches!(import.linked, Linked::To { .. })
                     && contract.as_ref().is_ok_and(links::is_for_requests) =>
@@ -244,7 +245,7 @@ impl World {
         live.named_links_for(member, &contract).find(is_elsewhere).map_or(Ok(()), |link| Err(mixed(link)))
     }
 
-    fn lead(
+    pub(super) fn lead(
         &self,
         live: &Live,
         member: &Member,
@@ -370,9 +371,10 @@ impl World {
         let imports: Vec<_> = live.members[name].prepared.imports.iter().filter(is_own).cloned().collect();
         let mut all = OpenLinks::new();
         for capability in self.config.capabilities.imported_by(&imports) {
-            let is_of = |link: &&Link| matches!(&link.target, Target::Capability { capability: it, .. } if it == capability.name());
-            let put = live.table.of(name).filter(is_of);
-            let mut open: Vec<_> = put.filter_map(|link| live.open_link(link)).collect();
+            let mut open: Vec<OpenLink> = Vec::new();
+            for link in live.table.of(name) {
+                open.extend(self.opened(live, capability, link).await?);
+            }
             if open.iter().all(|link| !link.name.is_default()) {
                 let default = self.config.capabilities.open_default(capability).await;
                 open.push(default.map_err(|source| LoadError::Open { component: name.clone(), source })?);
@@ -385,11 +387,14 @@ impl World {
     /// The link that an import with a label follows, as its only one.
     async fn open_label(&self, live: &Live, name: &ComponentName, label: &Label) -> Result<OpenLinks, LoadError> {
         let link = live.link_for(&live.members[name], &label.interface, label.import.label());
-        let open = link.and_then(|link| live.open_link(link));
         let mut all = OpenLinks::new();
         for capability in self.config.capabilities.imported_by(std::slice::from_ref(&label.import)) {
-            let link = match &open {
-                Some(open) => OpenLink { name: LinkName::default(), ..open.clone() },
+            let open = match link {
+                Some(link) => self.opened(live, capability, link).await?,
+                None => None,
+            };
+            let link = match open {
+                Some(open) => OpenLink { name: LinkName::default(), ..open },
                 None => {
                     let default = self.config.capabilities.open_default(capability).await;
                     default.map_err(|source| LoadError::Open { component: name.clone(), source })?
@@ -426,7 +431,7 @@ fn without_version(import: &str) -> String {
     import.split_once('@').map_or(import, |(interface, _)| interface).to_owned()
 }
 
-fn shape(source: &ComponentName, target: &ComponentName, why: String) -> LinkError {
+pub(super) fn shape(source: &ComponentName, target: &ComponentName, why: String) -> LinkError {
     LinkError::Shape { link_source: source.clone(), target: Target::Component(target.clone()), why }
 }
 

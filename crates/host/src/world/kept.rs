@@ -1,0 +1,150 @@
+//! Links for what a capability offers whose target is a component that keeps it for others, such as objects. The capability calls it:
+//! the component here, where it runs here, else whoever has its name in the lattice, as a provider is called.
+//!
+//! # Invariants
+//!
+//! 1. Whether a component here can stand in is found out when the link is put, as for any link from component to component.
+//! 2. A link follows its target: when that comes to this host or goes, the component is linked anew.
+//!
+//! # Not here
+//!
+//! How it is called (the capabilities). What is fused is called without them.
+
+use capability::{Capability, OpenError, OpenLink, Opened, provider, settings};
+use engine::ImportName;
+use model::{ComponentName, Contract, Contracts, Link, LinkDel, LinkId, Reach, Target};
+
+use super::World;
+use super::linked::shape;
+use super::live::{Live, Member};
+use crate::links::LinkError;
+use crate::load::LoadError;
+use crate::serving;
+use crate::shim;
+
+impl World {
+    /// The capability that meets an import, where components can keep what it offers.
+    pub(super) fn keeping(&self, contract: &Contract) -> Option<&dyn Capability> {
+        let is_met = |capability: &&dyn Capability| {
+            capability.is_kept_by_components() && capability.contracts().iter().any(|offer| contract.is_met_by(offer))
+        };
+        self.config.capabilities.all().find(is_met)
+    }
+
+    /// Sees to it that the components that an import is linked to can keep what it is about.
+    pub(super) fn check_keepers(&self, live: &Live, member: &Member, import: &ImportName) -> Result<(), LinkError> {
+        let Ok(contract) = import.interface().parse::<Contract>() else { return Ok(()) };
+        let first = live.link_for(member, &contract, import.label());
+        // An import with a label has chosen already.
+        let named = live.named_links_for(member, &contract).filter(|_| import.label().is_none());
+        for link in first.into_iter().chain(named) {
+            let Target::Component(target) = &link.target else { continue };
+            let lead = self.lead(live, member, (import.clone(), target, &link.terms))?;
+            let Some(keeper) = live.keeper(link) else { continue };
+            let caller = (&member.prepared.component, import.as_str());
+            let fits = shim::fits(caller, (&keeper.prepared.component, lead.export.as_str()));
+            fits.map_err(|why| shape(member.name(), target, why))?;
+        }
+        Ok(())
+    }
+
+    /// What a link leads to for a capability, open; nothing where it is not for that.
+    pub(super) async fn opened(
+        &self,
+        live: &Live,
+        capability: &dyn Capability,
+        link: &Link,
+    ) -> Result<Option<OpenLink>, LoadError> {
+        let open = |target| OpenLink { name: link.id.name.clone(), terms: link.terms.clone(), target: Some(target) };
+        let by_component = || {
+            let keeper = live.keeper(link).filter(|_| capability.is_kept_by_components())?;
+            capability.kept_by(&self.target(keeper))
+        };
+        match &link.target {
+            Target::Capability { capability: it, .. } if it != capability.name() => Ok(None),
+            // One that runs here under the name of a provider is called without the bus.
+            Target::Capability { .. } => Ok(by_component().map(open).or_else(|| live.open_link(link))),
+            Target::Component(_) if !is_for(capability, link) => Ok(None),
+            Target::Component(target) => match (by_component(), live.keeper(link)) {
+                (Some(kept), _) => Ok(Some(open(kept))),
+                (None, Some(_)) => {
+                    let why = format!("it does not export all of {}", link.id.contract);
+                    Err(LoadError::Link(shape(&link.id.source, target, why)))
+                }
+                (None, None) => {
+                    let opened = self.open_peer(capability, (target, link)).await;
+                    let open_error = |source| LoadError::Open { component: link.id.source.clone(), source };
+                    opened.map(|opened| Some(open(opened))).map_err(open_error)
+                }
+            },
+        }
+    }
+
+    /// Who has the name of a link's target elsewhere.
+    async fn open_peer(
+        &self,
+        capability: &dyn Capability,
+        (target, link): (&ComponentName, &Link),
+    ) -> Result<Opened, OpenError> {
+        let backends = capability.backends();
+        let peer = backends.iter().find(|backend| backend.name == provider::NAME);
+        let peer = peer.ok_or_else(|| OpenError::refused(target.as_str(), "it does not run on this host"))?;
+        let told = provider::tell(target.as_str(), link.id.name.as_str());
+        let told = settings::check(peer.name, peer.settings, &told);
+        let told = told.map_err(|problems| OpenError::refused(peer.name, problems))?;
+        self.config.capabilities.open(capability.name(), peer.name, &told).await
+    }
+
+    /// A component as capabilities and other hosts call it.
+    pub(super) fn target(&self, member: &Member) -> serving::Target {
+        serving::Target {
+            slot: member.slot.clone(),
+            functions: member.functions.clone(),
+            account: member.account.clone(),
+            counts: member.call_counts.clone(),
+            busy: self.busy.clone(),
+        }
+    }
+
+    /// The link that is meant by what is to be deleted: that of one interface is that of all where a capability calls its target.
+    pub(super) fn find(&self, live: &Live, wanted: LinkDel) -> Result<LinkId, LinkError> {
+        let is_kept = |contract: &&Contracts| {
+            let mut kept = self.config.capabilities.all().filter(|capability| capability.is_kept_by_components());
+            kept.any(|capability| capability.contracts().iter().any(|offer| contract.covers(offer)))
+        };
+        let whole = wanted.contract.as_ref().filter(is_kept).map(|contract| LinkDel {
+            contract: Some(Contracts { interface: None, ..contract.clone() }),
+            ..wanted.clone()
+        });
+        let found = live.table.find(wanted);
+        found.or_else(|missing| whole.and_then(|whole| live.table.find(whole).ok()).ok_or(missing))
+    }
+}
+
+/// Whether a link to a component is for what a capability offers, and is followed by it.
+fn is_for(capability: &dyn Capability, link: &Link) -> bool {
+    let is_offered = || capability.contracts().iter().any(|offer| link.id.contract.covers(offer));
+    capability.is_kept_by_components() && link.terms.reach != Reach::Fused && is_offered()
+}
+
+// === impl Live ===
+
+impl Live {
+    /// The component here that a link leads to: by its name, or by that which a provider would have. One that shall run elsewhere is
+    /// not here.
+    pub(super) fn keeper(&self, link: &Link) -> Option<&Member> {
+        if link.terms.reach == Reach::Remote {
+            return None;
+        }
+        let called = |name: &str| self.members.values().find(|member| member.name().as_str() == name);
+        match &link.target {
+            Target::Component(name) => called(name.as_str()),
+            Target::Capability { backend, .. } if backend == provider::NAME => {
+                let provider = called(link.config.get(provider::ID.name)?)?;
+                // Whoever has the name of its own provider means the provider.
+                Some(provider).filter(|provider| *provider.name() != link.id.source)
+            }
+            Target::Capability { .. } => None,
+        }
+    }
+}

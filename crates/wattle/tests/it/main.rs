@@ -18,6 +18,7 @@ mod heralds;
 mod http2;
 mod inputs;
 mod joins;
+mod keepers;
 mod keyvalue;
 mod known;
 mod labels;

@@ -76,11 +76,11 @@ fn a_provider_keeps_keys_for_a_component() {
     assert_eq!(up.stop().code, Some(0));
 }
 
-fn objects(target: &str) -> Value {
+pub(crate) fn objects(target: &str) -> Value {
     link("blobs", target, ("wasi", "blobstore"), &["blobstore", "container", "types"])
 }
 
-fn keeps_what_a_component_writes(up: &Up) {
+pub(crate) fn keeps_what_a_component_writes(up: &Up) {
     let bytes = noise(3 << 20);
     for (name, bytes) in [("big", bytes.as_slice()), ("empty", b"".as_slice())] {
         let answer = up.ask("PUT", &format!("/{name}"), bytes);

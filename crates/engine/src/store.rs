@@ -5,7 +5,7 @@
 //! 1. A store made here ends what runs in it once its deadline has passed, and lets others run at every tick before that.
 //! 2. A store is only entered asynchronously: a busy component gives way by suspending itself.
 
-use rt::Tick;
+use rt::{Tick, Ticker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::meter::{Meter, Refused};
@@ -47,9 +47,16 @@ pub fn new_store<T: Metered>(engine: &Engine, mut state: T) -> Store<T> {
     store.limiter(|state| state.meter());
     store.set_hostcall_fuel(hostcall_bytes);
     store.set_max_component_handles(handles);
-    store.epoch_deadline_callback(|mut store| {
-        if Tick::now() >= *store.data_mut().deadline() {
+    // The deadline of the invocation that was interrupted last, which tells it from the next one.
+    let mut interrupted = Tick::ZERO;
+    store.epoch_deadline_callback(move |mut store| {
+        let deadline = *store.data_mut().deadline();
+        if Tick::now() >= deadline {
             return Err(OutOfTime.into());
+        }
+        // Most that a tick comes by for would be over at once. Who is still there at the next one takes time from others.
+        if std::mem::replace(&mut interrupted, deadline) == deadline {
+            Ticker::hurry();
         }
         // The runtime looks for new I/O before it comes back to this task.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))

@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! 1. Every thread and task started here is owned by a value whose end ends it.
-//! 2. A tick is [`TICK`] long; a deadline is met between one and two ticks late, never early.
+//! 2. A tick is [`TICK`] long; a deadline is met at most [`STRIDE`] and a tick late, never early.
 
 mod cores;
 mod lanes;
@@ -20,5 +20,5 @@ pub use cores::{Cores, cores_available, this_core};
 pub use lanes::Lanes;
 pub use local::LocalTasks;
 pub use task::Task;
-pub use ticker::{Activity, TICK, Tick, Ticker};
+pub use ticker::{Activity, STRIDE, TICK, Tick, Ticker};
 pub use within::{Late, within};

@@ -1,18 +1,32 @@
 //! This is the coarse clock of the data plane.
 //!
-//! Reading it costs a load, so a deadline can be set and checked for each request without a timer. While nothing is busy the
-//! clock naps: an idle host does not wake a thousand times a second. Whoever starts work calls [`Ticker::wake`] first.
+//! Reading it costs a load, so a deadline can be set and checked for each request without a timer. A thread that wakes a thousand
+//! times a second is not for free either, so how often the clock ticks is what there is to interrupt:
+//!
+//! | what runs | a tick each |
+//! | --- | --- |
+//! | nothing, for a second: whoever starts work calls [`Ticker::wake`] first | [`NAP`] |
+//! | what is over before two ticks come by | [`STRIDE`] |
+//! | something longer, which says so with [`Ticker::hurry`] | [`TICK`] |
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-/// How long a tick is: the slice that a busy component runs before others get their turn.
+/// What ticks are counted in, and the slice that a component which runs for long has before others get their turn.
 pub const TICK: Duration = Duration::from_millis(1);
 
+/// How long the clock stands still at most while something runs: a deadline is met up to so much later.
+pub const STRIDE: Duration = Duration::from_millis(4);
+
 const NAP: Duration = Duration::from_millis(250);
-const IDLE_TICKS_BEFORE_NAP: u32 = 1_000;
+
+/// Nothing ran for so long: then the clock naps.
+const IDLE_BEFORE_NAP: Duration = Duration::from_secs(1);
+
+/// After something has run for long, ticks come fast for so long.
+const HURRY: Duration = Duration::from_millis(100);
 
 /// Ticks since the process started. Also a point in time that a deadline can lie at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +35,7 @@ pub struct Tick(u64);
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 static NOW: AtomicU64 = AtomicU64::new(0);
 static IS_NAPPING: AtomicBool = AtomicBool::new(false);
+static IS_HURRIED: AtomicBool = AtomicBool::new(false);
 static THREAD: OnceLock<Thread> = OnceLock::new();
 
 /// Whether there is anything that needs a clock.
@@ -30,6 +45,15 @@ pub enum Activity {
     Busy,
     /// Nothing does.
     Idle,
+}
+
+/// How fast the clock goes, by what it saw.
+#[derive(Debug, Default)]
+struct Pace {
+    /// For how long nothing ran.
+    idle: Duration,
+    /// For how long ticks are to come fast.
+    hurry: Duration,
 }
 
 /// A thread that counts ticks, and tells whoever wants to know.
@@ -77,14 +101,16 @@ impl Ticker {
         count();
         let run = move || {
             THREAD.get_or_init(std::thread::current);
-            let mut idle = 0;
+            let mut pace = Pace::default();
             while !stop.load(Ordering::Relaxed) {
-                let is_napping = idle > IDLE_TICKS_BEFORE_NAP;
+                let pause = pace.pause();
+                let is_napping = pause == NAP;
                 IS_NAPPING.store(is_napping, Ordering::Relaxed);
-                std::thread::park_timeout(if is_napping { NAP } else { TICK });
+                std::thread::park_timeout(pause);
                 count();
                 let is_woken = is_napping && !IS_NAPPING.load(Ordering::Relaxed);
-                idle = if on_tick() == Activity::Busy || is_woken { 0 } else { idle.saturating_add(1) };
+                let is_busy = on_tick() == Activity::Busy || is_woken;
+                pace.pass(pause, (is_busy, IS_HURRIED.swap(false, Ordering::Relaxed)));
             }
         };
         let thread = std::thread::Builder::new().name("ticker".into()).spawn(run)?;
@@ -97,6 +123,30 @@ impl Ticker {
             count();
             THREAD.get().into_iter().for_each(Thread::unpark);
         }
+    }
+
+    /// Says that something runs that a second tick came by for: others want their turn. Costs a store.
+    pub fn hurry() {
+        IS_HURRIED.store(true, Ordering::Relaxed);
+    }
+}
+
+// === impl Pace ===
+
+impl Pace {
+    /// How long nothing needs a tick.
+    fn pause(&self) -> Duration {
+        match self {
+            _ if !self.hurry.is_zero() => TICK,
+            _ if self.idle > IDLE_BEFORE_NAP => NAP,
+            _ => STRIDE,
+        }
+    }
+
+    /// So much time has passed, with something that ran or not, and with a word of something that runs for long.
+    fn pass(&mut self, time: Duration, (is_busy, is_hurried): (bool, bool)) {
+        self.idle = if is_busy { Duration::ZERO } else { self.idle + time };
+        self.hurry = if is_hurried { HURRY } else { self.hurry.saturating_sub(time) };
     }
 }
 
@@ -127,6 +177,29 @@ mod tests {
         assert_eq!(start.after(Duration::MAX), Tick::NEVER);
         assert_eq!(Tick(16).since(start), Duration::from_millis(6));
         assert_eq!(start.since(Tick(16)), Duration::ZERO);
+    }
+
+    #[test]
+    fn ticks_come_as_fast_as_there_is_something_to_interrupt() {
+        let mut pace = Pace::default();
+        let mut pauses = |times: u128, seen| {
+            let mut pauses = Vec::new();
+            for _ in 0..times {
+                pauses.push(pace.pause());
+                pace.pass(pace.pause(), seen);
+            }
+            pauses.dedup();
+            pauses
+        };
+        assert_eq!(pauses(1_000, (true, false)), [STRIDE]);
+        assert_eq!(pauses(10, (true, true)), [STRIDE, TICK]);
+        // As long as it is said, and a while after that.
+        assert_eq!(pauses(HURRY.as_millis(), (true, false)), [TICK]);
+        assert_eq!(pauses(1, (true, false)), [STRIDE]);
+        let idle = IDLE_BEFORE_NAP.as_millis() / STRIDE.as_millis() + 1;
+        assert_eq!(pauses(idle, (false, false)), [STRIDE]);
+        assert_eq!(pauses(10, (false, false)), [NAP]);
+        assert_eq!(pauses(10, (true, false)), [NAP, STRIDE]);
     }
 
     #[test]

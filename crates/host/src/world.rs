@@ -219,7 +219,9 @@ impl World {
 
     /// Takes a link out; the import leads to what the host has by itself again, where it has something.
     pub(crate) async fn delete(&self, wanted: LinkDel) -> Result<LinkView, LinkError> {
-        let id = self.find(&self.live.lock().await, wanted.clone())?;
+        let live = self.live.lock().await;
+        let id = self.find(&live, wanted.clone())?;
+        drop(live);
         let _fused = self.fuse_beforehand(&id, |live| live.take(&id)).await?;
         let mut live = self.live.lock().await;
         // Another may have deleted it meanwhile.

@@ -26,12 +26,13 @@ use crate::address::{Address, Function};
 use crate::allowance::{self, Allowance, Allowed, Receipts};
 use crate::answering::Answering;
 use crate::caller::{Caller, NotTaken};
-use crate::desk::{Begun, Desk, ServeError};
+use crate::desk::{Desk, Reception, ServeError};
 use crate::flow::{ByteStream, Flow, FlowError};
 use crate::inbound::Path;
 use crate::inbox;
 use crate::offer::Offer;
 use crate::origin::Origin;
+use crate::patience::Patience;
 use crate::shapes::{DecodeError, Reader};
 
 /// Functions that are served with something beside their values. Dropping it ends that, and leaves callers that were not handed
@@ -124,7 +125,7 @@ impl<T> fmt::Debug for Streamed<T> {
 fn begin<T: Send + 'static>(
     read: &Arc<Read<T>>,
     besides: &Arc<[Besides]>,
-) -> impl Fn(usize, Message, Caller) -> Begun<Streaming<T>> + use<T> {
+) -> impl Fn(usize, Message, Caller) -> Reception<Streaming<T>> + use<T> {
     let (read, besides) = (read.clone(), besides.clone());
     move |function, call, caller| Box::pin(take((function, besides[function]), read.clone(), call, caller))
 }
@@ -176,14 +177,15 @@ async fn accepted<T>(
         }
         Err(DecodeError::Incomplete) => {
             caller.accept(mailbox.subject.clone(), heard).await?;
-            let patience = origin.remaining.unwrap_or(limits.params_max).min(limits.params_max);
-            let bytes = caller.rest(&call.payload, &mailbox, patience).await?;
+            let time = origin.remaining.unwrap_or(limits.params_max).min(limits.params_max);
+            let bytes = caller.rest(&call.payload, &mailbox, time).await?;
             read(&bytes, &wire).map_err(garbled)?
         }
         Err(error) => return Err(garbled(error)),
     };
-    let allowance = Allowance::new(mailbox.post(), limits.idle_max);
-    Ok((params, Flow::new(mailbox, receipts, (wire.bus(), limits.idle_max)), allowance))
+    let flow = Flow::new(mailbox, receipts, (wire.bus(), Patience::in_call(origin.remaining, limits)));
+    let allowance = flow.allowance(caller.subject());
+    Ok((params, flow, allowance))
 }
 
 // === impl Coming ===

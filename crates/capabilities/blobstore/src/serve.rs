@@ -109,7 +109,10 @@ impl Offered {
                 }
             }
             // What went wrong was logged by the host.
-            Ok(Err(error)) => reply.refuse(&Refusal::new(Reason::Failed, &Chain(&*error).to_string())).await,
+            Ok(Err(error)) => {
+                let refusal = Refusal::new(Reason::Failed, &Chain(&*error).to_string());
+                reply.refuse(&refusal).await;
+            }
             Err(late) => reply.refuse(&Refusal::new(Reason::Failed, &late.to_string())).await,
         }
     }

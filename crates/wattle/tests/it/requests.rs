@@ -118,6 +118,35 @@ fn settings_say_where_requests_come_in_and_may_change() {
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 
+/// Reads a body that comes in chunks, and calls `read` with how much there is of it now and then.
+fn read_chunked(stream: TcpStream, mut read: impl FnMut(usize)) -> Vec<u8> {
+    let mut reader = BufReader::new(stream);
+    let line = |reader: &mut BufReader<TcpStream>| {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let mut byte = [0];
+            reader.read_exact(&mut byte).expect("it is whole");
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).expect("text").trim().to_owned()
+    };
+    assert!(line(&mut reader).contains(" 200 "));
+    while !line(&mut reader).is_empty() {}
+    let mut body = Vec::new();
+    loop {
+        let size = usize::from_str_radix(&line(&mut reader), 16).expect("a size");
+        let start = body.len();
+        body.resize(start + size, 0);
+        reader.read_exact(&mut body[start..]).expect("it is whole");
+        assert_eq!(line(&mut reader), "");
+        if size == 0 {
+            return body;
+        }
+        read(body.len());
+    }
+}
+
+/// 64 MiB go up and come down at the same time, and neither host ever has more than a few of them: also not while nobody reads.
 #[test]
 fn a_large_body_crosses_in_both_directions_within_little_memory() {
     const SIZE: usize = 64 << 20;

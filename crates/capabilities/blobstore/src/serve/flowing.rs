@@ -212,7 +212,8 @@ async fn refuse(trouble: Trouble, answering: Answering) -> Result<(), NotGiven> 
         Trouble::Said(words) => Ok(answering.answer(encode(&Err::<(), String>(words))).await?),
         Trouble::Failed(error) => {
             // What went wrong was logged by the host.
-            answering.refuse(&Refusal::new(Reason::Failed, &Chain(&*error).to_string())).await;
+            let refusal = Refusal::new(Reason::Failed, &Chain(&*error).to_string());
+            answering.refuse(&refusal).await;
             Ok(())
         }
     }

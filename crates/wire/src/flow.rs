@@ -179,7 +179,10 @@ impl Silence {
         let lasting = self
             .lasting
             .get_or_insert_with(|| Box::pin(allowance::silence(self.bus.clone(), question(), self.patience)));
-        lasting.as_mut().poll(cx)
+        let late = ready!(lasting.as_mut().poll(cx));
+        // Whoever asks once more waits once more.
+        self.lasting = None;
+        Poll::Ready(late)
     }
 }
 

@@ -12,7 +12,9 @@ use http_body_util::{BodyExt, Empty, StreamBody};
 use rt::Late;
 use tokio::time::{Instant, sleep};
 use wire::http::{Accepting, Exchange, Handler, IncomingError, OutgoingError, RespondError, Side};
-use wire::{Call, Origin, Wire};
+use wire::{
+    ByteStream, Call, Decode, FlowError, Following, Function, Origin, Pending, Streaming, Wire, WriteError, encode,
+};
 
 use crate::rig::{Rig, address, run_in_no_time};
 
@@ -26,6 +28,9 @@ const SILENT_MAX: Duration = secs(7);
 const STILL_MAX: Duration = secs(60);
 
 const PIECE: usize = 16 << 10;
+
+/// Of a function that takes a stream and gives one.
+const TURN: &[&[u32]] = &[&[0]];
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -64,10 +69,15 @@ where
 
 /// Says a request without the end of its body as one of ours does that has so much time, and nothing more.
 async fn begin_to_ask(bus: &Bus) -> Subscription {
-    let heard = bus.subscribe("rc.>".parse().expect("a pattern"), None).await.expect("it listens");
-    let call = "default.echo.wrpc.0.0.1.wrpc:http/incoming-handler@0.1.0.handle";
     // GET / without a scheme, an authority and headers.
     let head = Bytes::from_static(&[0, 0, 0, 1, 1, b'/', 0, 0, 0]);
+    begin_to_call(bus, ("wrpc:http/incoming-handler@0.1.0.handle", head)).await
+}
+
+/// The same of any function.
+async fn begin_to_call(bus: &Bus, (function, head): (&str, Bytes)) -> Subscription {
+    let heard = bus.subscribe("rc.>".parse().expect("a pattern"), None).await.expect("it listens");
+    let call = format!("default.echo.wrpc.0.0.1.{function}");
     let headers = Headers::of([("wattle-window", "1000"), ("wattle-remaining-ms", "2000")]).expect("headers");
     let reply = Some("rc.x".parse().expect("a subject"));
     let message = Message { reply, headers, ..Message::new(call.parse().expect("a subject"), head) };
@@ -181,5 +191,30 @@ fn who_is_silent_is_neither_written_to_nor_read_from_for_longer_than_his_time() 
         let error = given_up(respond.with(Response::new(pieces(64, Duration::ZERO))).await);
         assert!(matches!(error, OutgoingError::Unwanted), "{error:?}");
         assert!(begun.elapsed() < TIME, "{:?}", begun.elapsed());
+    });
+}
+
+/// Who asks once more after that waits once more.
+#[test]
+fn a_stream_beside_values_is_waited_for_as_a_body_is() {
+    run_in_no_time(async {
+        let rig = Rig::in_process();
+        let (there, stranger) = (rig.wire().await, rig.bus().await);
+        let functions = vec![(Function::of("test:echo/flow@0.2.0", "turn"), TURN)];
+        let served = there.serve_streams(&address(), functions, |_, reader| ByteStream::read(reader)).await;
+        let mut served = served.expect("it serves");
+        let _heard = begin_to_call(&stranger, ("test:echo/flow@0.2.0.turn", Bytes::from_static(&[0]))).await;
+        let Streaming { params: mut stream, mut coming, answering, .. } = served.next().await.expect("a call");
+        for _ in 0..2 {
+            let begun = Instant::now();
+            assert_eq!(coming.bytes(&mut stream).await, Err(FlowError::Idle(Late(SILENT_MAX))));
+            assert_eq!(begun.elapsed().as_secs(), 7);
+        }
+        let following = Following { stream: Some(&[0]), later: None };
+        let mut answered = answering.begin(encode(&Pending), following).await.expect("it is said");
+        let begun = Instant::now();
+        let error = answered.say(Bytes::from(vec![7; PIECE])).await.expect_err("nobody takes it");
+        assert!(matches!(error, WriteError::Silent(late) if late == Late(SILENT_MAX)), "{error:?}");
+        assert_eq!(begun.elapsed().as_secs(), 7);
     });
 }

@@ -10,7 +10,7 @@
 //!
 //! # Not here
 //!
-//! What is asked, and what a component is told of what went wrong: those are its capability's.
+//! What is asked and for what, and what a component is told of what went wrong: those are its capability's.
 
 use std::error::Error;
 use std::future::Future;
@@ -20,20 +20,20 @@ use std::time::Duration;
 
 use model::{ComponentName, LinkName, Terms};
 use rt::{Late, within};
-use stdx::{Chain, Trace};
+use stdx::Chain;
 
 use crate::OpenLink;
 
 /// Before the first repetition so long is waited; before each further one, twice as long.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The terms of one link of a component, and how its target is.
+/// The terms of one link of a component, and how its target is. What is cloned is kept for the same link.
+#[derive(Clone)]
 pub struct KeptTerms {
     component: ComponentName,
     link: LinkName,
     terms: Terms,
-    trace: Option<Trace>,
-    /// Shared by all that keep the terms of this link, whatever trace they are followed for.
+    /// Shared by all that keep the terms of this link, whatever they are followed for.
     is_failing: Arc<AtomicBool>,
 }
 
@@ -46,7 +46,6 @@ impl KeptTerms {
             component: component.clone(),
             link: link.name.clone(),
             terms: link.terms.clone(),
-            trace: None,
             is_failing: Arc::default(),
         }
     }
@@ -59,22 +58,6 @@ impl KeptTerms {
     /// Which of its links it is.
     pub fn link(&self) -> &LinkName {
         &self.link
-    }
-
-    /// Whether they are followed for a part of that trace.
-    pub fn are_within(&self, trace: Option<&Trace>) -> bool {
-        self.trace.as_ref() == trace
-    }
-
-    /// The same as they are followed for a part of a trace.
-    pub fn within(&self, trace: Option<Trace>) -> Self {
-        Self {
-            component: self.component.clone(),
-            link: self.link.clone(),
-            terms: self.terms.clone(),
-            trace,
-            is_failing: self.is_failing.clone(),
-        }
     }
 
     /// Whether both are those of the same link, bound at the same moment.

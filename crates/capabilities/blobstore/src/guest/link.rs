@@ -43,8 +43,7 @@ impl Link {
             return None;
         }
         let blobs = self.blobs.as_ref()?.within(&cause)?;
-        let terms = self.terms.within(cause.trace.clone());
-        Some(Arc::new(Self { terms, blobs: Some(blobs), limits: self.limits, cause }))
+        Some(Arc::new(Self { terms: self.terms.clone(), blobs: Some(blobs), limits: self.limits, cause }))
     }
 
     /// Whether both lead to the same store.

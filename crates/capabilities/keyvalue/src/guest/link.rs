@@ -21,6 +21,8 @@ pub(crate) struct Link {
     terms: KeptTerms,
     store: Option<Arc<dyn Store>>,
     limits: Limits,
+    /// What is asked for by it is a part of that.
+    trace: Option<Trace>,
 }
 
 // === impl Link ===
@@ -31,16 +33,17 @@ impl Link {
             terms: KeptTerms::new(component, link),
             store: link.target.as_ref().and_then(|target| target.target::<Linked>()).map(|linked| linked.store.clone()),
             limits,
+            trace: None,
         }
     }
 
     /// The same as it is followed for a part of a trace; nothing where it is that already, or makes no difference.
     pub(super) fn within(&self, trace: Option<Trace>) -> Option<Arc<Self>> {
-        if self.terms.are_within(trace.as_ref()) {
+        if self.trace == trace {
             return None;
         }
         let store = self.store.as_ref()?.within(trace.clone())?;
-        Some(Arc::new(Self { terms: self.terms.within(trace), store: Some(store), limits: self.limits }))
+        Some(Arc::new(Self { terms: self.terms.clone(), store: Some(store), limits: self.limits, trace }))
     }
 
     /// What one call may carry.

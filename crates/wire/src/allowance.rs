@@ -230,9 +230,14 @@ impl Allowance {
         Some(Message { reply: Some(here), ..Message::new(subject, Bytes::new()) })
     }
 
-    /// Ready once nobody wants anything more. To be polled by the one who waits.
-    pub(crate) fn poll_unwanted(&self, cx: &Context<'_>) -> Poll<()> {
-        self.post.ask(|allowed| allowed.poll_unwanted(cx))
+    /// What is worked out, as long as anybody wants it; nothing after that.
+    pub(crate) async fn while_wanted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| match self.post.ask(|allowed| allowed.poll_unwanted(cx)) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => work.as_mut().poll(cx).map(Some),
+        })
+        .await
     }
 }
 

@@ -8,9 +8,6 @@
 //!    so, and takes neither for a whole one.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 
 use bus::{Bus, Message, Subject};
 use bytes::{Buf, Bytes};
@@ -56,6 +53,11 @@ pub struct Answered {
 impl Answering {
     pub(crate) fn new(caller: Caller, allowance: Allowance) -> Self {
         Self { caller, allowance }
+    }
+
+    /// Works for an answer as long as anybody wants one.
+    pub async fn while_wanted<T>(&self, work: impl Future<Output = T>) -> Result<T, WriteError> {
+        self.allowance.while_wanted(work).await.ok_or(WriteError::Unwanted)
     }
 
     /// Answers with values that nothing follows, laid out by [`encode`](crate::encode).
@@ -144,12 +146,7 @@ impl Answered {
     /// Works for what is said next, as long as anybody wants it.
     pub async fn while_wanted<T>(&self, work: impl Future<Output = T>) -> Result<T, WriteError> {
         let Some(writer) = &self.writer else { return Ok(work.await) };
-        let mut work = pin!(work);
-        poll_fn(|cx| match writer.allowance().poll_unwanted(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(WriteError::Unwanted)),
-            Poll::Pending => work.as_mut().poll(cx).map(Ok),
-        })
-        .await
+        writer.allowance().while_wanted(work).await.ok_or(WriteError::Unwanted)
     }
 }
 

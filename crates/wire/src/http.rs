@@ -18,7 +18,6 @@ mod head;
 
 use std::fmt;
 use std::pin::pin;
-use std::task::Poll;
 
 use bus::{Headers, Message, PublishError, Subject, SubjectError};
 use bytes::{Buf, Bytes};
@@ -353,12 +352,7 @@ impl Respond {
 
     /// Works for a response as long as anybody wants one.
     pub async fn while_wanted<T>(&self, work: impl Future<Output = T>) -> Result<T, Unwanted> {
-        let mut work = pin!(work);
-        std::future::poll_fn(|cx| match self.allowance.poll_unwanted(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(Unwanted)),
-            Poll::Pending => work.as_mut().poll(cx).map(Ok),
-        })
-        .await
+        self.allowance.while_wanted(work).await.ok_or(Unwanted)
     }
 
     /// Answers with a response, and returns when all of its body is sent.

@@ -211,11 +211,9 @@ async fn next_frame<B>(body: &mut B, allowance: &Allowance) -> Result<Option<Fra
 where
     B: Body<Error: Into<BoxError>> + Unpin,
 {
-    let frame = std::future::poll_fn(|cx| match allowance.poll_unwanted(cx) {
-        Poll::Ready(()) => Poll::Ready(Err(OutgoingError::Unwanted)),
-        Poll::Pending => Pin::new(&mut *body).poll_frame(cx).map(Ok),
-    });
-    frame.await?.transpose().map_err(|error| OutgoingError::Read(error.into()))
+    let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+    let frame = allowance.while_wanted(frame).await.ok_or(OutgoingError::Unwanted)?;
+    frame.transpose().map_err(|error| OutgoingError::Read(error.into()))
 }
 
 impl From<WriteError> for OutgoingError {

@@ -229,6 +229,32 @@ fn who_has_gone_stops_who_answers_and_a_stream_that_is_cut_is_no_whole_one() {
     }
 }
 
+/// What is worked for before there is anything to say.
+#[test]
+fn who_has_gone_before_an_answer_began_ends_the_work_for_it() {
+    for rig in Rig::all() {
+        run(async {
+            let (here, there) = (rig.wire().await, rig.wire().await);
+            let mut served = serve(&there).await;
+            let serve = async {
+                for _ in ["give", "turn"] {
+                    let Streaming { coming, answering, .. } = served.next().await.expect("a call");
+                    let outcome = answering.while_wanted(std::future::pending::<()>()).await;
+                    assert!(matches!(outcome, Err(WriteError::Unwanted)), "{outcome:?}");
+                    drop((coming, answering));
+                }
+            };
+            let ask = async {
+                for name in ["give", "turn"] {
+                    drop(call(&here, name).await.expect("it is heard"));
+                }
+            };
+            tokio::join!(serve, ask);
+            assert_eq!(served.running(), 0);
+        });
+    }
+}
+
 #[test]
 fn a_call_with_streams_is_refused_with_the_reason() {
     let rig = Rig::in_process();

@@ -2,6 +2,8 @@
 //!
 //! Two of them: `shelf` hands the host's streams on, and `vault` makes streams itself.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use testkit::{Nats, Up, Wattle, eventually, request};
 
@@ -173,6 +175,34 @@ fn a_component_on_another_host_keeps_objects() {
     eventually("it is known that nobody is there", || up.get("/well").status == 503);
     assert_eq!(up.get("/well").text(), "the blob store is not available\n");
     assert_eq!(up.stop().code, Some(0));
+}
+
+/// Who begins to write an object and does not go on has a place of the component for as long as that may take, and no longer.
+#[test]
+fn who_gives_slowly_has_no_more_time_of_a_component_elsewhere_than_it_has() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([guest("blobs"), format!("--nats={bus}"), "--name=ada".into()]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob", "--timeout=3", "--concurrency=1"]);
+    start(&ada, &bus, ("shelf", "bob"));
+    lead(&up, &Stranger::new(&bus), "shelf");
+    assert_eq!(said(&up, "PUT", "/well", b"again"), (204, String::new()));
+
+    let mut writer = up.connect();
+    let length = LARGE.to_string();
+    writer.send(&request("PUT", "/half", &[("content-length", &length)], b"")).expect("the host reads");
+    writer.send(&noise(LARGE / 2)).expect("the host reads");
+    let mut answer = None;
+    eventually("the only place is taken, and waited for", || {
+        let begun = Instant::now();
+        answer = Some(up.get("/well"));
+        begun.elapsed() > Duration::from_millis(500)
+    });
+    let answer = answer.expect("it was asked");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "again"));
+    drop(writer);
+    assert_eq!(up.get("/half").status, 404, "it was not finished");
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 
 /// A component that comes to the host of who is linked to it is called there, and where it goes, on the other host again.

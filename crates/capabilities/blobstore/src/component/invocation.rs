@@ -2,8 +2,9 @@
 //!
 //! # Invariants
 //!
-//! 1. It goes on only while somebody waits for what it brings about, and ends when it is dropped.
+//! 1. It goes on only while somebody waits for what it brings about or uses it, and ends when it is dropped.
 //! 2. Giving up the wait loses nothing of it.
+//! 3. Whoever waits for others meanwhile waits [`beside`](Invocation::beside) it: else they would have more time than it has.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -49,6 +50,23 @@ impl Invocation {
         .await
     }
 
+    /// Waits for somebody else while it goes on, as far as it can; nothing where it ends in an error meanwhile.
+    pub(super) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> Option<T> {
+        let mut other = pin!(other);
+        poll_fn(|cx| {
+            if let Poll::Ready(come) = other.as_mut().poll(cx) {
+                return Poll::Ready(Some(come));
+            }
+            if let Some(work) = &mut self.work
+                && let Poll::Ready(outcome) = work.as_mut().poll(cx)
+            {
+                (self.work, self.outcome) = (None, Some(outcome));
+            }
+            if matches!(self.outcome, Some(Err(_))) { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
     /// Waits until it has ended, and says how, once.
     pub(super) async fn end(&mut self) -> Outcome {
         if let Some(work) = &mut self.work {
@@ -62,8 +80,10 @@ impl Invocation {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use capability::conformance::run;
-    use tokio::sync::mpsc;
+    use tokio::sync::{mpsc, oneshot};
 
     use super::*;
 
@@ -84,6 +104,24 @@ mod tests {
             assert_eq!(invocation.bring(told.recv()).await, None);
             assert!(matches!(invocation.end().await, Err(Trouble::Said(words)) if words == "no more"));
             assert!(invocation.end().await.is_ok(), "it is said once");
+        });
+    }
+
+    #[test]
+    fn it_goes_on_while_others_are_waited_for_and_they_are_not_where_it_fails() {
+        run(async {
+            let (tell, told) = oneshot::channel();
+            let mut invocation = Invocation::new(async move {
+                tell.send(()).expect("somebody waits");
+                Ok(())
+            });
+            assert_eq!(invocation.beside(told).await, Some(Ok(())));
+            assert_eq!(invocation.beside(tokio::task::yield_now()).await, Some(()), "it has ended well");
+            assert!(invocation.end().await.is_ok());
+
+            let mut invocation = Invocation::new(async { Err(Trouble::Said("no more".into())) });
+            assert_eq!(invocation.beside(pending::<()>()).await, None);
+            assert!(matches!(invocation.end().await, Err(Trouble::Said(words)) if words == "no more"));
         });
     }
 

@@ -68,6 +68,11 @@ impl Component {
 // === impl Names ===
 
 impl Names {
+    /// Waits for whoever takes them, while the component works. Nothing where that fails meanwhile: [`next`](Self::next) says how.
+    pub(crate) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> Option<T> {
+        self.invocation.beside(other).await
+    }
+
     /// The next of them, never none; nothing after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<String>>, Trouble> {
         match self.invocation.bring(self.chunks.recv()).await {

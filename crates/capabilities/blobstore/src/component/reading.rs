@@ -55,6 +55,11 @@ impl Component {
 // === impl Reading ===
 
 impl Reading {
+    /// Waits for whoever takes it, while the component works. Nothing where that fails meanwhile: [`next`](Self::next) says how.
+    pub(crate) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> Option<T> {
+        self.invocation.beside(other).await
+    }
+
     /// The next piece; nothing after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
         match self.invocation.bring(self.pieces.recv()).await {

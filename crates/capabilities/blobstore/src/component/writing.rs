@@ -60,6 +60,11 @@ impl Writing {
         }
     }
 
+    /// Waits for whoever gives it, while the component works. Nothing where that fails meanwhile: [`finish`](Self::finish) says how.
+    pub(crate) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> Option<T> {
+        self.invocation.beside(other).await
+    }
+
     /// Answers when the object is there whole.
     pub(crate) async fn finish(mut self) -> Result<(), Trouble> {
         self.pieces = None;

@@ -4,6 +4,7 @@
 //!
 //! 1. What the component says of what it could not go on with is said as the contract has it; where it failed, the answer is cut.
 //! 2. An object whose stream was cut is not finished: nothing of it is there.
+//! 3. Whoever gives or takes slowly, or has gone, has a place of the component for as long as one invocation may take, and no longer.
 
 use bytes::Bytes;
 use stdx::{BoxError, Chain};
@@ -83,7 +84,7 @@ pub(super) async fn flow(component: &Component, call: Streaming<Flowing>) -> Res
             give(component, (object, span), (version, answering)).await
         }
         Flowing::Write(object, data) => {
-            let written = component.write(id(&object)).await;
+            let written = answering.while_wanted(component.write(id(&object))).await?;
             let written = written.and_then(|writing| writing.ok_or_else(|| no_container(&object.0)));
             take(written, (coming, data), (version, answering)).await
         }
@@ -96,12 +97,13 @@ async fn list(
     (container, asked): (String, (u64, u64)),
     (version, answering): (Version, Answering),
 ) -> Result<(), NotGiven> {
-    let names = component.names(&container, asked).await;
+    let names = answering.while_wanted(component.names(&container, asked)).await?;
     let names = names.and_then(|names| names.ok_or_else(|| no_container(&container)));
     let Some((mut names, mut answered)) = begin(names, (version, answering)).await? else { return Ok(()) };
     let outcome = loop {
         match answered.while_wanted(names.next()).await? {
-            Ok(Some(chunk)) => answered.say_items(encode(&chunk)?).await?,
+            // Where the component fails meanwhile, the next says so.
+            Ok(Some(chunk)) => names.beside(answered.say_items(encode(&chunk)?)).await.unwrap_or(Ok(()))?,
             Ok(None) => break Ok(()),
             Err(trouble) => break Err(trouble),
         }
@@ -115,12 +117,13 @@ async fn give(
     (object, span): (Id, Span),
     (version, answering): (Version, Answering),
 ) -> Result<(), NotGiven> {
-    let read = component.read(id(&object), span).await;
+    let read = answering.while_wanted(component.read(id(&object), span)).await?;
     let read = read.and_then(|reading| reading.ok_or_else(|| no_object(&object)));
     let Some(((_, mut reading), mut answered)) = begin(read, (version, answering)).await? else { return Ok(()) };
     let outcome = loop {
         match answered.while_wanted(reading.next()).await? {
-            Ok(Some(piece)) => answered.say(piece).await?,
+            // Where the component fails meanwhile, the next says so.
+            Ok(Some(piece)) => reading.beside(answered.say(piece)).await.unwrap_or(Ok(()))?,
             Ok(None) => break Ok(()),
             Err(trouble) => break Err(trouble),
         }
@@ -155,10 +158,11 @@ async fn take(
 /// Writes what comes, to its end.
 async fn pour((mut coming, mut data): (Coming, ByteStream), mut writing: Writing) -> Result<(), Trouble> {
     loop {
-        match coming.bytes(&mut data).await {
-            Ok(Some(bytes)) => writing.say(bytes).await?,
-            Ok(None) => return writing.finish().await,
-            Err(error) => return Err(Trouble::Failed(error.into())),
+        match writing.beside(coming.bytes(&mut data)).await {
+            Some(Ok(Some(bytes))) => writing.say(bytes).await?,
+            // All has come, or the component has failed, which is what it ends with.
+            Some(Ok(None)) | None => return writing.finish().await,
+            Some(Err(error)) => return Err(Trouble::Failed(error.into())),
         }
     }
 }

@@ -196,7 +196,7 @@ impl Distant {
     fn failed(&self, error: &InvokeError, caller: &Caller) -> wasmtime::Error {
         let is_late = matches!(error, InvokeError::Late { .. } | InvokeError::Unheard { .. });
         // The caller's own time is over: it is the caller that is stopped.
-        if is_late && Tick::now() >= caller.deadline {
+        if is_late && caller.has_no_time() {
             return engine::OutOfTime.into();
         }
         CallError::Away(self.target.clone(), Chain(error).to_string()).into()

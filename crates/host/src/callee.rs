@@ -23,7 +23,7 @@ use crossbeam_queue::ArrayQueue;
 use engine::{Account, Alive, Failure, State, new_store, start_clock};
 use http_capability::{NewState, Reuse};
 use model::ComponentName;
-use rt::Tick;
+use rt::{STRIDE, Tick};
 use stdx::Trace;
 use tokio::task::JoinSet;
 use wasmtime::Store;
@@ -209,7 +209,7 @@ impl Slot {
     pub(crate) fn failed(&self, failure: Failure, caller: &Caller) -> wasmtime::Error {
         match failure {
             // The caller's own time is over: it is the caller that is stopped.
-            Failure::OutOfTime if Tick::now() >= caller.deadline => engine::OutOfTime.into(),
+            Failure::OutOfTime if caller.has_no_time() => engine::OutOfTime.into(),
             Failure::Full => CallError::NoInstance(self.name.clone()).into(),
             failure => CallError::Failed(self.name.clone(), words(&failure)).into(),
         }
@@ -398,6 +398,11 @@ impl Caller {
     /// The component whose state this is.
     pub(crate) fn of(state: &State, timeout: Option<Duration>) -> Self {
         Self { deadline: state.deadline, depth: state.depth, timeout, trace: state.trace().cloned() }
+    }
+
+    /// Whether its own time is over: where a timer says so, the clock may see it a moment later.
+    pub(crate) fn has_no_time(&self) -> bool {
+        self.deadline.since(Tick::now()) <= STRIDE
     }
 }
 

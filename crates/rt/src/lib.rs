@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! 1. Every thread and task started here is owned by a value whose end ends it.
-//! 2. A tick is [`TICK`] long; a deadline is met at most [`STRIDE`] and a tick late, never early.
+//! 2. A tick is [`TICK`] long; a deadline is met at most twice [`STRIDE`] late, never early.
 
 mod cores;
 mod lanes;

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// What ticks are counted in, and the slice that a component which runs for long has before others get their turn.
 pub const TICK: Duration = Duration::from_millis(1);
 
-/// How long the clock stands still at most while something runs: a deadline is met up to so much later.
+/// How long the clock stands still at most while something runs. Where it is read it may be so much behind, and so much later a
+/// deadline is looked at.
 pub const STRIDE: Duration = Duration::from_millis(4);
 
 const NAP: Duration = Duration::from_millis(250);
@@ -77,10 +78,10 @@ impl Tick {
         Self(NOW.load(Ordering::Relaxed))
     }
 
-    /// The first tick by which `duration` has passed since this one.
+    /// A tick by which `duration` has passed since this one was read, though the clock was behind.
     pub fn after(self, duration: Duration) -> Self {
-        let ticks = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(ticks).saturating_add(1))
+        let ticks = u64::try_from(duration.saturating_add(STRIDE).as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(ticks))
     }
 
     /// The time from `earlier` to this tick, zero where it is later.
@@ -173,10 +174,26 @@ mod tests {
     #[test]
     fn a_deadline_is_never_early() {
         let start = Tick(10);
-        assert_eq!(start.after(Duration::from_millis(5)), Tick(16));
+        assert_eq!(start.after(Duration::from_millis(5)), Tick(19));
         assert_eq!(start.after(Duration::MAX), Tick::NEVER);
         assert_eq!(Tick(16).since(start), Duration::from_millis(6));
         assert_eq!(start.since(Tick(16)), Duration::ZERO);
+    }
+
+    /// Whenever the clock is read, and whenever it ticks next. Method: it ticks once a stride, and time passes in microseconds.
+    #[test]
+    fn a_deadline_is_never_early_though_the_clock_was_behind() {
+        let stride = STRIDE.as_micros() as u64;
+        let clock = |at: u64| Tick(at / stride * stride / 1_000);
+        for begun in (100_000..100_000 + stride).step_by(250) {
+            for time in [0, 1, 3, 4, 5, 30] {
+                let deadline = clock(begun).after(Duration::from_millis(time));
+                let met = (begun..).find(|at| clock(*at) >= deadline).expect("time goes on");
+                let took = Duration::from_micros(met - begun);
+                let time = Duration::from_millis(time);
+                assert!(took >= time && took <= time + 2 * STRIDE, "{took:?} for {time:?}, begun at {begun}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use engine::Failure;
 use http::uri::Scheme;
 use http::{Request, Response};
 use model::ComponentName;
-use rt::{TICK, Tick, Ticker};
+use rt::{STRIDE, Tick, Ticker};
 use stdx::Chain;
 use wire::http::{Exchange as Call, Incoming, Respond};
 use wire::{Reason, Refusal as Refused};
@@ -66,11 +66,13 @@ fn begin(
 
 async fn work(exchange: Exchange, respond: Respond) {
     // No connection looks at this deadline: the alarm lets the exchange see that it is over.
-    let mut alarm = pin!(tokio::time::sleep(exchange.deadline().since(Tick::now()) + TICK));
-    let mut has_rung = false;
+    let mut alarm = pin!(tokio::time::sleep(exchange.deadline().since(Tick::now())));
     let mut answering = pin!(answer_with(exchange, respond));
     std::future::poll_fn(|cx| {
-        has_rung = has_rung || alarm.as_mut().poll(cx).is_ready();
+        // The clock that the exchange looks at may be behind: the alarm rings until it has seen it.
+        while alarm.as_mut().poll(cx).is_ready() {
+            alarm.as_mut().reset(tokio::time::Instant::now() + STRIDE);
+        }
         answering.as_mut().poll(cx)
     })
     .await;

@@ -263,6 +263,24 @@ fn what_nobody_waits_for_is_not_worked_on_elsewhere() {
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 
+/// What waits and computes nothing is ended by the clock of its own host, whenever that ticks: who asks has more time.
+#[test]
+fn a_component_elsewhere_that_waits_has_no_more_time_than_it_has() {
+    let server = Nats::start();
+    let bus = server.url();
+    let flags: [&[&str]; 2] = [&[], &["--timeout", "1"]];
+    let [(ada, up), (_bob, other)] = two_hosts(flags, &bus, ("http-kit", "kit"));
+    lead(&ada, &bus, ("kit", None));
+    eventually("it is asked", || up.get("/").status == 200);
+    for _ in 0..8 {
+        let begun = Instant::now();
+        let late = up.get("/slow?ms=20000");
+        assert_eq!((late.status, &*late.text()), (504, "the component did not answer in time\n"));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
 /// Who reads what a host answers that stands still waits no longer than a request has time, and a moment for the way.
 #[test]
 fn an_answer_of_a_host_that_stands_still_ends_soon_after_its_time() {

@@ -6,7 +6,8 @@
 //! | `object/NAME/OBJECT` | where the pieces of an object are, and how many bytes it has; names have their length before them |
 //! | `piece/PLACE/NUMBER` | so many bytes of an object, turned |
 //!
-//! At the second piece of an object that is called `trap` writing it traps, and so does reading `fall`. Of `short` half is given.
+//! At the second piece of an object that is called `trap` writing it traps, and so does reading `fall`. Of `short` half is given, and
+//! `grow` has but half of its bytes until it is opened.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -50,6 +51,11 @@ const ROOM: u64 = 4096;
 struct Vault;
 
 export!(Vault);
+
+thread_local! {
+    /// Whether `grow` was opened since it was asked how many bytes it has.
+    static HAS_GROWN: Cell<bool> = const { Cell::new(false) };
+}
 
 /// What every byte is turned by.
 const TURN: u8 = 0x5a;
@@ -254,6 +260,7 @@ impl container::GuestContainer for Container {
     fn get_data(&self, name: String, start: u64, end: u64) -> Result<container::IncomingValue, String> {
         let (place, size) = find(&key_of(&self.0, &name))?.ok_or("no such object")?;
         let end = if name == "short" { size / 2 } else { size.min(end.saturating_add(1) as usize) };
+        HAS_GROWN.set(name == "grow");
         let at = Rc::new(Cell::new(start as usize));
         Ok(container::IncomingValue::new(Incoming { name, place, at, end }))
     }
@@ -283,6 +290,7 @@ impl container::GuestContainer for Container {
 
     fn object_info(&self, name: String) -> Result<container::ObjectMetadata, String> {
         let (_, size) = find(&key_of(&self.0, &name))?.ok_or("no such object")?;
+        let size = if name == "grow" && !HAS_GROWN.take() { size / 2 } else { size };
         let container = self.0.clone();
         Ok(container::ObjectMetadata { name, container, created_at: 0, size: size as u64 })
     }

@@ -75,7 +75,7 @@ fn a_vault_fails_in_the_middle(up: &Up, other: &Up) {
     assert_eq!(up.ask("PUT", "/trap", &bytes).status, 503);
     other.says("the vault was told to trap");
     assert_eq!(up.get("/trap").status, 404, "it was not finished");
-    for name in ["fall", "short"] {
+    for name in ["fall", "short", "grow"] {
         assert_eq!(said(up, "PUT", &format!("/{name}"), &bytes), (204, String::new()));
         assert!(is_cut(up, name), "{name}: what did not come whole does not look whole");
     }

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. One piece waits at a time: who reads slowly slows down who gives.
-//! 2. The pieces together are as long as the object was said to be, or the last is an error.
+//! 2. The pieces together are as long as the object was said to be, or the last is an error. It is asked how long it is once more when
+//!    it is open: else the beginning of another one that has come in its place would look whole.
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -88,7 +89,16 @@ impl Fetch {
             size.send(count).ok();
             return Ok(());
         }
-        let mut source = inside.source(container, (object, span)).await?;
+        let mut source = inside.source(container, (object.clone(), span)).await?;
+        let is_same = match inside.info_in(container, &object).await {
+            Ok(now) if now.is_some_and(|now| now.size == info.size) => Ok(()),
+            Ok(_) => Err(Trouble::Said("the object has become another one while it was opened".into())),
+            Err(trouble) => Err(trouble),
+        };
+        if is_same.is_err() {
+            return inside.close_source(source, is_same).await;
+        }
+        // Nobody may be waiting for it.
         size.send(count).ok();
         let poured = pour(inside, &mut source, (count, &pieces)).await;
         inside.close_source(source, poured).await

@@ -25,8 +25,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
+use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -149,9 +149,13 @@ impl Worker {
     fn spawn() -> anyhow::Result<Self> {
         let (connections, arrivals) = mpsc::channel(WAITING_MAX);
         let load = Arc::new(AtomicUsize::new(0));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let seen = Arc::clone(&load);
-        thread::Builder::new().spawn(move || LocalSet::new().block_on(&runtime, work(arrivals, seen)))?;
+        let run = move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_io().build_local(LocalOptions::default());
+            runtime.expect("a runtime can be had").block_on(work(arrivals, seen));
+        };
+        thread::Builder::new().spawn(run)?;
         Ok(Self { connections, load })
     }
 

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, LocalOptions};
 
 /// Threads that each run one future to its end, with a single-threaded runtime for all that it starts.
 #[derive(Debug)]
@@ -39,13 +39,21 @@ impl Cores {
     {
         let mut threads = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate() {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
             let work = work.clone();
+            let (tell, is_up) = mpsc::channel();
             let run = move || {
                 CORE.set(Some(index));
-                LocalSet::new().block_on(&runtime, run_as_task(work(index, seed)));
+                // One that has such a runtime runs what may not leave the thread beside what may, in one queue.
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => {
+                        drop(tell.send(Ok(())));
+                        runtime.block_on(work(index, seed));
+                    }
+                    Err(error) => drop(tell.send(Err(error))),
+                }
             };
             threads.push(std::thread::Builder::new().name(format!("{name}-{index}")).spawn(run)?);
+            is_up.recv().map_err(std::io::Error::other)??;
         }
         Ok(Self { threads })
     }
@@ -53,18 +61,5 @@ impl Cores {
     /// Waits until every thread has ended. Says how many of them panicked.
     pub fn join(self) -> usize {
         self.threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
-    }
-}
-
-/// Runs the future as a task beside the others. A [`LocalSet`] polls the future that it runs until whenever any of its tasks
-/// was woken, so that has to be a cheap one.
-async fn run_as_task(work: impl Future<Output = ()> + 'static) {
-    #[expect(clippy::disallowed_methods, reason = "waited for in the next line, and ended with the thread")]
-    let ended = tokio::task::spawn_local(work).await;
-    // Whoever joins the thread counts panics.
-    if let Err(error) = ended
-        && let Ok(panic) = error.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
     }
 }

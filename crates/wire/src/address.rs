@@ -105,6 +105,11 @@ impl Name {
         self.0.get(..HOST).unwrap_or(&self.0)
     }
 
+    /// Whether it is that of a wire beside the first of its host: one of a thread that runs components.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.0.len() > self.host().len()
+    }
+
     /// A name that somebody says, if it can be one.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let is_word = (1..=NAME_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_alphanumeric);

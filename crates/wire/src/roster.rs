@@ -25,6 +25,7 @@
 mod known;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -74,6 +75,8 @@ struct Shared {
     /// One roll of an address at a time.
     calling: tokio::sync::Mutex<()>,
     dice: AtomicU64,
+    /// Which of the wires of a host is asked by this one where it has the choice.
+    home: u64,
     wanted: mpsc::Sender<Roster>,
 }
 
@@ -135,6 +138,7 @@ impl Roster {
             is_wanted: AtomicBool::new(false),
             calling: tokio::sync::Mutex::new(()),
             dice: AtomicU64::new(0),
+            home: RandomState::new().hash_one(()),
             wanted,
         };
         Self { shared: Arc::new(shared) }
@@ -155,7 +159,7 @@ impl Roster {
         self.keep_fresh();
         // Numbers that differ in all of their bits, one after the other.
         let dice = self.shared.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        self.shared.known.load().choose(self.now(), dice)
+        self.shared.known.load().choose(self.now(), dice, self.shared.home)
     }
 
     /// Where one of them alone hears what goes to a subject here.

@@ -5,7 +5,9 @@
 //! 1. Who is in doubt is not chosen: who was silent to a call, or to the last roll. Who was silent to two is forgotten, and who waits
 //!    for an answer from there is told.
 //! 2. Of two who are well the one with fewer calls of ours is chosen: a host that is slow has more of them, and gets less.
-//! 3. Nothing here waits, or reads a clock.
+//! 3. Of the wires of the host that is chosen, the same one is asked as long as it has nothing to do: its thread has at hand what a
+//!    call needs. Whose wire that is differs from caller to caller.
+//! 4. Nothing here waits, or reads a clock.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ const SPARED: u64 = 50;
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     members: Vec<Arc<Member>>,
+    /// Those who are asked first: of a host whose threads have wires, these.
+    first: Vec<Arc<Member>>,
 }
 
 /// One who serves an address.
@@ -61,7 +65,11 @@ impl Known {
         });
         members.extend(answered.into_iter().map(Member::new));
         members.truncate(MEMBERS_MAX);
-        Self { members }
+        let beside = || members.iter().filter(|member| member.name.is_beside());
+        let hosts: BTreeSet<&str> = beside().map(|member| member.name.host()).collect();
+        let has_none = |member: &&Arc<Member>| !hosts.contains(member.name.host());
+        let first = beside().chain(members.iter().filter(has_none)).cloned().collect();
+        Self { members, first }
     }
 
     /// Whether another roll is needed to know of somebody whether it is there.
@@ -69,15 +77,18 @@ impl Known {
         self.members.iter().any(|member| !member.is_trusted())
     }
 
-    /// Who is called at `now`, by the fall of dice.
-    pub(crate) fn choose(&self, now: u64, dice: u64) -> Option<Arc<Member>> {
-        let trusted = || self.members.iter().filter(|member| member.is_trusted());
+    /// Who is called at `now`, by the fall of dice, by one who is at `home` there.
+    pub(crate) fn choose(&self, now: u64, dice: u64, home: u64) -> Option<Arc<Member>> {
         let has_room = |member: &&Arc<Member>| member.spared_until.load(Ordering::Relaxed) <= now;
-        match trusted().filter(has_room).count() {
-            // All who are well have no room: one of them says so.
-            0 => one_of(trusted(), trusted().count(), dice),
-            count => one_of(trusted().filter(has_room), count, dice),
+        let trusted = |members| trusted(members).filter(has_room);
+        for members in [&self.first, &self.members] {
+            let Some(chosen) = one_of(trusted(members), dice) else { continue };
+            let beside = || trusted(members).filter(|member| member.name.host() == chosen.name.host());
+            let near = beside().nth(home as usize % beside().count().max(1)).filter(|near| near.running() == 0);
+            return near.cloned().or(Some(chosen));
         }
+        // All who are well have no room: one of them says so.
+        one_of(self::trusted(&self.members), dice)
     }
 
     /// Whether there is another host than that of this one.
@@ -91,8 +102,14 @@ impl Known {
     }
 }
 
+/// Those who are not in doubt.
+fn trusted(members: &[Arc<Member>]) -> impl Iterator<Item = &Arc<Member>> + Clone {
+    members.iter().filter(|member| member.is_trusted())
+}
+
 /// Of two of these, the one with fewer calls.
-fn one_of<'a>(members: impl Iterator<Item = &'a Arc<Member>> + Clone, count: usize, dice: u64) -> Option<Arc<Member>> {
+fn one_of<'a>(members: impl Iterator<Item = &'a Arc<Member>> + Clone, dice: u64) -> Option<Arc<Member>> {
+    let count = members.clone().count();
     let (first, step) = ((dice >> 32) as usize % count.max(1), dice as u32 as usize % count.saturating_sub(1).max(1));
     let second = (first + 1 + step) % count.max(1);
     let (first, second) = (members.clone().nth(first)?, members.clone().nth(second)?);

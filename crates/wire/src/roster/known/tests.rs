@@ -16,7 +16,7 @@ fn member<'a>(known: &'a Known, name: &str) -> &'a Arc<Member> {
 fn shares(known: &Known, now: u64) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for number in 0..1_000_u64 {
-        let chosen = known.choose(now, number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let chosen = known.choose(now, number.wrapping_mul(0x9e37_79b9_7f4a_7c15), 0);
         let name = chosen.map_or("anybody".to_owned(), |chosen| chosen.name.as_str().to_owned());
         *shares.entry(name).or_default() += 1;
     }
@@ -109,4 +109,23 @@ fn the_wires_of_a_host_are_known_for_one() {
     assert_eq!((known.of_host(&one).count(), known.has_other(&one)), (3, false));
     let known = known.after(2, own.into_iter().chain([Name::new()]), true);
     assert_eq!((known.of_host(&one).count(), known.has_other(&one)), (3, true));
+}
+
+#[test]
+fn a_caller_asks_the_same_thread_of_a_host_while_that_has_nothing_to_do() {
+    // The names of one host begin alike, and those of its threads' wires are longer.
+    let (ada, bob) = ("a".repeat(22), "b".repeat(22));
+    let known = Known::default().after(1, names(&format!("{ada} {ada}1 {ada}2 {bob}")).into_iter(), true);
+    let home = |home| {
+        let chosen = (0..1_000_u64).filter_map(|n| known.choose(0, n.wrapping_mul(0x9e37_79b9_7f4a_7c15), home));
+        chosen.map(|chosen| chosen.name.as_str().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(home(0), BTreeSet::from([format!("{ada}1"), bob.clone()]));
+    assert_eq!(home(1), BTreeSet::from([format!("{ada}2"), bob.clone()]));
+    let _running = member(&known, &format!("{ada}1")).clone().count();
+    assert_eq!(home(0), BTreeSet::from([format!("{ada}2"), bob.clone()]), "it has something to do");
+    // The first wire of the host is there where those of its threads are not.
+    [1, 2].map(|number| member(&known, &format!("{ada}{number}")).doubt(3));
+    member(&known, &bob).doubt(3);
+    assert_eq!(home(0), BTreeSet::from([ada]));
 }

@@ -22,6 +22,7 @@ mod backend;
 pub mod conformance;
 mod duty;
 pub mod jetstream;
+mod keeper;
 mod linking;
 mod opened;
 pub mod provider;
@@ -35,6 +36,7 @@ use model::{ComponentName, Contract, LinkName, Terms};
 
 pub use backend::{Backend, Backends, OpenError, Place};
 pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch};
+pub use keeper::{Cause, Instance, Keeper, Said, Trouble};
 pub use linking::Linking;
 pub use opened::Opened;
 pub use settings::{Setting, Settings};

@@ -5,20 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use capability::Cause;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use stdx::{BoxError, ByteSize, Code, Explain, Trace};
+use stdx::{BoxError, ByteSize, Code, Explain};
 
 use crate::scope::{Container, Object};
-
-/// What something is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cause {
-    /// The trace that it is a part of, where it is in one.
-    pub trace: Option<Trace>,
-    /// How deep components have called one another for it: 0 where none did.
-    pub depth: u16,
-}
 
 /// Objects in containers.
 ///

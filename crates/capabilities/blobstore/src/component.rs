@@ -24,20 +24,14 @@ mod names;
 mod reading;
 mod writing;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use capability::{Callable, Calls, Job};
-use engine::State;
+use capability::{Callable, Cause, Keeper};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use model::ComponentName;
-use stdx::{BoxError, Trace};
-use wasmtime::Store;
-use wasmtime::component::Func;
+use stdx::BoxError;
 
-use crate::blobs::Cause;
 use inside::{Inside, Said};
 
 pub(crate) use kept::Kept;
@@ -46,21 +40,11 @@ pub(crate) use writing::Writing;
 /// A component that keeps objects, as it is asked for some cause.
 #[derive(Clone)]
 pub(crate) struct Component {
-    name: ComponentName,
-    exports: Arc<dyn Calls>,
-    cause: Cause,
-    /// How long one invocation may take, where that is less than the component's own time.
-    timeout: Option<Duration>,
+    keeper: Keeper,
 }
 
-/// Why a component has not done what it was asked.
-#[derive(Debug)]
-pub(crate) enum Trouble<E = BoxError> {
-    /// It says so, in words of its own.
-    Said(String),
-    /// It failed.
-    Failed(E),
-}
+/// Why a component has not done what it was asked. Its words are a text.
+pub(crate) type Trouble<E = BoxError> = capability::Trouble<String, E>;
 
 /// An object, by its container and its name.
 pub(crate) type Id<'a> = (&'a str, &'a str);
@@ -72,30 +56,22 @@ pub(crate) struct Info {
     pub(crate) size: u64,
 }
 
-/// Something that an instance is asked for, and what it answers.
-struct Question<F, T> {
-    ask: Option<F>,
-    answer: Option<Result<T, String>>,
-    cause: Cause,
-}
-
 // === impl Component ===
 
 impl Component {
     /// The component, where it exports all that it is asked by.
     pub(crate) fn of(component: &dyn Callable) -> Option<Self> {
-        let exports = inside::exports_of(component)?;
-        Some(Self { name: component.name().clone(), exports, cause: Cause::default(), timeout: None })
+        Some(Self { keeper: Keeper::new(component, inside::exports_of(component)?) })
     }
 
     /// The same as it is asked for this, and for at most so long.
     pub(crate) fn within(&self, cause: Cause, timeout: Option<Duration>) -> Self {
-        Self { cause, timeout, ..self.clone() }
+        Self { keeper: self.keeper.within(cause, timeout) }
     }
 
     /// What it is called.
     pub(crate) fn name(&self) -> &ComponentName {
-        &self.name
+        self.keeper.name()
     }
 
     /// Makes a container. One that is there stays as it is.
@@ -164,48 +140,6 @@ impl Component {
         F: for<'a> FnOnce(Inside<'a>) -> BoxFuture<'a, Said<T>> + Send,
         T: Send,
     {
-        let seat = self.exports.place().await;
-        let mut question = Question { ask: Some(ask), answer: None, cause: self.cause.clone() };
-        if let Err(error) = self.exports.call(seat, self.timeout, &mut question).await {
-            return Err(Trouble::Failed(error.into()));
-        }
-        let answer = question.answer.expect("a call that ended well was answered, see Question::run");
-        answer.map_err(Trouble::Said)
-    }
-}
-
-// === impl Question ===
-
-#[async_trait]
-impl<F, T> Job for Question<F, T>
-where
-    F: for<'a> FnOnce(Inside<'a>) -> BoxFuture<'a, Said<T>> + Send,
-    T: Send,
-{
-    async fn run(&mut self, store: &mut Store<State>, functions: &[Func]) -> wasmtime::Result<()> {
-        // A job is run once: where it were run again, there would be nothing to ask.
-        let ask = self.ask.take().ok_or_else(|| wasmtime::Error::msg("it was asked already"))?;
-        self.answer = Some(match ask(Inside::new(store, functions)).await {
-            Ok(answer) => Ok(answer),
-            Err(Trouble::Said(words)) => Err(words),
-            Err(Trouble::Failed(error)) => return Err(error),
-        });
-        Ok(())
-    }
-
-    fn trace(&self) -> Option<Trace> {
-        self.cause.trace.clone()
-    }
-
-    fn depth(&self) -> u16 {
-        self.cause.depth
-    }
-}
-
-// === impl Trouble ===
-
-impl From<wasmtime::Error> for Trouble<wasmtime::Error> {
-    fn from(error: wasmtime::Error) -> Self {
-        Self::Failed(error)
+        self.keeper.ask(|instance| ask(Inside::new(instance))).await
     }
 }

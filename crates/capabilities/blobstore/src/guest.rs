@@ -18,12 +18,12 @@ mod outgoing;
 
 use std::sync::Arc;
 
-use capability::{Linking, OpenLink};
+use capability::{Cause, Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, LinkName};
 use wasmtime::component::{HasSelf, Resource, ResourceTableError};
 
-use crate::blobs::{Blob, Cause, Facts, Page, Span};
+use crate::blobs::{Blob, Facts, Page, Span};
 use crate::limits::{Limits, TooMuch};
 use crate::scope;
 use link::Link;

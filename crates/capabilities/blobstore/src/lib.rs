@@ -44,7 +44,7 @@ use model::{ComponentName, Contract};
 use wire::Peers;
 
 pub use backends::BACKENDS;
-pub use blobs::{Blob, Blobs, BlobsError, Cause, Facts, Page, Pieces, Span, Upload};
+pub use blobs::{Blob, Blobs, BlobsError, Facts, Page, Pieces, Span, Upload};
 pub use guest::CONTRACTS;
 pub use limits::Limits;
 pub use scope::{Container, Object};

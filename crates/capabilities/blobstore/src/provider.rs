@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bus::{Subject, SubjectError};
 use capability::provider::{self, LinkedProvider, NoLattice};
-use capability::{BackendInfo, OpenError, Settings};
+use capability::{BackendInfo, Cause, OpenError, Settings};
 use futures::{StreamExt, stream};
 use rt::within;
 use stdx::{BoxError, Trace};
@@ -40,7 +40,7 @@ use wire::{Beside, Call, Decode, Encode, FlowError, InvokeError, Peer, Peers, Un
 
 use crate::Blobstore;
 use crate::aborts::Aborts;
-use crate::blobs::{Blob, Blobs, BlobsError, Cause, Facts, Page, Span, Upload, time_of};
+use crate::blobs::{Blob, Blobs, BlobsError, Facts, Page, Span, Upload, time_of};
 use crate::scope::{Container, Object};
 use reading::Reading;
 use writing::Writing;

@@ -22,13 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::patiently;
-use capability::{Callable, Duty, Service};
+use capability::{Callable, Cause, Duty, Service};
 use stdx::Chain;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 use wire::{Address, Invocation, Origin, Peers, Reason, Refusal, Served, Streamed, Streaming, Wire};
 
-use crate::blobs::Cause;
 use crate::component::Component;
 use asked::Asked;
 use flowing::Flowing;

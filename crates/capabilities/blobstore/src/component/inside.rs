@@ -2,17 +2,15 @@
 //!
 //! # Invariants
 //!
-//! 1. What it gave a handle to is let go of when the question is answered, unless it failed: then it ends, with all that it holds.
+//! 1. What it gave a handle to is let go of when the question is answered, unless it failed: see [`Instance::close`].
 
 mod streams;
 
 use std::sync::Arc;
 
-use capability::{Callable, Calls};
-use engine::State;
+use capability::{Callable, Calls, Instance};
 use model::Contract;
-use wasmtime::Store;
-use wasmtime::component::{ComponentNamedList, Func, Lift, Lower, ResourceAny};
+use wasmtime::component::{ComponentNamedList, Lift, Lower, ResourceAny};
 
 use super::{Id, Info, Trouble};
 use crate::guest::{CONTRACTS, ContainerMetadata, ObjectId, ObjectMetadata};
@@ -21,13 +19,12 @@ pub(super) use streams::{Sink, Source};
 
 /// An instance that is asked for something.
 pub(super) struct Inside<'a> {
-    store: &'a mut Store<State>,
-    /// Those of [`EXPORTS`], perhaps without the last [`OPTIONAL`] of them.
-    functions: &'a [Func],
+    /// Asked by those of [`EXPORTS`], perhaps without the last [`OPTIONAL`] of them.
+    instance: Instance<'a>,
 }
 
 /// What it answers.
-pub(super) type Said<T> = Result<T, Trouble<wasmtime::Error>>;
+pub(super) type Said<T> = capability::Said<T, String>;
 
 const TYPES: &str = CONTRACTS[0];
 const CONTAINER: &str = CONTRACTS[1];
@@ -90,8 +87,8 @@ pub(super) fn id((container, object): Id<'_>) -> ObjectId {
 // === impl Inside ===
 
 impl<'a> Inside<'a> {
-    pub(super) fn new(store: &'a mut Store<State>, functions: &'a [Func]) -> Self {
-        Self { store, functions }
+    pub(super) fn new(instance: Instance<'a>) -> Self {
+        Self { instance }
     }
 
     pub(super) async fn create(&mut self, container: &str) -> Said<()> {
@@ -222,10 +219,7 @@ impl<'a> Inside<'a> {
 
     /// Lets go of something when it is known what came of it.
     pub(super) async fn close<T>(&mut self, handle: ResourceAny, outcome: Said<T>) -> Said<T> {
-        if !matches!(outcome, Err(Trouble::Failed(_))) {
-            handle.resource_drop_async(&mut *self.store).await?;
-        }
-        outcome
+        self.instance.close(handle, outcome).await
     }
 
     /// Asks for something that may be refused.
@@ -243,10 +237,10 @@ impl<'a> Inside<'a> {
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        let function = self.functions.get(export as usize).ok_or_else(|| {
-            wasmtime::Error::msg("it gives a stream that is not the host's, and does not export what that is used by")
-        })?;
-        let function = function.typed::<P, R>(&*self.store)?;
-        function.call_async(&mut *self.store, params).await
+        if !self.instance.has(export as usize) {
+            let why = "it gives a stream that is not the host's, and does not export what that is used by";
+            return Err(wasmtime::Error::msg(why));
+        }
+        self.instance.call(export as usize, params).await
     }
 }

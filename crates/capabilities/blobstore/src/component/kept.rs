@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use capability::Cause;
 use futures::{StreamExt, stream};
 
 use super::{Component, Id, Trouble, Writing};
-use crate::blobs::{Blob, Blobs, BlobsError, Cause, Facts, Page, Span, Upload, time_of};
+use crate::blobs::{Blob, Blobs, BlobsError, Facts, Page, Span, Upload, time_of};
 use crate::scope::{Container, Object};
 
 /// The objects that a component keeps.

@@ -8,12 +8,12 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use capability::{KeptTerms, OpenLink};
+use capability::{Cause, KeptTerms, OpenLink};
 use futures::{StreamExt, TryStreamExt, stream};
 use model::ComponentName;
 
 use super::Failure;
-use crate::blobs::{Blob, Blobs, BlobsError, Cause};
+use crate::blobs::{Blob, Blobs, BlobsError};
 use crate::limits::Limits;
 
 /// A component's way to one store.

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use capability::Cause;
 use capability::conformance::run;
 use futures::TryStreamExt;
 use stdx::Explain;
 use testkit::eventually;
 
-use crate::blobs::{Blob, Blobs, BlobsError, Cause, Page, Span};
+use crate::blobs::{Blob, Blobs, BlobsError, Page, Span};
 use crate::scope::Object;
 use crate::suite::{self, Kept};
 

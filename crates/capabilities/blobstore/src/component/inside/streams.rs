@@ -140,13 +140,15 @@ impl Inside<'_> {
     }
 
     fn input(&mut self, stream: ResourceAny) -> wasmtime::Result<DynInputStream> {
-        let handle = stream.try_into_resource::<DynInputStream>(&mut *self.store)?;
-        Ok(self.store.data_mut().table.delete(handle)?)
+        let store = self.instance.store();
+        let handle = stream.try_into_resource::<DynInputStream>(&mut *store)?;
+        Ok(store.data_mut().table.delete(handle)?)
     }
 
     fn output(&mut self, stream: ResourceAny) -> wasmtime::Result<DynOutputStream> {
-        let handle = stream.try_into_resource::<DynOutputStream>(&mut *self.store)?;
-        Ok(self.store.data_mut().table.delete(handle)?)
+        let store = self.instance.store();
+        let handle = stream.try_into_resource::<DynOutputStream>(&mut *store)?;
+        Ok(store.data_mut().table.delete(handle)?)
     }
 }
 

@@ -6,11 +6,13 @@
 //! 2. Every call that was taken ends in an answer or a refusal, also where it is dropped.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bus::{Headers, Message, PublishError};
 use bytes::Bytes;
 use stdx::{ByteSize, Code, Explain};
+use tokio::task::JoinSet;
 use wasmtime::component::Val;
 
 use crate::Wire;
@@ -115,6 +117,31 @@ impl<T: Send + 'static> Served<T> {
     /// How many invocations were taken and are not answered yet.
     pub fn running(&self) -> usize {
         self.desk.running()
+    }
+
+    /// Lets `answer` answer each invocation, as many at once as come, until it is over; then those that came before. To be called
+    /// where there is a runtime.
+    pub async fn answer_all<F>(mut self, over: impl Future<Output = ()>, answer: impl Fn(Invocation<T>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut over = pin!(over);
+        let (mut running, mut is_over) = (JoinSet::new(), false);
+        loop {
+            tokio::select! {
+                () = &mut over, if !is_over => {
+                    is_over = true;
+                    self.end();
+                }
+                invocation = self.next() => match invocation {
+                    Some(invocation) => drop(running.spawn(answer(invocation))),
+                    None => break,
+                },
+                Some(_) = running.join_next() => {}
+            }
+        }
+        // Who has called a moment ago is still told that he was heard.
+        tokio::join!(self.drain(), async { while running.join_next().await.is_some() {} });
     }
 
     /// Ends, and waits until all invocations that were handed out have been answered. What nobody asks for any more is refused.

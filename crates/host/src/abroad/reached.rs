@@ -17,7 +17,6 @@ use futures::future::{BoxFuture, Shared, join_all};
 use rt::{Task, Tick, within};
 use stdx::{Chain, Trace};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Val};
 use wire::{
@@ -212,24 +211,8 @@ async fn serve_one(
         begun = patiently(&not_yet, serve) => Some(begun),
         () = &mut told => None,
     };
-    let Some(mut served) = begun else { return };
-    let mut running = JoinSet::new();
-    let mut is_ending = false;
-    loop {
-        tokio::select! {
-            () = &mut told, if !is_ending => {
-                is_ending = true;
-                served.end();
-            }
-            invocation = served.next() => match invocation {
-                Some(invocation) => drop(running.spawn(answer(target.clone(), reachable.clone(), invocation))),
-                None => break,
-            },
-            Some(_) = running.join_next() => {}
-        }
-    }
-    // Who has called a moment ago is still told that he was heard.
-    tokio::join!(served.drain(), async { while running.join_next().await.is_some() {} });
+    let Some(served) = begun else { return };
+    served.answer_all(told, |invocation| answer(target.clone(), reachable.clone(), invocation)).await;
 }
 
 async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocation<Params>) {

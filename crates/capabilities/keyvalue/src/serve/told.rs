@@ -17,7 +17,6 @@ use capability::{Callable, Calls, Duty, Service};
 use model::{ComponentName, LinkName};
 use rt::within;
 use stdx::Chain;
-use tokio::task::JoinSet;
 use tracing::warn;
 use wire::{Address, Decode, DecodeError, Function, Invocation, Peers, Reader, Reason, Refusal, Served, Wire};
 
@@ -64,27 +63,13 @@ fn read(function: usize, reader: &mut Reader<'_>) -> Result<Change, DecodeError>
 
 impl Informed {
     async fn run(self: Arc<Self>, mut duty: Duty) {
-        let mut served = tokio::select! {
+        let served = tokio::select! {
             biased;
             () = duty.over() => return,
             served = self.serve() => served,
         };
         duty.begin();
-        let (mut running, mut is_over) = (JoinSet::new(), false);
-        loop {
-            tokio::select! {
-                () = duty.over(), if !is_over => {
-                    is_over = true;
-                    served.end();
-                }
-                call = served.next() => match call {
-                    Some(call) => drop(running.spawn(self.clone().tell(call))),
-                    None => break,
-                },
-                Some(_) = running.join_next() => {}
-            }
-        }
-        while running.join_next().await.is_some() {}
+        served.answer_all(duty.over(), |call| self.clone().tell(call)).await;
     }
 
     /// Begins to be called, as soon as the bus takes it.

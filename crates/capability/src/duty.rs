@@ -15,12 +15,13 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::State;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, join, join_all, select};
 use model::{ComponentName, Contract};
 use stdx::{BoxError, Trace};
 use tokio::sync::watch;
@@ -99,6 +100,28 @@ pub struct Watch {
     over: watch::Sender<bool>,
 }
 
+/// Several services as one: it has begun when all have, and is over for all of them at once. Nothing where there is none.
+pub fn together(mut duty: Duty, services: &[&dyn Fn(Duty) -> Option<Service>]) -> Option<Service> {
+    let begin = |serve: &&dyn Fn(Duty) -> Option<Service>| {
+        let (duty, watch) = Duty::new();
+        serve(duty).map(|service| (service, watch))
+    };
+    let (services, watches): (Vec<_>, Vec<_>) = services.iter().filter_map(begin).unzip();
+    if services.is_empty() {
+        return None;
+    }
+    let passed_on = async move {
+        let begun = pin!(join_all(watches.iter().map(Watch::begun)));
+        let is_over = matches!(select(pin!(duty.over()), begun).await, Either::Left(_));
+        if !is_over {
+            duty.begin();
+            duty.over().await;
+        }
+        watches.iter().for_each(Watch::end);
+    };
+    Some(Box::pin(async move { drop(join(join_all(services), passed_on).await) }))
+}
+
 // === impl Seat ===
 
 impl Seat {
@@ -142,5 +165,56 @@ impl Watch {
     /// Says that it is over.
     pub fn end(&self) {
         self.over.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    /// Whether it ends when it is looked at as often as it takes.
+    fn ends(service: &mut Service) -> bool {
+        (0..4).any(|_| (&mut *service).now_or_never().is_some())
+    }
+
+    #[test]
+    fn services_together_have_begun_with_the_last_and_are_over_at_once() {
+        let (let_begin, begins) = watch::channel(false);
+        let quick = |mut duty: Duty| -> Option<Service> {
+            Some(Box::pin(async move {
+                duty.begin();
+                duty.over().await;
+            }))
+        };
+        let slow = |mut duty: Duty| -> Option<Service> {
+            let mut begins = begins.clone();
+            Some(Box::pin(async move {
+                drop(begins.wait_for(|may| *may).await);
+                duty.begin();
+                duty.over().await;
+            }))
+        };
+        let (duty, seen) = Duty::new();
+        let mut service = together(duty, &[&quick, &|_| None, &slow]).expect("two of them run");
+        assert!(!ends(&mut service));
+        assert!(seen.begun().now_or_never().is_none(), "one has not begun yet");
+        let_begin.send_replace(true);
+        assert!(!ends(&mut service));
+        assert!(seen.begun().now_or_never().is_some());
+        seen.end();
+        assert!(ends(&mut service));
+    }
+
+    #[test]
+    fn what_is_over_before_it_has_begun_ends_and_of_none_there_is_no_service() {
+        let never = |mut duty: Duty| -> Option<Service> { Some(Box::pin(async move { duty.over().await })) };
+        let (duty, seen) = Duty::new();
+        let mut service = together(duty, &[&never]).expect("it runs");
+        assert!(!ends(&mut service));
+        seen.end();
+        assert!(ends(&mut service));
+        assert!(together(Duty::new().0, &[&|_| None]).is_none());
     }
 }

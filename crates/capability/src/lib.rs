@@ -35,7 +35,7 @@ use engine::Bound;
 use model::{ComponentName, Contract, LinkName, Terms};
 
 pub use backend::{Backend, Backends, OpenError, Place};
-pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch};
+pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch, together};
 pub use keeper::{Cause, Instance, Keeper, Said, Trouble};
 pub use linking::Linking;
 pub use opened::Opened;

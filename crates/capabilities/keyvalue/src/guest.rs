@@ -25,6 +25,8 @@ use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
 use crate::store::{Change, Page, Stamp, Swap};
 
+pub(crate) use draft::wasi::keyvalue::store::{Error, KeyResponse as NumberedPage};
+pub(crate) use draft2::wasi::keyvalue::store::KeyResponse as NamedPage;
 pub(crate) use link::Link;
 
 /// What is offered, each in its exact version.

@@ -6,6 +6,7 @@
 //! ```text
 //! component ── wasi:keyvalue ── guest ── link ──┬─ dyn Store ── memory | disk | redis | nats | provider
 //! component ◀─ watcher ──────── serve ──────────┘ (and from a provider, over the wire)
+//! component ◀─ wasi:keyvalue ── component ◀═ wrpc:keyvalue, from other hosts
 //! ```
 //!
 //! # Invariants
@@ -19,6 +20,7 @@
 //! Which component is linked to which store (`host`).
 
 mod backends;
+mod component;
 mod guest;
 mod limits;
 mod number;
@@ -135,7 +137,10 @@ impl Capability for KeyValue {
     }
 
     fn reach(&self, component: &dyn Callable, duty: Duty) -> Option<Service> {
-        serve::reach(component, &self.peers()?, duty)
+        let peers = self.peers()?;
+        let told = |duty| serve::reach(component, &peers, duty);
+        let asked = |duty| component::reach(component, &peers, duty);
+        capability::together(duty, &[&told, &asked])
     }
 }
 

@@ -77,11 +77,16 @@ pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<dyn
     Ok(Arc::new(Provider { peer, functions: Arc::new(functions), trace: None }))
 }
 
+/// An interface of the contract, as it is called on the wire.
+pub(crate) fn instance(interface: &str) -> String {
+    format!("wrpc:keyvalue/{interface}@0.2.0-draft")
+}
+
 // === impl Functions ===
 
 impl Functions {
     fn of(peer: &Peer) -> Result<Self, SubjectError> {
-        let of = |interface: &str, name: &str| peer.function(&format!("wrpc:keyvalue/{interface}@0.2.0-draft"), name);
+        let of = |interface: &str, name: &str| peer.function(&instance(interface), name);
         Ok(Self {
             get: of("store", "get")?,
             set: of("store", "set")?,

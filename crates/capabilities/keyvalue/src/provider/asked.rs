@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wire::{Decode, DecodeError, Reader};
+use wire::{Decode, DecodeError, Encode, Reader};
 
 use super::{Bucket, parts};
 use crate::store::{Change, Refusal};
@@ -46,10 +46,30 @@ impl Decode for Refusal {
     }
 }
 
+impl Encode for Refusal {
+    fn write(&self, out: &mut Vec<u8>) -> Option<()> {
+        match self {
+            Self::NoSuchStore => 0_u32.write(out),
+            Self::AccessDenied => 1_u32.write(out),
+            Self::Other(words) => (2_u32, words).write(out),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use stdx::ByteSize;
+
     use super::*;
     use crate::scope::Scope;
+
+    #[test]
+    fn a_refusal_is_read_as_it_was_said() {
+        for refusal in [Refusal::NoSuchStore, Refusal::AccessDenied, Refusal::Other("boom".into())] {
+            let bytes = wire::encode(&refusal).expect("it can be said");
+            assert_eq!(wire::decode(&bytes, ByteSize::kib(1)), Ok(refusal));
+        }
+    }
 
     #[test]
     fn of_changes_to_one_key_the_last_is_asked_for_in_its_own_bucket() {

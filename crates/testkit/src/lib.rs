@@ -38,7 +38,7 @@ pub use http::{Answer, Connection, chunked, request};
 pub use net::{Cut, Net, Site};
 pub use process::{Ended, Up, Wattle};
 #[cfg(feature = "providers")]
-pub use provider::{BrokerMessage, Provider};
+pub use provider::{BrokerMessage, ManyPairs, Provider};
 pub use s3::S3;
 pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Registry, Server};
 pub use wait::{PATIENCE, eventually};

@@ -46,6 +46,9 @@ type Serving<'a> = (&'a [&'a str], &'a mut JoinSet<()>);
 /// A message as `wasmcloud:messaging` has it: subject, body, and where it is to be answered.
 pub type BrokerMessage = (String, Bytes, Option<String>);
 
+/// Of several keys those that are there, with their values.
+pub type ManyPairs = Vec<Option<(String, Bytes)>>;
+
 /// A provider that keeps pairs, objects and messages, until it is dropped.
 pub struct Provider {
     runtime: Option<Runtime>,
@@ -211,6 +214,45 @@ impl Provider {
                 NO_PATHS,
             );
             told.await.map_err(|error| format!("{error:#}"))
+        })
+    }
+
+    /// Asks a component that keeps keys for many of them. What it refuses is said by the number of its reason.
+    ///
+    /// # Errors
+    ///
+    /// What came instead of an answer.
+    pub fn get_many(&self, component: &str, (bucket, keys): (&str, &[&str])) -> Result<Result<ManyPairs, u8>, String> {
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        self.block_on(async {
+            let (client, headers) = self.caller(component).await;
+            let asked = client.invoke_values_blocking::<_, (String, Vec<String>), (Result<ManyPairs, u8>,)>(
+                Some(headers),
+                BATCH,
+                "get-many",
+                (bucket.to_owned(), keys),
+                NO_PATHS,
+            );
+            asked.await.map(|(answer,)| answer).map_err(|error| format!("{error:#}"))
+        })
+    }
+
+    /// Asks a component that keeps keys whether it has one. What it refuses is said by the number of its reason.
+    ///
+    /// # Errors
+    ///
+    /// What came instead of an answer.
+    pub fn has(&self, component: &str, (bucket, key): (&str, &str)) -> Result<Result<bool, u8>, String> {
+        self.block_on(async {
+            let (client, headers) = self.caller(component).await;
+            let asked = client.invoke_values_blocking::<_, (&str, &str), (Result<bool, u8>,)>(
+                Some(headers),
+                STORE,
+                "exists",
+                (bucket, key),
+                NO_PATHS,
+            );
+            asked.await.map(|(answer,)| answer).map_err(|error| format!("{error:#}"))
         })
     }
 

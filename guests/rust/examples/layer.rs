@@ -50,7 +50,7 @@ impl store::Guest for Layer {
 
 impl store::GuestBucket for Bucket {
     fn get(&self, key: String) -> Result<Option<Vec<u8>>, store::Error> {
-        assert!(key != "trap", "asked to");
+        assert!(key != "trap", "the layer was told to trap");
         self.inside.get(&self.key(&key)).map_err(refusal)
     }
 
@@ -68,7 +68,8 @@ impl store::GuestBucket for Bucket {
 
     fn list_keys(&self, cursor: Option<u64>) -> Result<store::KeyResponse, store::Error> {
         let page = self.inside.list_keys(cursor).map_err(refusal)?;
-        Ok(store::KeyResponse { keys: page.keys, cursor: page.cursor })
+        let keys = page.keys.iter().filter_map(|key| key.strip_prefix("layer/")).map(str::to_owned).collect();
+        Ok(store::KeyResponse { keys, cursor: page.cursor })
     }
 }
 

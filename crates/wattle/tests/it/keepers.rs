@@ -1,20 +1,24 @@
-//! Components that keep objects for others: on the host of those who are linked to them, and on another host of the lattice.
+//! Components that keep objects for others, on the host of those who are linked to them and on another host of the lattice, and such
+//! that keep keys, on another host.
 //!
-//! Two of them: `shelf` hands the host's streams on, and `vault` makes streams itself.
+//! Objects: `shelf` hands the host's streams on, and `vault` makes streams itself. Keys: `layer` knows the first version of the
+//! contract, without batches, and `drawer` the second.
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-use testkit::{Nats, Up, Wattle, eventually, request};
+use serde_json::{Value, json};
+use testkit::{Nats, Provider, Up, Wattle, eventually, request};
 
 use crate::abroad::put;
 use crate::blobs::there_and_back;
 use crate::lattice::{Stranger, host, tell};
 use crate::links::{linked, refused};
-use crate::outside::{keeps_what_a_component_writes, objects};
+use crate::outside::{keeps_what_a_component_asks, keeps_what_a_component_writes, keys, objects, says_why_not};
+use crate::traces::PARENT;
 use crate::{guest, noise, route, wattle};
 
 const KEEPERS: [&str; 2] = ["shelf", "vault"];
+const KEEPERS_OF_KEYS: [&str; 2] = ["layer", "drawer"];
 
 /// Several pieces of whatever size.
 const LARGE: usize = 3 << 20;
@@ -26,9 +30,9 @@ fn beside(wattle: &Wattle, keeper: &str, flags: &[&str]) -> Up {
     wattle.up([route("/", "blobs"), guest(keeper), link].into_iter().chain(flags))
 }
 
-/// A host with `blobs`, and another one, without components, of the same lattice.
-fn apart((ada, bob): (&Wattle, &Wattle), bus: &str, flags: &[&str]) -> (Up, Up) {
-    let own = [guest("blobs"), format!("--nats={bus}"), "--name=ada".into()];
+/// A host with a component, and another one, without components, of the same lattice.
+fn apart((ada, bob): (&Wattle, &Wattle), (caller, bus): (&str, &str), flags: &[&str]) -> (Up, Up) {
+    let own = [guest(caller), format!("--nats={bus}"), "--name=ada".into()];
     let up = ada.up(own.into_iter().chain(flags.iter().map(|flag| (*flag).to_owned())));
     let other: Vec<&str> = ["--nats", bus, "--name", "bob"].into_iter().chain(flags.iter().copied()).collect();
     (up, host(bob, &other))
@@ -39,10 +43,10 @@ fn start(wattle: &Wattle, bus: &str, (keeper, on): (&str, &str)) {
     eventually("it starts", || wattle.run(start).code == Some(0));
 }
 
-/// Links `blobs` to a component of the lattice, and waits until it is followed: what was kept before is not there then.
-fn lead(up: &Up, stranger: &Stranger, keeper: &str) {
+/// Links the caller to a component of the lattice, and waits until it is followed: what was kept before is not there then.
+fn lead(up: &Up, stranger: &Stranger, link: &Value) {
     assert_eq!(up.ask("PUT", "/before", b"x").status, 204);
-    put(stranger, &objects(keeper));
+    put(stranger, link);
     eventually("the link is followed", || up.get("/before").status == 404);
 }
 
@@ -152,11 +156,11 @@ fn what_cannot_keep_objects_is_refused_and_a_circle_has_an_end() {
 fn a_component_on_another_host_keeps_objects() {
     let (ada, bob, server) = (wattle(), wattle(), Nats::start());
     let bus = server.url();
-    let (up, other) = apart((&ada, &bob), &bus, &[]);
+    let (up, other) = apart((&ada, &bob), ("blobs", &bus), &[]);
     KEEPERS.iter().for_each(|keeper| start(&ada, &bus, (keeper, "bob")));
     let stranger = Stranger::new(&bus);
 
-    lead(&up, &stranger, "shelf");
+    lead(&up, &stranger, &objects("shelf"));
     keeps_what_a_component_writes(&up);
     let mut names: Vec<String> = (0..250).map(|number| format!("object-{number}")).collect();
     names.iter().for_each(|name| assert_eq!(up.ask("PUT", &format!("/{name}"), b"x").status, 204));
@@ -185,7 +189,7 @@ fn who_gives_slowly_has_no_more_time_of_a_component_elsewhere_than_it_has() {
     let up = ada.up([guest("blobs"), format!("--nats={bus}"), "--name=ada".into()]);
     let other = host(&bob, &["--nats", &bus, "--name", "bob", "--timeout=3", "--concurrency=1"]);
     start(&ada, &bus, ("shelf", "bob"));
-    lead(&up, &Stranger::new(&bus), "shelf");
+    lead(&up, &Stranger::new(&bus), &objects("shelf"));
     assert_eq!(said(&up, "PUT", "/well", b"again"), (204, String::new()));
 
     let mut writer = up.connect();
@@ -210,10 +214,10 @@ fn who_gives_slowly_has_no_more_time_of_a_component_elsewhere_than_it_has() {
 fn a_link_follows_a_component_from_host_to_host() {
     let (ada, bob, server) = (wattle(), wattle(), Nats::start());
     let bus = server.url();
-    let (up, other) = apart((&ada, &bob), &bus, &[]);
+    let (up, other) = apart((&ada, &bob), ("blobs", &bus), &[]);
     start(&ada, &bus, ("shelf", "bob"));
     let stranger = Stranger::new(&bus);
-    lead(&up, &stranger, "shelf");
+    lead(&up, &stranger, &objects("shelf"));
     assert_eq!(up.ask("PUT", "/on-bob", b"x").status, 204);
     for _ in 0..2 {
         start(&ada, &bus, ("shelf", "ada"));
@@ -239,9 +243,9 @@ fn a_link_follows_a_component_from_host_to_host() {
 fn a_large_object_of_a_component_takes_little_memory_on_any_host() {
     let (ada, bob, server) = (wattle(), wattle(), Nats::start());
     let bus = server.url();
-    let (up, other) = apart((&ada, &bob), &bus, &["--max-body=1GiB", "--timeout=600"]);
+    let (up, other) = apart((&ada, &bob), ("blobs", &bus), &["--max-body=1GiB", "--timeout=600"]);
     start(&ada, &bus, ("shelf", "bob"));
-    lead(&up, &Stranger::new(&bus), "shelf");
+    lead(&up, &Stranger::new(&bus), &objects("shelf"));
     there_and_back(&up, "small", 32);
     let before = [up.peak(), other.peak()];
     there_and_back(&up, "large", 256);
@@ -250,4 +254,153 @@ fn a_large_object_of_a_component_takes_little_memory_on_any_host() {
         assert!(grown < 64 << 10, "{grown} KiB more for eight times as much");
     }
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+const AWAY: &str = "the key-value store is not available\n";
+
+/// More keys than a page of the `drawer` has, and what fails in the keeper: the component has it as its contract's error.
+fn many_keys_and_a_trap(up: &Up, (keeper, other): (&str, &Up)) {
+    let names: Vec<_> = (0..7).map(|number| format!("key-{number}")).collect();
+    names.iter().for_each(|name| assert_eq!(said(up, "PUT", &format!("/{name}"), b"x"), (204, String::new())));
+    let listed: String = ["c"]
+        .into_iter()
+        .chain(names.iter().map(String::as_str))
+        .chain(["large", "visits"])
+        .map(|name| format!("{name}\n"))
+        .collect();
+    assert_eq!(up.get("/").text(), listed, "{keeper}");
+
+    assert_eq!(said(up, "GET", "/trap", b""), (500, AWAY.into()));
+    other.says(&format!("the {keeper} was told to trap"));
+    assert_eq!(said(up, "GET", "/c", b""), (200, "two".into()), "it is asked on");
+    assert_eq!(said(up, "POST", "/c", b""), (500, "the key-value store refuses\n".into()), "it is no number");
+}
+
+/// What a `drawer` does where its callers do not lead: traps between two keys, and answers whom knows its contract only.
+fn a_drawer_is_asked_for_many(up: &Up, bus: &str) {
+    assert_eq!(said(up, "PUT", "/?many=before,trap,zebra", b"x"), (500, AWAY.into()));
+    assert_eq!(up.get("/?many=zebra").text(), "none\n");
+    let other = Provider::start(bus, "default", "other");
+    let two = Some(("c".to_owned(), "two".into()));
+    assert_eq!(other.get_many("drawer", ("default", &["c", "none"])), Ok(Ok(vec![two, None])));
+    assert_eq!(other.get_many("drawer", ("missing", &["c"])), Ok(Err(0)));
+    let has = |bucket, key| other.has("drawer", (bucket, key));
+    assert_eq!(
+        [has("default", "c"), has("default", "none"), has("locked", "c")],
+        [Ok(Ok(true)), Ok(Ok(false)), Ok(Err(1))]
+    );
+    says_why_not(up);
+}
+
+/// Values, pages, batches, numbers, what is missing, and what fails, whichever version of the contract the keeper exports.
+#[test]
+fn a_component_on_another_host_keeps_keys() {
+    for keeper in KEEPERS_OF_KEYS {
+        let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+        let bus = server.url();
+        let (up, other) = apart((&ada, &bob), ("counter", &bus), &[]);
+        start(&ada, &bus, (keeper, "bob"));
+        lead(&up, &Stranger::new(&bus), &keys("counter", keeper));
+        keeps_what_a_component_asks(&up);
+        many_keys_and_a_trap(&up, (keeper, &other));
+        if keeper == "drawer" {
+            a_drawer_is_asked_for_many(&up, &bus);
+        }
+        assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+    }
+}
+
+/// What is only in the newer version is said not to go, and changes nothing.
+#[test]
+fn a_caller_of_the_newer_version_has_what_the_wire_has_words_for() {
+    for keeper in KEEPERS_OF_KEYS {
+        let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+        let bus = server.url();
+        let (up, other) = apart((&ada, &bob), ("kv-draft2", &bus), &[]);
+        start(&ada, &bus, (keeper, "bob"));
+        lead(&up, &Stranger::new(&bus), &keys("kv-draft2", keeper));
+        assert_eq!(said(&up, "PUT", "/a", b"one"), (204, String::new()));
+        assert_eq!(said(&up, "PUT", "/?many=b,c", b"two"), (204, String::new()));
+        assert_eq!((up.get("/").text().as_str(), up.get("/a").text().as_str()), ("a\nb\nc\n", "one"), "{keeper}");
+        assert_eq!(up.get("/?many=b,none").text(), "b=two\nnone\n");
+        assert_eq!(said(&up, "DELETE", "/?many=b,c", b""), (204, String::new()));
+        let unable = |what| (500, format!("the key-value store cannot {what}\n"));
+        assert_eq!(said(&up, "POST", "/n", b""), unable("add to numbers with a sign"));
+        assert_eq!(said(&up, "PUT", "/a?if=one", b"two"), unable("compare and swap"));
+        assert_eq!((up.get("/").text().as_str(), up.get("/a").text().as_str()), ("a\n", "one"), "{keeper}");
+        assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+    }
+}
+
+/// A component that asks a provider for what it keeps: what that refuses comes through both hosts, and the trace goes as far.
+#[test]
+fn what_a_keeper_of_keys_is_asked_goes_on_to_whom_it_asks_itself() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let (up, other) = apart((&ada, &bob), ("counter", &bus), &[]);
+    let provider = Provider::start(&bus, "default", "kv");
+    start(&ada, &bus, ("layer", "bob"));
+    let stranger = Stranger::new(&bus);
+    put(&stranger, &keys("layer", "kv"));
+    lead(&up, &stranger, &keys("counter", "layer"));
+    eventually("the layer asks the provider", || up.get("/a").status == 404 && !provider.calls().is_empty());
+    says_why_not(&up);
+    assert_eq!(said(&up, "PUT", "/a", b"x"), (204, String::new()));
+    let traced = up.send(&request("GET", "/a", &[("traceparent", PARENT)], b""));
+    assert_eq!((traced.status, traced.text().as_str()), (200, "x"));
+    assert_eq!(provider.calls().pop(), Some(format!("get layer default {PARENT}")));
+    assert_eq!((up.get("/a").status, provider.calls().pop()), (200, Some("get layer default".into())));
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// The place that another call has, and the time that a caller has, whatever the host of the keeper would allow.
+#[test]
+fn a_keeper_of_keys_that_is_full_or_slow_is_known_while_its_caller_waits() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let link = "--link=counter=keyvalue/provider,id=drawer,timeout=4s".to_owned();
+    let up = ada.up([guest("counter"), format!("--nats={bus}"), "--name=ada".into(), link]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob", "--timeout", "600"]);
+    start(&ada, &bus, ("drawer", "bob"));
+    eventually("it is asked", || up.get("/a").status == 404);
+    tell(&ada, &bus, &["scale", "component", "drawer", "1", "--host", "bob"]);
+    std::thread::scope(|threads| {
+        let hanging = threads.spawn(|| said(&up, "GET", "/hang", b""));
+        other.says("the drawer was told to hang");
+        assert_eq!(said(&up, "GET", "/a", b""), (500, AWAY.into()));
+        up.says("too much runs there already");
+        assert_eq!(hanging.join().expect("it is answered"), (500, AWAY.into()));
+    });
+    let begun = Instant::now();
+    eventually("there is a place again", || up.get("/a").status == 404);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// By its name, beside the store of the host.
+#[test]
+fn a_link_by_name_follows_a_keeper_of_keys_that_was_killed_to_another_host() {
+    let (ada, bob, eve, server) = (wattle(), wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let (up, other) = apart((&ada, &bob), ("counter", &bus), &[]);
+    start(&ada, &bus, ("layer", "bob"));
+    let named = json!({
+        "source_id": "counter", "target": "layer", "name": "cache", "wit_namespace": "wasi", "wit_package": "keyvalue",
+        "interfaces": ["store", "atomics", "batch"],
+    });
+    let in_cache = |method: &str, body: &[u8]| said(&up, method, "/a?bucket=cache", body);
+    assert_eq!(in_cache("PUT", b"on ada"), (204, String::new()), "it is any bucket until there is such a link");
+    put(&Stranger::new(&bus), &named);
+    eventually("the link is followed", || in_cache("GET", b"").0 == 404);
+    assert_eq!(in_cache("PUT", b"on bob"), (204, String::new()));
+    assert_eq!((in_cache("GET", b""), up.get("/a").status), ((200, "on bob".into()), 404));
+
+    other.kill();
+    eventually("it is known that nobody is there", || in_cache("GET", b"") == (500, AWAY.into()));
+    let third = host(&eve, &["--nats", &bus, "--name", "eve"]);
+    start(&ada, &bus, ("layer", "eve"));
+    eventually("that on the third host is asked", || in_cache("GET", b"").0 == 404);
+    assert_eq!(in_cache("PUT", b"on eve"), (204, String::new()));
+    assert_eq!((in_cache("GET", b""), up.get("/a").status), ((200, "on eve".into()), 404));
+    assert_eq!((up.stop().code, third.stop().code), (Some(0), Some(0)));
 }

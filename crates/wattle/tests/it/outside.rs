@@ -19,11 +19,11 @@ fn link(source: &str, target: &str, (namespace, package): (&str, &str), interfac
     })
 }
 
-fn keys(source: &str, target: &str) -> Value {
+pub(crate) fn keys(source: &str, target: &str) -> Value {
     link(source, target, ("wasi", "keyvalue"), &["store", "atomics", "batch"])
 }
 
-fn keeps_what_a_component_asks(up: &Up) {
+pub(crate) fn keeps_what_a_component_asks(up: &Up) {
     assert_eq!(up.get("/a").status, 404);
     assert_eq!(up.ask("PUT", "/a", b"one \xff").status, 204);
     assert_eq!(up.get("/a").body, b"one \xff");
@@ -40,7 +40,7 @@ fn keeps_what_a_component_asks(up: &Up) {
 }
 
 /// What the provider says no to, the component hears as its contract has it.
-fn says_why_not(up: &Up) {
+pub(crate) fn says_why_not(up: &Up) {
     let said = |bucket: &str| {
         let answer = up.get(&format!("/a?bucket={bucket}"));
         (answer.status, answer.text())

@@ -125,7 +125,9 @@ fn a_caller_asks_the_same_thread_of_a_host_while_that_has_nothing_to_do() {
     let _running = member(&known, &format!("{ada}1")).clone().count();
     assert_eq!(home(0), BTreeSet::from([format!("{ada}2"), bob.clone()]), "it has something to do");
     // The first wire of the host is there where those of its threads are not.
-    [1, 2].map(|number| member(&known, &format!("{ada}{number}")).doubt(3));
+    for name in [format!("{ada}1"), format!("{ada}2")] {
+        member(&known, &name).doubt(3);
+    }
     member(&known, &bob).doubt(3);
     assert_eq!(home(0), BTreeSet::from([ada]));
 }

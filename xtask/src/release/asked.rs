@@ -1,4 +1,4 @@
-//! Asks a binary for answers, one after the other on one connection, and ends it as a user would.
+//! Asks a binary for answers, on several connections at once as a busy server is asked, and ends it as a user would.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
+
+/// Connections at once.
+const AT_ONCE: usize = 8;
 
 /// Has the binary serve as these arguments say, in a folder of its own, and asks it so many times. Gives the number of its
 /// process, which has ended.
@@ -27,10 +30,13 @@ pub(super) fn ask(binary: &Path, arguments: &[OsString], folder: &Path, times: u
             Some(address.trim_end_matches(['"', '}', '/']).to_owned())
         })
         .with_context(|| format!("{} {arguments:?} does not serve", binary.display()))?;
-    let mut client = TcpStream::connect(&address)?;
-    client.set_nodelay(true)?;
-    (0..times).try_for_each(|_| request(&mut client))?;
-    drop(client);
+    let connect = |_| TcpStream::connect(&address).and_then(|client| client.set_nodelay(true).map(|()| client));
+    let mut clients = (0..AT_ONCE).map(connect).collect::<std::io::Result<Vec<_>>>()?;
+    for _ in 0..times.div_ceil(AT_ONCE) {
+        clients.iter_mut().try_for_each(request)?;
+        clients.iter_mut().try_for_each(wait_for_answer)?;
+    }
+    drop(clients);
     let process = served.0.id();
     Command::new("kill").args(["-INT", &process.to_string()]).status()?;
     let status = served.0.wait()?;
@@ -50,7 +56,10 @@ impl Drop for Served {
 }
 
 fn request(client: &mut TcpStream) -> anyhow::Result<()> {
-    client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+    Ok(client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")?)
+}
+
+fn wait_for_answer(client: &mut TcpStream) -> anyhow::Result<()> {
     let mut answer = Vec::new();
     while !is_whole(&answer) {
         let mut piece = [0; 4096];

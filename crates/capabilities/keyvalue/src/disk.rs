@@ -14,6 +14,7 @@ mod shared;
 use std::fmt;
 use std::ops::Bound;
 use std::path::Path;
+use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -74,6 +75,10 @@ impl Store for Disk {
 
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.ledger.read(|state| state.get(key.as_bytes())).map_err(|error| self.classify(error))
+    }
+
+    fn get_now(&self, key: &Key) -> Poll<Option<Bytes>> {
+        self.ledger.read(|state| state.get(key.as_bytes())).map_or(Poll::Pending, Poll::Ready)
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {

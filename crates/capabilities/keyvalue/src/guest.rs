@@ -12,6 +12,7 @@ mod draft2;
 mod link;
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use capability::{Linking, OpenLink};
@@ -163,7 +164,11 @@ impl Bucket {
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, Failure> {
         let key = self.key(name)?;
-        self.link.read(|store| store.get(&key)).await
+        match self.link.read_now(|store| store.get_now(&key)) {
+            Poll::Ready(value) => Ok(value),
+            // Elsewhere, so that whoever need not wait does not carry what it takes to.
+            Poll::Pending => Box::pin(self.link.read(|store| store.get(&key))).await,
+        }
     }
 
     async fn set(&self, name: &str, value: Vec<u8>) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -105,7 +106,11 @@ impl Store for Memory {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.read().values.get(key.as_bytes()).cloned())
+        Ok(self.read().get(key))
+    }
+
+    fn get_now(&self, key: &Key) -> Poll<Option<Bytes>> {
+        Poll::Ready(self.read().get(key))
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
@@ -165,6 +170,10 @@ impl Store for Memory {
 // === impl Pairs ===
 
 impl Pairs {
+    fn get(&self, key: &Key) -> Option<Bytes> {
+        self.values.get(key.as_bytes()).cloned()
+    }
+
     /// How much larger it is with a value of that size at `key`.
     fn growth(&self, key: &Key, value: usize) -> usize {
         match self.values.get(key.as_bytes()) {

@@ -1,6 +1,7 @@
 //! This is what a backend has to do, and how it may fail.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,6 +19,12 @@ pub trait Store: Send + Sync {
 
     /// The value, or `None` where there is none.
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
+
+    /// The same where it is known at once: most who read a store on this machine need not be able to wait for it. Not ready where it
+    /// takes [`get`](Self::get), also to say what is wrong.
+    fn get_now(&self, _: &Key) -> Poll<Option<Bytes>> {
+        Poll::Pending
+    }
 
     /// Makes all changes in their order, and answers when all are made.
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError>;

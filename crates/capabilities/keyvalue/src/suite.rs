@@ -9,6 +9,7 @@ pub(crate) mod proxy;
 
 use std::any::Any;
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,7 +65,12 @@ impl Fresh {
     }
 
     pub(crate) async fn value(&self, scope: &Scope, name: &str) -> Option<Bytes> {
-        self.store.get(&scope.key(name)).await.expect("the store answers")
+        let key = scope.key(name);
+        let value = self.store.get(&key).await.expect("the store answers");
+        if let Poll::Ready(known) = self.store.get_now(&key) {
+            assert_eq!(known, value, "whichever way it is read");
+        }
+        value
     }
 
     pub(crate) async fn put(&self, scope: &Scope, name: &str, value: impl Into<Bytes>) {

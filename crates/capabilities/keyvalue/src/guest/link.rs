@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::task::Poll;
 
 use capability::{KeptTerms, OpenLink};
 use model::ComponentName;
@@ -15,6 +16,9 @@ use super::Failure;
 use crate::Linked;
 use crate::limits::Limits;
 use crate::store::{Refusal, Store, StoreError};
+
+/// What is logged of a store that fails.
+const FAILED: &str = "key-value call failed";
 
 /// A component's way to one store.
 pub(crate) struct Link {
@@ -60,6 +64,15 @@ impl Link {
         self.check(self.terms.again(|| self.ask(&ask), passes).await)
     }
 
+    /// Reads what the store knows without being waited for.
+    pub(super) fn read_now<T>(&self, read: impl FnOnce(&dyn Store) -> Poll<T>) -> Poll<T> {
+        let known = self.store.as_deref().map_or(Poll::Pending, read);
+        if known.is_ready() {
+            self.terms.note(None::<&StoreError>, FAILED);
+        }
+        known
+    }
+
     /// Asks the store to change something, once.
     pub(super) async fn write<'a, T, F>(&'a self, ask: impl FnOnce(&'a dyn Store) -> F) -> Result<T, Failure>
     where
@@ -82,7 +95,7 @@ impl Link {
 
     /// Answers with what the store said, or logs what went wrong and answers with its class.
     fn check<T>(&self, outcome: Result<T, StoreError>) -> Result<T, Failure> {
-        self.terms.note(outcome.as_ref().err(), "key-value call failed");
+        self.terms.note(outcome.as_ref().err(), FAILED);
         outcome.map_err(failure)
     }
 }

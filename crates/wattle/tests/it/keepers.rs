@@ -50,6 +50,12 @@ fn lead(up: &Up, stranger: &Stranger, link: &Value) {
     eventually("the link is followed", || up.get("/before").status == 404);
 }
 
+/// Deletes the link for objects: one for the same that leads elsewhere is refused beside it.
+fn unlink(stranger: &Stranger) {
+    let wanted = json!({ "source_id": "blobs", "wit_namespace": "wasi", "wit_package": "blobstore" });
+    assert_eq!(stranger.ask("link.del", &wanted.to_string())["message"], "successfully deleted link");
+}
+
 /// Whether an object cannot be read to its end, though it begins well.
 fn is_cut(up: &Up, name: &str) -> bool {
     let answer = up.try_send(&request("GET", &format!("/{name}"), &[], b""));
@@ -169,9 +175,11 @@ fn a_component_on_another_host_keeps_objects() {
     assert_eq!(up.get("/").text().lines().collect::<Vec<_>>(), names);
     a_shelf_says_no_and_fails(&up, &other);
 
-    // The same link to another component.
-    stranger.ask("link.put", &objects("vault").to_string());
-    eventually("the other link is followed", || up.get("/well").status == 404);
+    // The same link to another component, when that to the first is gone.
+    unlink(&stranger);
+    eventually("the host's own objects are there again", || up.get("/before").status == 200);
+    lead(&up, &stranger, &objects("vault"));
+    assert_eq!(up.get("/well").status, 404, "the vault has other objects");
     keeps_what_a_component_writes(&up);
     a_vault_fails_in_the_middle(&up, &other);
 
@@ -229,8 +237,7 @@ fn a_link_follows_a_component_from_host_to_host() {
 
         // Once more by a link that was put while it was here.
         start(&ada, &bus, ("shelf", "ada"));
-        let delete = json!({ "source_id": "blobs", "wit_namespace": "wasi", "wit_package": "blobstore" });
-        assert_eq!(stranger.ask("link.del", &delete.to_string())["message"], "successfully deleted link");
+        unlink(&stranger);
         put(&stranger, &objects("shelf"));
         eventually("the link is followed", || up.get("/on-ada").status == 200);
         tell(&ada, &bus, &["stop", "component", "shelf", "--host", "ada"]);

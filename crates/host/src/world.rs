@@ -39,6 +39,7 @@ use crate::linking::Offer;
 use crate::links::{self, Facts, LinkError, Resolved, Shape};
 use crate::load::{LoadError, Prepared};
 use crate::serving::{Busy, Serving};
+use kept::is_kept;
 use linked::Linkers;
 pub(crate) use live::Beyond;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
@@ -333,7 +334,6 @@ impl Facts for Known<'_> {
     }
 
     fn is_kept_by_components(&self, contract: &Contract) -> bool {
-        let kept = self.capabilities.iter().filter(|offered| offered.is_kept_by_components);
-        kept.flat_map(|offered| &offered.contracts).any(|offer| contract.is_met_by(offer))
+        is_kept(self.capabilities, contract)
     }
 }

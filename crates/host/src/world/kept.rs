@@ -14,23 +14,15 @@ use capability::{Capability, OpenError, OpenLink, Opened, provider, settings};
 use engine::ImportName;
 use model::{ComponentName, Contract, Contracts, Link, LinkDel, LinkId, Reach, Target};
 
-use super::World;
 use super::linked::shape;
 use super::live::{Live, Member};
+use super::{Offered, World};
 use crate::links::LinkError;
 use crate::load::LoadError;
 use crate::serving;
 use crate::shim;
 
 impl World {
-    /// The capability that meets an import, where components can keep what it offers.
-    pub(super) fn keeping(&self, contract: &Contract) -> Option<&dyn Capability> {
-        let is_met = |capability: &&dyn Capability| {
-            capability.is_kept_by_components() && capability.contracts().iter().any(|offer| contract.is_met_by(offer))
-        };
-        self.config.capabilities.all().find(is_met)
-    }
-
     /// Sees to it that the components that an import is linked to can keep what it is about.
     pub(super) fn check_keepers(&self, live: &Live, member: &Member, import: &ImportName) -> Result<(), LinkError> {
         let Ok(contract) = import.interface().parse::<Contract>() else { return Ok(()) };
@@ -108,10 +100,7 @@ impl World {
 
     /// The link that is meant by what is to be deleted: that of one interface is that of all where a capability calls its target.
     pub(super) fn find(&self, live: &Live, wanted: LinkDel) -> Result<LinkId, LinkError> {
-        let is_kept = |contract: &&Contracts| {
-            let mut kept = self.config.capabilities.all().filter(|capability| capability.is_kept_by_components());
-            kept.any(|capability| capability.contracts().iter().any(|offer| contract.covers(offer)))
-        };
+        let is_kept = |contract: &&Contracts| kept(&self.capabilities).any(|offer| contract.covers(offer));
         let whole = wanted.contract.as_ref().filter(is_kept).map(|contract| LinkDel {
             contract: Some(Contracts { interface: None, ..contract.clone() }),
             ..wanted.clone()
@@ -119,6 +108,16 @@ impl World {
         let found = live.table.find(wanted);
         found.or_else(|missing| whole.and_then(|whole| live.table.find(whole).ok()).ok_or(missing))
     }
+}
+
+/// Whether one of these capabilities meets an import with what components can keep.
+pub(super) fn is_kept(capabilities: &[Offered], import: &Contract) -> bool {
+    kept(capabilities).any(|offer| import.is_met_by(offer))
+}
+
+/// What these capabilities offer that components can keep.
+fn kept(capabilities: &[Offered]) -> impl Iterator<Item = &Contract> {
+    capabilities.iter().filter(|offered| offered.is_kept_by_components).flat_map(|offered| &offered.contracts)
 }
 
 /// Whether a link to a component is for what a capability offers, and is followed by it.

@@ -15,6 +15,7 @@ use model::{ComponentName, Contract, Link, LinkId, LinkName, Reach, Target, Term
 use stdx::Chain;
 use wasmtime::component::{InstancePre, Linker};
 
+use super::kept::is_kept;
 use super::live::{Live, Member, Taken};
 use super::{World, WorldConfig, as_link_error};
 use crate::callee::{Callee, CalleeParts};
@@ -174,7 +175,7 @@ impl World {
             let label = import.name.label();
             let named = contract.as_ref().ok().and_then(|contract| live.link_for(member, contract, label));
             let is_fused = named.is_some_and(|link| link.terms.reach == Reach::Fused);
-            let is_kept = !is_fused && contract.as_ref().is_ok_and(|contract| self.keeping(contract).is_some());
+            let is_kept = !is_fused && contract.as_ref().is_ok_and(|contract| is_kept(&self.capabilities, contract));
             match named.map(|link| (&link.target, &link.terms)) {
                 // The capability calls whoever is linked to: see `kept`.
                 _ if is_kept => {

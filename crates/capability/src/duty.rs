@@ -48,6 +48,9 @@ pub trait Callable: Send + Sync {
 /// Exported functions of a component.
 #[async_trait]
 pub trait Calls: Send + Sync {
+    /// The component's own time: how long one of its invocations may take.
+    fn time(&self) -> Duration;
+
     /// Waits for a place among the component's invocations. Nothing is lost where the waiting is given up.
     async fn place(&self) -> Seat;
 

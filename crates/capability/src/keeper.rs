@@ -88,6 +88,12 @@ impl Keeper {
         &self.name
     }
 
+    /// How long one invocation may take.
+    pub fn time(&self) -> Duration {
+        let own = self.exports.time();
+        self.timeout.map_or(own, |timeout| timeout.min(own))
+    }
+
     /// Waits for a place among its invocations. Nothing is lost where the waiting is given up.
     pub async fn place(&self) -> Seat {
         self.exports.place().await

@@ -202,6 +202,10 @@ impl Callable for Target {
 
 #[async_trait]
 impl Calls for Exported {
+    fn time(&self) -> Duration {
+        self.account.timeout()
+    }
+
     async fn place(&self) -> Seat {
         self.account.wait_and_enter().await;
         Seat::new(Place(self.account.clone()))
@@ -209,7 +213,7 @@ impl Calls for Exported {
 
     async fn call(&self, seat: Seat, timeout: Option<Duration>, job: &mut dyn Job) -> Result<(), CallFailed> {
         let _running = self.busy.enter();
-        let own = self.account.timeout();
+        let own = self.time();
         let time = timeout.map_or(own, |timeout| timeout.min(own)).saturating_add(GRACE);
         let trace = job.trace();
         let caller = Caller { deadline: Tick::NEVER, depth: job.depth(), timeout, trace: trace.clone() };

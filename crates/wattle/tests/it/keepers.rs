@@ -360,14 +360,13 @@ fn what_a_keeper_of_keys_is_asked_goes_on_to_whom_it_asks_itself() {
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 
-/// The place that another call has, and the time that a caller has, whatever the host of the keeper would allow.
-#[test]
-fn a_keeper_of_keys_that_is_full_or_slow_is_known_while_its_caller_waits() {
+/// A caller of a keeper that hangs in another call and has no place beside that is told so before the other call ends.
+fn is_told_that_a_keeper_of_keys_is_full((caller_waits, keeper_may_take): (&str, &str)) {
     let (ada, bob, server) = (wattle(), wattle(), Nats::start());
     let bus = server.url();
-    let link = "--link=counter=keyvalue/provider,id=drawer,timeout=4s".to_owned();
-    let up = ada.up([guest("counter"), format!("--nats={bus}"), "--name=ada".into(), link]);
-    let other = host(&bob, &["--nats", &bus, "--name", "bob", "--timeout", "600"]);
+    let link = format!("--link=counter=keyvalue/provider,id=drawer,timeout={caller_waits}");
+    let up = ada.up([guest("counter"), format!("--nats={bus}"), "--name=ada".into(), "--timeout=600".into(), link]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob", "--timeout", keeper_may_take]);
     start(&ada, &bus, ("drawer", "bob"));
     eventually("it is asked", || up.get("/a").status == 404);
     tell(&ada, &bus, &["scale", "component", "drawer", "1", "--host", "bob"]);
@@ -382,6 +381,18 @@ fn a_keeper_of_keys_that_is_full_or_slow_is_known_while_its_caller_waits() {
     eventually("there is a place again", || up.get("/a").status == 404);
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
+/// The time that a caller has, whatever the host of the keeper would allow.
+#[test]
+fn a_keeper_of_keys_that_is_full_or_slow_is_known_while_its_caller_waits() {
+    is_told_that_a_keeper_of_keys_is_full(("4s", "600"));
+}
+
+/// The time that the keeper has, however long its caller would wait.
+#[test]
+fn a_keeper_of_keys_that_is_full_is_waited_for_no_longer_than_one_of_its_calls_may_take() {
+    is_told_that_a_keeper_of_keys_is_full(("600s", "10"));
 }
 
 /// By its name, beside the store of the host.

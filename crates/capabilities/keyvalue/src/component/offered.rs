@@ -4,7 +4,8 @@
 //!
 //! 1. A call that was taken is answered when the component has done it, or refused where it failed; what the component says itself is
 //!    the answer.
-//! 2. A component that is full is waited for, for half of the time that its caller has: then he is told, while he still waits.
+//! 2. A component that is full is waited for, for half of the time that its caller has, so that he is told while he still waits; and
+//!    for half of its own at most, whatever he says: what he has sent is held here meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Offered {
         let cause = Cause { trace: origin.trace, depth: 0 };
         let (_, keeper) = &self.component.exported[function];
         let keeper = keeper.within(cause, Some(time));
-        let seat = within(Some(time / 2), keeper.place()).await;
+        let seat = within(Some(keeper.time() / 2), keeper.place()).await;
         let seat = seat.map_err(|late| Refusal::new(Reason::Busy, &late.to_string()))?;
         let asking = Asking { keeper, seat, version: self.component.version };
         // What went wrong was logged by the host.

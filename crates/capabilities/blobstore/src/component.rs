@@ -74,6 +74,11 @@ impl Component {
         self.keeper.name()
     }
 
+    /// How long one invocation may take.
+    pub(crate) fn time(&self) -> Duration {
+        self.keeper.time()
+    }
+
     /// Makes a container. One that is there stays as it is.
     pub(crate) async fn create(&self, container: &str) -> Result<(), Trouble> {
         let container = container.to_owned();

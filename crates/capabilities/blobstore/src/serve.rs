@@ -99,7 +99,8 @@ impl Offered {
 
     async fn answer(self: Arc<Self>, call: Invocation<Asked>) {
         let Invocation { params, origin, reply, .. } = call;
-        let time = origin.remaining.unwrap_or(TIME);
+        // What he says of that has no bound. Where it is full, it is waited for as long as another call of it may take.
+        let time = origin.remaining.unwrap_or(TIME).min(self.component.time().saturating_mul(2));
         let component = self.component(&origin, Some(time));
         match rt::within(Some(time), params.answer(&component)).await {
             Ok(Ok(values)) => {

@@ -68,6 +68,16 @@ async fn turn(call: Streaming<Params>) {
     answered.later(encode(&Ok::<_, String>(count)).expect("a number")).await.expect("it is read");
 }
 
+/// As much of a stream as one piece has.
+async fn next_piece(underway: &mut Underway, stream: &mut ByteStream) -> Vec<u8> {
+    let mut piece = Vec::new();
+    while piece.len() < PIECE {
+        let bytes = underway.bytes(stream).await.expect("it comes").expect("more");
+        piece.extend_from_slice(&bytes);
+    }
+    piece
+}
+
 #[test]
 fn streams_flow_both_ways_beside_values() {
     for rig in Rig::all() {
@@ -83,12 +93,7 @@ fn streams_flow_both_ways_beside_values() {
                 for number in 0..pieces {
                     let piece = Bytes::from(vec![number as u8; PIECE]);
                     underway.say(piece.clone()).await.expect("it is read");
-                    let mut got = Vec::new();
-                    while got.len() < PIECE {
-                        let bytes = underway.bytes(&mut stream).await.expect("it comes").expect("more");
-                        got.extend_from_slice(&bytes);
-                    }
-                    assert!(got == piece, "piece {number} differs");
+                    assert!(next_piece(&mut underway, &mut stream).await == piece, "piece {number} differs");
                 }
                 underway.end().await.expect("it is read");
                 assert_eq!(underway.bytes(&mut stream).await, Ok(None));
@@ -202,20 +207,17 @@ fn who_has_gone_stops_who_answers_and_a_stream_that_is_cut_is_no_whole_one() {
             let mut served = serve(&there).await;
             let serve = async {
                 let mut answered = begun(served.next().await.expect("a call")).await;
-                let outcome = loop {
-                    if let Err(error) = answered.say(Bytes::from(vec![7; PIECE])).await {
-                        break error;
-                    }
-                };
-                assert!(matches!(outcome, WriteError::Unwanted), "{outcome}");
+                let mut said = Ok(());
+                while said.is_ok() {
+                    said = answered.say(Bytes::from(vec![7; PIECE])).await;
+                }
+                assert!(matches!(said, Err(WriteError::Unwanted)), "{said:?}");
                 let Streaming { params: (_, mut stream), mut coming, .. } = served.next().await.expect("a call");
-                let outcome = loop {
-                    match coming.bytes(&mut stream).await {
-                        Ok(Some(_)) => {}
-                        outcome => break outcome,
-                    }
-                };
-                assert_eq!(outcome, Err(FlowError::Cut));
+                let mut come = Ok(Some(Bytes::new()));
+                while let Ok(Some(_)) = come {
+                    come = coming.bytes(&mut stream).await;
+                }
+                assert_eq!(come, Err(FlowError::Cut));
             };
             let ask = async {
                 let mut underway = call(&here, "give").await.expect("it is heard");

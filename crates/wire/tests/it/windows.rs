@@ -149,7 +149,10 @@ fn a_host_that_is_gone_is_not_waited_for() {
         let host = nats::connect(server.url()).await.expect("it lets us in");
         let subject = "default.echo.wrpc.0.0.1.wrpc:http/incoming-handler@0.1.0.handle";
         let mut calls = host.subscribe(subject).await.expect("it listens");
-        host.flush().await.expect("it is there");
+        // Who hears himself is heard by the server in the order in which he spoke.
+        let mut own = host.subscribe("own").await.expect("it listens");
+        host.publish("own", Bytes::new()).await.expect("it is said");
+        own.next().await.expect("it is there");
         let serve = async move {
             let caller = calls.next().await.expect("a call").reply.expect("a caller");
             let inbox = host.new_inbox();

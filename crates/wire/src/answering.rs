@@ -151,7 +151,7 @@ impl Answered {
 }
 
 impl Drop for Answered {
-    /// What was announced and not said does not come: the end of its path says so. A stream is cut by its [`Writer`].
+    /// What was announced and not said does not come: the end of its path says so. A stream is cut by its `Writer`.
     fn drop(&mut self) {
         let Some(subject) = self.later.take() else { return };
         // Where the bus does not take it at once, limits of time do what this would have done.

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// All bytes, head included.
-    pub(crate) size: usize,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Longer than any answer that is waited for; an endless loop is stopped by its server before.
@@ -43,7 +43,17 @@ pub(crate) fn ask(mut connection: &TcpStream, path: &str, body: Option<&[u8]>) -
     let mut bytes = Vec::new();
     connection.read_to_end(&mut bytes)?;
     let status = status(&bytes).context("the answer is not HTTP")?;
-    Ok(Answer { status, size: bytes.len() })
+    Ok(Answer { status, bytes })
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// What follows the head, as text: of a short answer that came with its length.
+    pub(crate) fn text(&self) -> &str {
+        let text = std::str::from_utf8(&self.bytes).unwrap_or_default();
+        text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
 }
 
 fn status(bytes: &[u8]) -> Option<u16> {
@@ -53,11 +63,18 @@ fn status(bytes: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::status;
+    use super::{Answer, status};
 
     #[test]
     fn the_status_is_read_and_nothing_else_is_one() {
         assert_eq!(status(b"HTTP/1.1 503 Service Unavailable\r\n"), Some(503));
         assert_eq!([status(b""), status(b"HTTP/1.1 2"), status(b"SSH-2.0-x")], [None, None, None]);
+    }
+
+    #[test]
+    fn the_text_is_what_follows_the_head() {
+        let answer = |bytes: &[u8]| Answer { status: 200, bytes: bytes.to_vec() }.text().to_owned();
+        assert_eq!(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n42\n"), "42\n");
+        assert_eq!(answer(b"HTTP/1.1 200 OK\r\n"), "");
     }
 }

@@ -1,6 +1,7 @@
 //! Measures one call of a component on another host, beside a request and its reply of the same size on the same NATS server.
 //!
-//! Both hosts, the server and the harness share this machine. The reply to the raw request comes from another connection and
+//! What is quoted of calls one after the other is their median (p50), each timed alone by whoever makes it. Both hosts, the
+//! server and the harness share this machine. The reply to the raw request comes from another connection and
 //! another thread, as that to the call comes from another host: both cross the server twice.
 
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
 
-use super::calls::{per_call, timed, up};
+use super::calls::up;
 use crate::arm::Launch;
 use crate::client;
 use crate::rounds::{Bench, PATIENCE, Running, interleave, rows};
@@ -59,11 +60,10 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     for (case, size, count) in SIZES {
         eprintln!("calls to another host, {case}: {} rounds", bench.options.rounds);
         let address = lattice.caller.address;
-        let call = |times| timed(address, &format!("/reverse?size={size}&times={times}"));
         let rounds = interleave(bench.options.rounds, 2, |_, index| {
             let measured = match index {
-                0 => per_call(count, |times| lattice.raw.one_after_the_other(size, times)),
-                _ => per_call(count, call),
+                0 => lattice.raw.median(size, count),
+                _ => median(address, size, count),
             };
             measured.map_err(|error| bench.note(format!("calls of {case} to another host: {error:#}"))).ok()
         });
@@ -72,6 +72,16 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     }
     rows.extend(lattice.measure_many(bench));
     Ok(rows)
+}
+
+/// The same of calls that a component makes.
+fn median(address: SocketAddr, size: usize, times: u32) -> anyhow::Result<f64> {
+    let path = format!("/median?size={size}&times={times}");
+    let answer = client::get(address, &path)?;
+    if answer.status != 200 {
+        bail!("{path} answered {}", answer.status);
+    }
+    answer.text().trim().parse().with_context(|| format!("{path} answered {:?}", answer.text()))
 }
 
 fn like(case: &str, arm: &'static str, figure: Figure, rounds: Vec<Option<f64>>) -> Row {
@@ -177,16 +187,20 @@ impl Raw {
         Ok(Self { runtime: here, client })
     }
 
-    fn one_after_the_other(&self, size: usize, times: u32) -> anyhow::Result<Duration> {
+    /// What half of so many requests, one after the other, took at most, in nanoseconds.
+    fn median(&self, size: usize, times: u32) -> anyhow::Result<f64> {
         let payload = Bytes::from(vec![7; size]);
-        let begun = Instant::now();
-        self.runtime.block_on(async {
+        let mut taken = self.runtime.block_on(async {
+            let mut taken = Vec::new();
             for _ in 0..times {
+                let begun = Instant::now();
                 self.client.request(Self::SUBJECT, payload.clone()).await?;
+                taken.push(begun.elapsed());
             }
-            anyhow::Ok(())
+            anyhow::Ok(taken)
         })?;
-        Ok(begun.elapsed())
+        taken.sort_unstable();
+        Ok(taken[taken.len() / 2].as_secs_f64() * 1e9)
     }
 
     /// Requests a second of [`AT_ONCE`] that ask one after the other.

@@ -41,9 +41,9 @@ fn answers_in_full(bench: &Bench, running: &Running) -> bool {
         (ECHO, MIB, client::post(running.server.address, ECHO, &vec![b'x'; MIB])),
     ];
     sizes.into_iter().all(|(path, expected, answer)| match answer {
-        Ok(answer) if answer.status == 200 && answer.size >= expected => true,
+        Ok(answer) if answer.status == 200 && answer.bytes.len() >= expected => true,
         Ok(answer) => {
-            let (status, size) = (answer.status, answer.size);
+            let (status, size) = (answer.status, answer.bytes.len());
             bench.note(format!("{} is left out: {path} answered {status} with {size} bytes", running.arm));
             false
         }

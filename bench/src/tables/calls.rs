@@ -134,12 +134,12 @@ pub(super) fn up(program: &Path, address: SocketAddr) -> Launch {
 }
 
 /// Nanoseconds of one call, where `timed` does so many.
-pub(super) fn per_call(count: u32, timed: impl Fn(u32) -> anyhow::Result<Duration>) -> anyhow::Result<f64> {
+fn per_call(count: u32, timed: impl Fn(u32) -> anyhow::Result<Duration>) -> anyhow::Result<f64> {
     let (one, many) = (timed(1)?, timed(count)?);
     Ok(many.saturating_sub(one).as_secs_f64() * 1e9 / f64::from(count - 1))
 }
 
-pub(super) fn timed(address: SocketAddr, path: &str) -> anyhow::Result<Duration> {
+fn timed(address: SocketAddr, path: &str) -> anyhow::Result<Duration> {
     let connection = TcpStream::connect(address)?;
     let begun = Instant::now();
     let answer = client::ask(&connection, path, None)?;

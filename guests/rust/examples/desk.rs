@@ -4,7 +4,10 @@
 //! | --- | --- |
 //! | `GET /` | one line for each function, as text |
 //! | `GET /reverse?size=N&times=N` | how many bytes came back, and whether they are the right ones |
+//! | `GET /median?size=N&times=N` | the median of what those calls of `reverse` took, each alone, in ns |
 //! | `GET /repeat?times=N` | the sum of N calls of `even` that said yes |
+
+use std::time::{Duration, Instant};
 
 use guests::{Target, answer};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
@@ -33,6 +36,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Desk {
         let target = Target::of(&request);
         let text = match target.path.as_str() {
             "reverse" => reverse(target.number("size", 1024), target.number("times", 1)),
+            "median" => median(target.number("size", 1024), target.number("times", 1)),
             "repeat" => repeat(target.number("times", 1)),
             _ => everything(),
         };
@@ -73,6 +77,18 @@ fn reverse(size: usize, times: usize) -> String {
     let back = (0..times).map(|_| ops::reverse(&bytes)).last().unwrap_or_default();
     let is_right = bytes.iter().eq(back.iter().rev());
     format!("{} {is_right}\n", back.len())
+}
+
+fn median(size: usize, times: usize) -> String {
+    let bytes = vec![7; size];
+    let time = |_| {
+        let begun = Instant::now();
+        ops::reverse(&bytes);
+        begun.elapsed()
+    };
+    let mut taken: Vec<Duration> = (0..times.max(1)).map(time).collect();
+    taken.sort_unstable();
+    format!("{}\n", taken[taken.len() / 2].as_nanos())
 }
 
 fn repeat(times: u64) -> String {

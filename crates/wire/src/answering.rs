@@ -9,14 +9,13 @@
 
 use std::fmt;
 
-use bus::{Bus, Message, Subject};
 use bytes::{Buf, Bytes};
 use futures::FutureExt;
 use stdx::Chain;
 
 use crate::allowance::Allowance;
 use crate::caller::Caller;
-use crate::outbound;
+use crate::outbound::{self, Saying};
 use crate::refusal::{Reason, Refusal};
 use crate::served::AnswerError;
 use crate::shapes::EncodeError;
@@ -39,11 +38,10 @@ pub struct Following {
 
 /// An answer whose values were said.
 pub struct Answered {
-    bus: Bus,
     /// Nothing where there is no stream, or its reader cannot listen to it.
     writer: Option<Writer>,
-    /// Where the value goes that comes later, until it was said.
-    later: Option<Subject>,
+    /// The value that comes later, until it was said.
+    later: Option<Saying>,
     /// It counts as running until all was said.
     _caller: Caller,
 }
@@ -80,14 +78,15 @@ impl Answering {
         };
         let bus = self.caller.wire().bus().clone();
         let Some(root) = self.caller.results() else {
-            return Ok(Answered { bus, writer: None, later: None, _caller: self.caller });
+            return Ok(Answered { writer: None, later: None, _caller: self.caller });
         };
         outbound::say_whole(&bus, root.clone(), bytes).await.map_err(AnswerError::NotSent)?;
         // Below a stranger's subject there may be no room for more: then he cannot listen there.
         let writer =
             following.stream.and_then(|path| Writer::new(&bus, (&root, written(path).as_str()), self.allowance).ok());
         let later = following.later.and_then(|path| outbound::below(&root, &written(path)).ok());
-        Ok(Answered { bus, writer, later, _caller: self.caller })
+        let later = later.map(|subject| Saying::new(&bus, subject));
+        Ok(Answered { writer, later, _caller: self.caller })
     }
 
     /// Says that there will be no answer, and why.
@@ -137,10 +136,11 @@ impl Answered {
 
     /// Says the value that comes later, laid out by [`encode`](crate::encode), once.
     pub async fn later(&mut self, value: Bytes) -> Result<(), WriteError> {
-        let Some(subject) = self.later.clone() else { return Ok(()) };
-        outbound::say(&self.bus, &subject, value).await.map_err(WriteError::NotSent)?;
+        let Some(saying) = &mut self.later else { return Ok(()) };
+        saying.say(value).await.map_err(WriteError::NotSent)?;
+        let ended = saying.end().await;
         self.later = None;
-        self.bus.publish(Message::new(subject, Bytes::new())).await.map_err(WriteError::NotSent)
+        ended.map_err(WriteError::NotSent)
     }
 
     /// Works for what is said next, as long as anybody wants it.
@@ -153,9 +153,9 @@ impl Answered {
 impl Drop for Answered {
     /// What was announced and not said does not come: the end of its path says so. A stream is cut by its `Writer`.
     fn drop(&mut self) {
-        let Some(subject) = self.later.take() else { return };
+        let Some(saying) = &mut self.later else { return };
         // Where the bus does not take it at once, limits of time do what this would have done.
-        match self.bus.publish(Message::new(subject, Bytes::new())).now_or_never() {
+        match saying.end().now_or_never() {
             Some(Ok(())) => {}
             Some(Err(error)) => tracing::debug!(error = %Chain(&error), "a caller was not told that no more comes"),
             None => tracing::debug!("a caller was not told that no more comes"),

@@ -5,14 +5,14 @@
 //! 1. A stream that was not said to its end ends within the count of a chunk: no reader takes it for a whole one, whoever made
 //!    him. Dropping it cuts it.
 
-use bus::{Bus, Message, PublishError, Subject, SubjectError};
+use bus::{Bus, PublishError, Subject, SubjectError};
 use bytes::{Buf, Bytes};
 use futures::FutureExt;
 use stdx::Chain;
 
 use crate::allowance::{Allowance, Halt};
 use crate::inbound::Inbound;
-use crate::outbound;
+use crate::outbound::{self, Saying};
 use crate::shapes::write_leb;
 
 /// The bytes of the count of a chunk.
@@ -26,8 +26,7 @@ const CUT: &[u8] = &[0x80];
 
 /// A stream of bytes on its way.
 pub(crate) struct Writer {
-    bus: Bus,
-    subject: Subject,
+    saying: Saying,
     allowance: Allowance,
     is_over: bool,
 }
@@ -58,7 +57,7 @@ impl Writer {
     ///
     /// Where a stranger's subject has no room for it.
     pub(crate) fn new(bus: &Bus, (root, path): (&Subject, &str), allowance: Allowance) -> Result<Self, SubjectError> {
-        Ok(Self { bus: bus.clone(), subject: outbound::below(root, path)?, allowance, is_over: false })
+        Ok(Self { saying: Saying::new(bus, outbound::below(root, path)?), allowance, is_over: false })
     }
 
     /// Says the next bytes: returns when all of them were taken by the bus.
@@ -90,7 +89,7 @@ impl Writer {
     }
 
     fn piece_max(&self) -> usize {
-        self.bus.payload_max().as_usize().min(self.allowance.piece_max())
+        self.saying.piece_max().min(self.allowance.piece_max())
     }
 
     /// What is waited for, or that nobody wants it any more.
@@ -118,8 +117,8 @@ impl Writer {
         self.publish(Bytes::new()).await
     }
 
-    async fn publish(&self, payload: Bytes) -> Result<(), WriteError> {
-        self.bus.publish(Message::new(self.subject.clone(), payload)).await.map_err(WriteError::NotSent)
+    async fn publish(&mut self, payload: Bytes) -> Result<(), WriteError> {
+        self.saying.publish(payload).await.map_err(WriteError::NotSent)
     }
 }
 

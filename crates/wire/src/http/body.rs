@@ -10,7 +10,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bus::{Bus, Message, PublishError, Subject, SubjectError};
+use bus::{Bus, PublishError, Subject, SubjectError};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -21,7 +21,7 @@ use super::head::{self, Beside, HeadError, Rest};
 use crate::allowance::Allowance;
 use crate::flow::{ByteStream, Flow, FlowError};
 use crate::inbound::Path;
-use crate::outbound;
+use crate::outbound::{self, Saying};
 use crate::writer::{WriteError, Writer};
 
 /// Where the body and the trailers of the only parameter or result are.
@@ -178,16 +178,16 @@ where
     B: Body<Data: Buf, Error: Into<BoxError>> + Unpin,
 {
     let mut writer = Writer::new(bus, (root, "0.0"), allowance).map_err(OutgoingError::Address)?;
-    let last = outbound::below(root, "0.1").map_err(OutgoingError::Address)?;
+    let mut last = Saying::new(bus, outbound::below(root, "0.1").map_err(OutgoingError::Address)?);
     let said = say_data(&mut writer, body).await;
     if let Ok(trailers) = &said {
         writer.end().await?;
         let trailers = head::write_trailers(trailers.as_ref()).unwrap_or_else(|| vec![0]);
-        outbound::say(bus, &last, trailers.into()).await.map_err(OutgoingError::NotSent)?;
+        last.say(trailers.into()).await.map_err(OutgoingError::NotSent)?;
     } else {
         writer.cut().await?;
     }
-    bus.publish(Message::new(last, Bytes::new())).await.map_err(OutgoingError::NotSent)?;
+    last.end().await.map_err(OutgoingError::NotSent)?;
     said.map(drop)
 }
 

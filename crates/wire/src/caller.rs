@@ -56,6 +56,9 @@ pub(crate) enum NotTaken {
     /// It takes too long.
     #[error("the parameters did not come")]
     Late(#[source] rt::Late),
+    /// The bus did not carry all of them.
+    #[error("a piece of the parameters was lost between two hosts")]
+    PieceLost,
     /// Nothing can be said.
     #[error("the bus is gone")]
     Bus(#[source] PublishError),
@@ -130,6 +133,7 @@ impl Caller {
         let rest = rest.map_err(|fault| match fault {
             Fault::TooLarge => NotTaken::TooLarge(self.wire.limits().size_max),
             Fault::NoRoom => NotTaken::NoRoom(self.wire.limits().waiting_max),
+            Fault::PieceLost => NotTaken::PieceLost,
             Fault::NobodyThere | Fault::Gone | Fault::Refused(_) | Fault::Nonsense => NotTaken::Gone,
         })?;
         Ok([first.as_ref(), rest.as_ref()].concat().into())
@@ -146,7 +150,7 @@ impl Caller {
     pub(crate) async fn give_up(&mut self, why: &NotTaken) {
         tracing::debug!(error = %Chain(why), "a call was not taken");
         let reason = match why {
-            NotTaken::Garbled(_) | NotTaken::TooLarge(_) | NotTaken::Late(_) => Reason::Garbled,
+            NotTaken::Garbled(_) | NotTaken::TooLarge(_) | NotTaken::Late(_) | NotTaken::PieceLost => Reason::Garbled,
             // Others may have room for it.
             NotTaken::NoRoom(_) => Reason::Busy,
             NotTaken::Bus(_) | NotTaken::Gone => return self.subject = None,

@@ -4,7 +4,8 @@
 //!
 //! # Invariants
 //!
-//! 1. What was cut ends as an error: the end of a path without the end of its stream is no end.
+//! 1. What was cut ends as an error: the end of a path without the end of its stream is no end. So does that of which a piece was
+//!    lost, behind what came before it: see [`numbers`](crate::numbers).
 //! 2. What comes and is not read waits within the limits of the wire; where it is more, it ends as an error.
 //! 3. Giving up the wait for something loses nothing of it.
 
@@ -57,6 +58,10 @@ pub enum FlowError {
     /// Nothing came for too long.
     #[error("what comes beside the values does not come")]
     Idle(#[source] rt::Late),
+    /// The bus did not carry all of its messages, or one of them twice or in another's place: a connection of either host, or between
+    /// servers, was lost and came back.
+    #[error("a piece of what comes beside the values was lost between two hosts")]
+    PieceLost,
     /// It was not read as fast as it came.
     #[error("more came beside the values than was read, and there is no more room for it")]
     TooFast,
@@ -194,6 +199,7 @@ impl From<Fault> for FlowError {
             Fault::NobodyThere | Fault::Gone | Fault::Refused(_) => Self::Cut,
             Fault::TooLarge | Fault::NoRoom => Self::TooFast,
             Fault::Nonsense => Self::Nonsense,
+            Fault::PieceLost => Self::PieceLost,
         }
     }
 }

@@ -14,13 +14,15 @@
 //!
 //! 1. What waits is at most `room`, with what it takes to keep it; what is more ends the invocation, it is not dropped.
 //! 2. After the first fault, and on a path after its end, nothing more is heard. What nobody declared is ignored.
-//! 3. Nothing here waits or locks: what happens is what was heard, in its order.
+//! 3. What one of us says on a path is heard in its order, or it is a fault: see [`numbers`](crate::numbers).
+//! 4. Nothing here waits or locks: what happens is what was heard, in its order.
 
 use std::collections::VecDeque;
 
 use bus::{Message, Subject};
 use bytes::Bytes;
 
+use crate::numbers::Heard;
 use crate::refusal::Refusal;
 
 /// What it takes to keep a piece, whatever its size: many small ones are not for free.
@@ -43,6 +45,7 @@ pub(crate) struct Inbound {
 struct Channel {
     path: Path,
     pieces: VecDeque<Bytes>,
+    heard: Heard,
     is_ended: bool,
 }
 
@@ -59,6 +62,8 @@ pub(crate) enum Fault {
     NoRoom,
     /// What came is not the protocol.
     Nonsense,
+    /// A piece is missing on a path, or came twice or in another's place.
+    PieceLost,
     /// The bus says that whoever had taken the call is not there any more.
     Gone,
 }
@@ -80,8 +85,8 @@ impl Inbound {
     /// Nothing yet, of values and of what is beside them on `paths`.
     pub(crate) fn new(paths: &[Path], room: usize) -> Self {
         let all = std::iter::once::<Path>(&[]).chain(paths.iter().copied());
-        let channels = all.map(|path| Channel { path, pieces: VecDeque::new(), is_ended: false });
-        Self { accepted: None, fault: None, channels: channels.collect(), room }
+        let channel = |path| Channel { path, pieces: VecDeque::new(), heard: Heard::default(), is_ended: false };
+        Self { accepted: None, fault: None, channels: all.map(channel).collect(), room }
     }
 
     /// What a piece takes of the room.
@@ -131,6 +136,9 @@ impl Inbound {
         }
         if let Some(fault) = told(&message) {
             return self.fail(fault);
+        }
+        if !channel.heard.hear(&message.headers) {
+            return self.fail(Fault::PieceLost);
         }
         if message.payload.is_empty() {
             channel.is_ended = true;

@@ -162,6 +162,12 @@ pub enum InvokeError {
         /// The limit.
         limit: ByteSize,
     },
+    /// The bus did not carry all of the answer's messages, or one of them twice or in another's place. The function has run.
+    #[error("a piece of the answer of {remote} was lost between two hosts")]
+    PieceLost {
+        /// What was called.
+        remote: Subject,
+    },
     /// The answer is not of the function's type. The function has run, as something else than it was thought to be.
     #[error("the answer of {remote} is not what it should give")]
     Garbled {
@@ -298,6 +304,7 @@ impl Wire {
             Fault::Refused(refusal) => InvokeError::Refused { remote, refusal },
             Fault::TooLarge => InvokeError::AnswerTooLarge { remote, limit: self.limits().size_max },
             Fault::NoRoom => InvokeError::NoRoom { remote, limit: self.limits().waiting_max },
+            Fault::PieceLost => InvokeError::PieceLost { remote },
             Fault::Nonsense => InvokeError::Garbled { remote, source: None },
         }
     }
@@ -323,6 +330,7 @@ impl InvokeError {
             | Self::Late { .. }
             | Self::AnswerTooLarge { .. }
             | Self::NoRoom { .. }
+            | Self::PieceLost { .. }
             | Self::Garbled { .. } => false,
         }
     }
@@ -332,7 +340,7 @@ impl Explain for InvokeError {
     fn code(&self) -> Code {
         match self {
             Self::NobodyThere { .. } | Self::Left { .. } => Code::E1101,
-            Self::Unheard { .. } | Self::Lost { .. } | Self::Late { .. } => Code::E1102,
+            Self::Unheard { .. } | Self::Lost { .. } | Self::Late { .. } | Self::PieceLost { .. } => Code::E1102,
             Self::Refused { .. } => Code::E1103,
             Self::Garbled { .. } => Code::E1104,
             Self::TooLarge { .. } | Self::AnswerTooLarge { .. } | Self::NoRoom { .. } => Code::E1105,

@@ -20,6 +20,7 @@
 //!
 //! 1. What strangers send costs memory within [`Limits`], whatever it says of itself.
 //! 2. An invocation leaves nothing behind, however it ends: no subscription, no task, no room taken.
+//! 3. What one of us says in many messages is heard as it was said, or as an error: none of them is lost unnoticed.
 //!
 //! # Not here
 //!
@@ -37,6 +38,7 @@ mod brief;
 mod flow;
 mod inbound;
 mod inbox;
+mod numbers;
 mod outbound;
 mod patience;
 mod pieces;

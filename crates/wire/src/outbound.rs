@@ -3,16 +3,19 @@
 //! # Invariants
 //!
 //! 1. Only the end is empty.
-//! 2. Whatever is said on a path is said by one [`Saying`].
+//! 2. Whatever is said on a path is said by one [`Saying`], which numbers it: see [`numbers`](crate::numbers).
 
 use bus::{Bus, Headers, Message, PublishError, Subject};
 use bytes::Bytes;
+
+use crate::numbers::{NUMBER_MAX, Said};
 
 /// What is said on one path.
 #[derive(Debug)]
 pub(crate) struct Saying {
     bus: Bus,
     subject: Subject,
+    said: Said,
 }
 
 // === impl Saying ===
@@ -20,17 +23,18 @@ pub(crate) struct Saying {
 impl Saying {
     /// Nothing yet.
     pub(crate) fn new(bus: &Bus, subject: Subject) -> Self {
-        Self { bus: bus.clone(), subject }
+        Self { bus: bus.clone(), subject, said: Said::default() }
     }
 
     /// The most that one message of it may have: 1 at least.
     pub(crate) fn piece_max(&self) -> usize {
-        self.bus.payload_max().as_usize().max(1)
+        self.bus.payload_max().as_usize().saturating_sub(NUMBER_MAX).max(1)
     }
 
-    /// Says one message.
+    /// Says one message. Given up on the way, or refused by the bus, it is missing where the others are heard.
     pub(crate) async fn publish(&mut self, payload: Bytes) -> Result<(), PublishError> {
-        self.bus.publish(Message::new(self.subject.clone(), payload)).await
+        let headers = self.said.next();
+        self.bus.publish(Message { headers, ..Message::new(self.subject.clone(), payload) }).await
     }
 
     /// Says all of `bytes`.

@@ -98,9 +98,11 @@ impl http_body::Body for Body {
             Self::Client(body) => Pin::new(body).poll_frame(cx).map_err(Error::Hyper),
             Self::Wire(body) => Pin::new(body).poll_frame(cx).map_err(|error| match error {
                 IncomingError::Idle(_) => Error::ConnectionReadTimeout,
-                IncomingError::Cut | IncomingError::TooFast | IncomingError::Nonsense | IncomingError::Trailers(_) => {
-                    Error::ConnectionTerminated
-                }
+                IncomingError::Cut
+                | IncomingError::PieceLost
+                | IncomingError::TooFast
+                | IncomingError::Nonsense
+                | IncomingError::Trailers(_) => Error::ConnectionTerminated,
             }),
             Self::None => Poll::Ready(None),
         }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A body that was cut ends as an error, on both sides: the end of its path without the end of its stream is no end.
+//! 1. A body that was cut ends as an error, on both sides: the end of its path without the end of its stream is no end. So does one
+//!    of which a piece was lost, trailers included.
 //! 2. What comes and is not read waits within the limits of the wire; where it is more, the body ends as an error. One of us
 //!    does not send more than is read: see [`allowance`](crate::allowance).
 
@@ -48,6 +49,10 @@ pub enum IncomingError {
     /// Nothing came for too long.
     #[error("the body does not come")]
     Idle(#[source] rt::Late),
+    /// The bus did not carry all of its messages, or one of them twice or in another's place: a connection of either host, or between
+    /// servers, was lost and came back.
+    #[error("a piece of the body was lost between two hosts")]
+    PieceLost,
     /// It was not read as fast as it came.
     #[error("the body came faster than it was read, and there is no more room for it")]
     TooFast,
@@ -166,6 +171,7 @@ impl From<FlowError> for IncomingError {
         match error {
             FlowError::Cut => Self::Cut,
             FlowError::Idle(late) => Self::Idle(late),
+            FlowError::PieceLost => Self::PieceLost,
             FlowError::TooFast => Self::TooFast,
             FlowError::Nonsense => Self::Nonsense,
         }

@@ -1,11 +1,19 @@
 //! Messages in, and what they mean: a script of each case.
 
+use bus::Headers;
+
 use super::*;
 use crate::refusal::Reason;
 
 fn message(payload: &'static str, reply: Option<&str>) -> Message {
     let reply = reply.map(|reply| reply.parse().expect("a subject"));
     Message { reply, ..Message::new("x".parse().expect("a subject"), payload.into()) }
+}
+
+/// One of ours that so many were before on its path.
+fn numbered(payload: &'static str, before: &str) -> Message {
+    let headers = Headers::of([("wattle-piece", before)]).expect("headers");
+    Message { headers, ..message(payload, None) }
 }
 
 fn taken(inbound: &mut Inbound, channel: usize) -> String {
@@ -97,4 +105,31 @@ fn what_does_not_fit_ends_it_and_what_was_taken_makes_room() {
     assert_eq!(inbound.hear_piece(".0", message("x", None)), Woken::Reader(1));
     assert_eq!(inbound.hear_piece("", message("y", None)), Woken::All);
     assert_eq!(inbound.fault(), Some(&Fault::TooLarge));
+}
+
+#[test]
+fn a_piece_that_is_missing_ends_it_behind_those_that_came_before() {
+    let mut inbound = Inbound::new(&[&[0], &[1]], 1_000);
+    assert_eq!(inbound.hear_piece(".1", message("t", None)), Woken::Reader(2));
+    assert_eq!(inbound.hear_piece(".0", message("a", None)), Woken::Reader(1));
+    assert_eq!(inbound.hear_piece(".0", numbered("b", "1")), Woken::Reader(1));
+    assert_eq!(inbound.hear_piece(".1", numbered("", "1")), Woken::Reader(2), "each path counts for itself");
+    assert_eq!(inbound.hear_piece(".0", numbered("d", "3")), Woken::All);
+    assert_eq!(inbound.fault(), Some(&Fault::PieceLost));
+    assert_eq!((taken(&mut inbound, 1), taken(&mut inbound, 2)), ("a|b".into(), "t".into()));
+    assert_eq!([1, 2].map(|channel| inbound.is_ended(channel)), [false, true]);
+    // All that came is the end of something.
+    let mut end = Inbound::new(&[], 1_000);
+    assert_eq!(end.hear_piece("", numbered("", "1")), Woken::All);
+    assert!(end.fault() == Some(&Fault::PieceLost) && !end.is_ended(0));
+}
+
+#[test]
+fn a_refusal_needs_no_number() {
+    let refusal = Refusal::new(Reason::Failed, "a trap");
+    let mut inbound = Inbound::new(&[], 1_000);
+    inbound.hear_piece("", message("a", None));
+    inbound.hear_piece("", numbered("b", "1"));
+    assert_eq!(inbound.hear_piece("", Message { headers: refusal.headers(), ..message("", None) }), Woken::All);
+    assert_eq!(inbound.fault(), Some(&Fault::Refused(refusal)));
 }

@@ -5,6 +5,7 @@
 mod attacks;
 mod bodies;
 mod brief;
+mod losses;
 mod ours;
 mod patience;
 mod reference;

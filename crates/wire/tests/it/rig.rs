@@ -67,8 +67,13 @@ impl Rig {
 
 /// Something over a server, in a connection of its own. It allows whatever the server does.
 pub(crate) async fn bus(nats: &testkit::Nats) -> Bus {
+    bus_at(&nats.url()).await
+}
+
+/// The same over the server that is reached there.
+pub(crate) async fn bus_at(url: &str) -> Bus {
     let limits = bus::Limits { payload_max: ByteSize::mib(64), ..bus::Limits::default() };
-    Bus::connect(&nats.url(), ConnectOptions { limits, ..ConnectOptions::default() }).await.expect("it lets us in")
+    Bus::connect(url, ConnectOptions { limits, ..ConnectOptions::default() }).await.expect("it lets us in")
 }
 
 pub(crate) async fn wire(nats: &testkit::Nats) -> Wire {

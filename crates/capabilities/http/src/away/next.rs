@@ -41,6 +41,7 @@ pub(super) fn next(error: &SendError, Sending { is_whole, is_idempotent, tries }
         // Who has left has not begun.
         InvokeError::Left { .. } => again_or(true, Refusal::Lost),
         InvokeError::Lost { .. } | InvokeError::Unheard { .. } => again_or(is_idempotent, Refusal::Lost),
+        InvokeError::PieceLost { .. } => again_or(is_idempotent, Refusal::FailedAway),
         InvokeError::Late { .. } => Next::Refuse(Refusal::OutOfTime),
         InvokeError::Refused { .. }
         | InvokeError::Values { .. }
@@ -70,6 +71,8 @@ mod tests {
         assert_eq!(said(gone(), Sending { tries: 3, ..get }), Next::Refuse(Refusal::Lost));
         assert_eq!(said(gone(), post), Next::Refuse(Refusal::Lost), "it may have been done");
         assert_eq!(said(gone(), put), Next::Refuse(Refusal::Lost), "its body is gone");
+        let torn = || InvokeError::PieceLost { remote: remote() };
+        assert_eq!((said(torn(), get), said(torn(), post)), (Next::Again, Next::Refuse(Refusal::FailedAway)));
         // Who has no room has not begun.
         assert_eq!(said(refused(Reason::Busy), post), Next::Again);
         assert_eq!(said(refused(Reason::Busy), put), Next::Refuse(Refusal::Full));

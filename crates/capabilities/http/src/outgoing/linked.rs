@@ -118,9 +118,10 @@ fn as_component_sees(error: &SendError) -> Error {
             InvokeError::Refused { refusal, .. } if refusal.reason == Reason::Busy => Error::ConnectionLimitReached,
             InvokeError::NoRoom { .. } => Error::ConnectionLimitReached,
             InvokeError::Refused { .. } => Error::HttpResponseIncomplete,
-            InvokeError::CutOff { .. } | InvokeError::Lost { .. } | InvokeError::Unheard { .. } => {
-                Error::ConnectionTerminated
-            }
+            InvokeError::CutOff { .. }
+            | InvokeError::Lost { .. }
+            | InvokeError::Unheard { .. }
+            | InvokeError::PieceLost { .. } => Error::ConnectionTerminated,
             InvokeError::Garbled { .. } => Error::HttpProtocolError,
             InvokeError::Values { .. } | InvokeError::TooLarge { .. } | InvokeError::AnswerTooLarge { .. } => {
                 Error::HttpResponseHeaderSectionSize(None)

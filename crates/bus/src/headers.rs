@@ -20,6 +20,9 @@ use stdx::{Code, Explain, Trace};
 const VERSION: &str = "NATS/1.0";
 const LINE_END: &str = "\r\n";
 
+/// Most headers have no more bytes than this: then they are written without moving.
+const ROOM: usize = 256;
+
 /// Names and values, in order. Cheap to clone.
 ///
 /// Over NATS the values of one name keep their order; the order of different names may be lost.
@@ -125,12 +128,21 @@ impl Headers {
 
     /// The same and one more, at the end. White space around the value is not kept.
     pub fn with(self, name: &str, value: &str) -> Result<Self, HeadersError> {
-        check(name, value)?;
-        let before = match self.block().strip_suffix(LINE_END) {
-            Some(before) => before.to_owned(),
-            None => format!("{VERSION}{LINE_END}"),
-        };
-        Ok(Self { block: Some(format!("{before}{name}: {}{LINE_END}{LINE_END}", trim(value)).into()) })
+        self.with_all([(name, value)])
+    }
+
+    /// The same and more, at the end and in order. White space around values is not kept.
+    pub fn with_all<'a>(&self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, HeadersError> {
+        let mut fields = fields.into_iter().peekable();
+        if fields.peek().is_none() {
+            return Ok(self.clone());
+        }
+        let mut block = String::with_capacity(self.block().len() + ROOM);
+        match self.block().strip_suffix(LINE_END) {
+            Some(before) => block.push_str(before),
+            None => [VERSION, LINE_END].into_iter().for_each(|part| block.push_str(part)),
+        }
+        end(block, fields)
     }
 
     /// The trace that they say, where they say one.
@@ -145,8 +157,7 @@ impl Headers {
         if self.get(Trace::PARENT).is_some() {
             return self;
         }
-        let add = |headers: Self, (name, value)| headers.with(name, value).expect("a trace can be a header anywhere");
-        trace.fields().fold(self, add)
+        self.with_all(trace.fields()).expect("a trace can be a header anywhere")
     }
 
     /// What is said where nobody listens.
@@ -159,17 +170,11 @@ impl Headers {
         status: Option<Status<'_>>,
         fields: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, HeadersError> {
-        let mut block = VERSION.to_owned();
-        if let Some(Status { code, text }) = status {
-            block.push_str(&format!(" {code:03} {text}"));
-        }
+        let Some(Status { code, text }) = status else { return Self::default().with_all(fields) };
+        let mut block = format!("{VERSION} {code:03} {text}");
+        parse_first(&block)?;
         block.push_str(LINE_END);
-        for (name, value) in fields {
-            check(name, value)?;
-            [name, ": ", trim(value), LINE_END].into_iter().for_each(|part| block.push_str(part));
-        }
-        block.push_str(LINE_END);
-        Self::parse(block.as_bytes())
+        end(block, fields)
     }
 
     fn block(&self) -> &str {
@@ -200,6 +205,16 @@ impl Explain for HeadersError {
     fn code(&self) -> Code {
         Code::E0704
     }
+}
+
+/// The headers that begin so, and end with these fields, which are checked.
+fn end<'a>(mut block: String, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Headers, HeadersError> {
+    for (name, value) in fields {
+        check(name, value)?;
+        [name, ": ", trim(value), LINE_END].into_iter().for_each(|part| block.push_str(part));
+    }
+    block.push_str(LINE_END);
+    Ok(Headers { block: Some(block.into()) })
 }
 
 /// Reads the first line: the version, and a status if there is one.

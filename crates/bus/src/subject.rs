@@ -79,18 +79,25 @@ impl Subject {
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         self.0.split('.')
     }
+
+    /// The subject of these words below this one: `a.b` and `c.d` are `a.b.c.d`.
+    ///
+    /// # Errors
+    ///
+    /// Where the words are no subject, or there is no room for them.
+    pub fn below(&self, words: &str) -> Result<Self, SubjectError> {
+        let text = [&*self.0, ".", words].concat();
+        let checked = check_subject(words).and_then(|()| check_length(&text));
+        checked.map_err(|flaw| SubjectError::new("subject", &text, flaw))?;
+        Ok(Self(text.into()))
+    }
 }
 
 impl FromStr for Subject {
     type Err = SubjectError;
 
     fn from_str(text: &str) -> Result<Self, SubjectError> {
-        let is_wildcard = |token: &str| matches!(token, "*" | ">");
-        let checked = check_tokens(text).and_then(|()| match text.split('.').any(is_wildcard) {
-            true => Err(Flaw::Wildcard),
-            false => Ok(()),
-        });
-        checked.map(|()| Self(text.into())).map_err(|flaw| SubjectError::new("subject", text, flaw))
+        check_subject(text).map(|()| Self(text.into())).map_err(|flaw| SubjectError::new("subject", text, flaw))
     }
 }
 
@@ -171,18 +178,36 @@ impl Explain for SubjectError {
 
 /// What holds for every name.
 fn check(text: &str) -> Result<(), Flaw> {
-    match text.chars().find(|character| character.is_whitespace() || character.is_control()) {
-        _ if text.is_empty() => Err(Flaw::Empty),
-        _ if text.len() > LENGTH_MAX => Err(Flaw::TooLong),
-        Some(character) => Err(Flaw::Character(character)),
-        None => Ok(()),
+    if text.is_empty() {
+        return Err(Flaw::Empty);
     }
+    check_length(text)?;
+    // Nearly all are of such letters, which are seen at a glance.
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let breaks = text.chars().find(|character| character.is_whitespace() || character.is_control());
+    breaks.map_or(Ok(()), |character| Err(Flaw::Character(character)))
+}
+
+fn check_length(text: &str) -> Result<(), Flaw> {
+    if text.len() > LENGTH_MAX { Err(Flaw::TooLong) } else { Ok(()) }
 }
 
 /// What holds for every name that has dots in it.
 fn check_tokens(text: &str) -> Result<(), Flaw> {
     check(text)?;
     if text.split('.').any(str::is_empty) { Err(Flaw::EmptyToken) } else { Ok(()) }
+}
+
+/// What holds for every subject. Each message has one that is checked, so it is gone through once.
+fn check_subject(text: &str) -> Result<(), Flaw> {
+    check(text)?;
+    text.split('.').try_for_each(|token| match token {
+        "" => Err(Flaw::EmptyToken),
+        "*" | ">" => Err(Flaw::Wildcard),
+        _ => Ok(()),
+    })
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Trace {
     }
 
     /// Both fields with their names.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let state = self.state().map(|state| (Self::STATE, state));
         [(Self::PARENT, self.parent())].into_iter().chain(state)
     }

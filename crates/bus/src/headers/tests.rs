@@ -23,10 +23,14 @@ proptest! {
     }
 
     #[test]
-    fn one_by_one_is_as_all_at_once(fields in prop::collection::vec(field(), 0..6)) {
+    fn one_by_one_or_some_by_some_is_as_all_at_once(fields in prop::collection::vec(field(), 0..6), some in 0..6_usize) {
         let pairs = || fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all = Headers::of(pairs()).expect("headers");
         let one_by_one = pairs().try_fold(Headers::default(), |headers, (name, value)| headers.with(name, value));
-        prop_assert_eq!(one_by_one.expect("headers"), Headers::of(pairs()).expect("headers"));
+        let some_by_some = Headers::of(pairs().take(some)).and_then(|headers| headers.with_all(pairs().skip(some)));
+        for headers in [one_by_one.expect("headers"), some_by_some.expect("headers")] {
+            prop_assert_eq!(headers.as_bytes(), all.as_bytes());
+        }
     }
 
     #[test]

@@ -40,6 +40,19 @@ fn what_is_none_says_why() {
     assert!(error.to_string().len() < 200, "what is refused is not repeated whole");
 }
 
+#[test]
+fn what_is_below_a_subject_is_one_or_says_why_not() {
+    let root: Subject = "_INBOX.x".parse().expect("a subject");
+    for words in ["results", "results.0.1", "größe"] {
+        let below = root.below(words).expect("a subject");
+        assert_eq!(Ok(below), format!("_INBOX.x.{words}").parse::<Subject>());
+    }
+    for words in ["", ".a", "a..b", "a b", "*", "a.>", "a\r\nPUB b 0", &"x".repeat(1_016)] {
+        assert!(root.below(words).is_err(), "{words}");
+    }
+    assert_eq!(root.below(&"x".repeat(1_015)).map(|below| below.as_str().len()), Ok(1_024));
+}
+
 proptest! {
     #[test]
     fn no_name_can_break_a_line_or_a_word(text in "\\PC{0,9}[ \t\r\n\0a.]{0,3}\\PC{0,9}") {

@@ -132,7 +132,7 @@ impl Carrier for Nats {
     }
 
     fn is_connected(&self) -> bool {
-        self.keeper.current().connection_state() == State::Connected
+        self.keeper.look(|client| client.connection_state() == State::Connected)
     }
 
     fn client(&self) -> Option<Client> {
@@ -140,7 +140,7 @@ impl Carrier for Nats {
     }
 
     fn payload_max(&self) -> ByteSize {
-        self.payload_max.min(ByteSize::bytes(self.keeper.current().max_payload() as u64))
+        self.payload_max.min(ByteSize::bytes(self.keeper.look(Client::max_payload) as u64))
     }
 
     fn dropped(&self) -> u64 {

@@ -67,6 +67,11 @@ impl Keeper {
         self.clients.borrow().clone()
     }
 
+    /// What is seen of the client of now, which is not held for that.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Client) -> T) -> T {
+        look(&self.clients.borrow())
+    }
+
     /// The client of now and all that come after it.
     pub(super) fn clients(&self) -> Kept {
         Kept(self.clients.clone())

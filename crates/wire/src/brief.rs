@@ -1,8 +1,8 @@
 //! An answer in one message, for those who take it so: where it is there soon, the protocol says in five messages what two say.
 //!
 //! ```text
-//! call      wattle-brief: 1    the answer may come in place of "heard"
-//! answer    wattle-brief: 1    this is it, all of it
+//! call        wattle-brief-ms: N    the answer may come in place of "heard", within so many milliseconds
+//! Rc.brief    to who calls          this is it, all of it
 //! ```
 //!
 //! Strangers know nothing of it: they are asked with a header that they do not read, and answered as ever.
@@ -23,8 +23,11 @@ use std::time::Duration;
 use bus::{Headers, Subject};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Our own.
-const NAME: &str = "wattle-brief";
+/// Our own: the milliseconds that are left, said by who takes an answer in one message.
+pub(crate) const TIME: &str = "wattle-brief-ms";
+
+/// What is below the subject of an invocation where its answer comes in one message.
+pub(crate) const ANSWER: &str = ".brief";
 
 /// When an answer is not there after so long, its caller is told that he was heard. Well before he takes silence for a fault: see
 /// [`Limits::accept_soon`](crate::Limits::accept_soon).
@@ -44,14 +47,9 @@ pub(crate) struct Patient {
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-/// Adds to the headers of a call that the answer may be one message, or to those of an answer that it is.
-pub(crate) fn mark(headers: Headers) -> Headers {
-    headers.with(NAME, "1").expect("a word and a digit make a header")
-}
-
-/// Whether that is said.
+/// Whether the headers of a call say that the answer may be one message.
 pub(crate) fn is_marked(headers: &Headers) -> bool {
-    headers.get(NAME) == Some("1")
+    headers.get(TIME).is_some()
 }
 
 // === impl Unheard ===
@@ -172,8 +170,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_read() {
-        assert!(is_marked(&mark(Headers::default())));
-        let others = Headers::of([("source-id", "shop")]).expect("headers");
-        assert!(is_marked(&mark(others.clone())) && !is_marked(&others));
+        let marked = |name| is_marked(&Headers::of([("source-id", "shop"), (name, "1500")]).expect("headers"));
+        assert!(marked(TIME) && !marked(crate::origin::REMAINING));
     }
 }

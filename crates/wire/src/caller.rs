@@ -108,17 +108,17 @@ impl Caller {
     }
 
     /// Gives him all of the answer.
-    pub(crate) async fn answer(&mut self, mut bytes: Bytes) -> Result<(), PublishError> {
+    pub(crate) async fn answer(&mut self, bytes: Bytes) -> Result<(), PublishError> {
         if let Notice::Perhaps(unheard) = &self.told
             && unheard.claim()
         {
             let bus = self.wire.bus();
             let Some(subject) = self.subject.clone() else { return Ok(()) };
-            let headers = brief::mark(Headers::default());
-            if bytes.len() + headers.as_bytes().len() <= bus.payload_max().as_usize() {
+            if bytes.len() <= bus.payload_max().as_usize()
+                && let Ok(whole) = outbound::below(&subject, &brief::ANSWER[1..])
+            {
                 self.subject = None;
-                let payload = std::mem::take(&mut bytes);
-                return bus.publish(Message { headers, ..Message::new(subject, payload) }).await;
+                return bus.publish(Message::new(whole, bytes)).await;
             }
             say_heard(&self.wire, subject, self.wire.inbox().nowhere(), Headers::default()).await?;
         }

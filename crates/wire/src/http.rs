@@ -18,6 +18,7 @@ mod head;
 
 use std::fmt;
 use std::pin::pin;
+use std::time::Duration;
 
 use bus::{Headers, Message, PublishError, Subject, SubjectError};
 use bytes::{Buf, Bytes};
@@ -35,9 +36,9 @@ use crate::caller::{Caller, NotTaken};
 use crate::desk::{Desk, Reception, ServeError};
 use crate::flow::Flow;
 use crate::inbox;
-use crate::invoke::{Call, InvokeError};
+use crate::invoke::{Call, InvokeError, Opening};
 use crate::offer::Offer;
-use crate::origin::Origin;
+use crate::origin::{self, Origin};
 use crate::outbound;
 use crate::patience::Patience;
 use crate::refusal::{Reason, Refusal};
@@ -174,22 +175,22 @@ impl Wire {
         &self,
         handler: &Handler,
         request: &mut Request<Option<B>>,
-        Call { origin, timeout, roster, again }: Call,
+        Call { letterhead, timeout, roster, again }: Call,
     ) -> Result<Response<Incoming>, SendError>
     where
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let origin = Origin { remaining: Some(timeout), ..origin };
+        let headers = letterhead.headers((origin::REMAINING, Some(timeout)));
         let (last, others) = handler.ways.split_last().expect("a handler has a way, see its impl");
         let asked = |(remote, _): &(Subject, Side)| Asked::one_of(roster.as_ref(), remote, again);
         let sent = async {
             for way in others {
-                match self.exchange_http((&asked(way), way.1), request, &origin).await {
+                match self.exchange_http((&asked(way), way.1), request, (&headers, timeout)).await {
                     Err(SendError::Invoke(InvokeError::NobodyThere { .. })) => {}
                     sent => return sent,
                 }
             }
-            self.exchange_http((&asked(last), last.1), request, &origin).await
+            self.exchange_http((&asked(last), last.1), request, (&headers, timeout)).await
         };
         let response = rt::within(Some(timeout), sent).await;
         response.map_err(|late| InvokeError::Late { remote: last.0.clone(), late })?
@@ -199,7 +200,7 @@ impl Wire {
         &self,
         (asked, side): (&Asked, Side),
         request: &mut Request<Option<B>>,
-        origin: &Origin,
+        (headers, timeout): (&Headers, Duration),
     ) -> Result<Response<Incoming>, SendError>
     where
         B: Body<Data: Buf + Send, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
@@ -211,8 +212,9 @@ impl Wire {
             // No options.
             params.push(0);
         }
-        let patience = Patience::in_call(origin.remaining, self.limits());
-        let (peer, mut flow) = self.open_flow(asked, (params.into(), origin), (&body::PATHS, patience)).await?;
+        let opening = Opening { params: params.into(), headers: headers.clone() };
+        let patience = Patience::in_call(Some(timeout), self.limits());
+        let (peer, mut flow) = self.open_flow(asked, opening, (&body::PATHS, patience)).await?;
         let body = peer.and_then(|peer| Some((flow.allowance(Some(&peer)), peer, request.body_mut().take()?)));
         let sending = body.map(|(allowance, peer, body)| self.sending(peer, body, allowance));
         let (values, sending) = meanwhile(flow.values(), sending).await;

@@ -42,6 +42,9 @@ const ANSWERS_MAX: usize = 256;
 /// Rarely more than one has something to do.
 type Wakers = SmallVec<[Waker; 2]>;
 
+/// Values rarely come in more than one piece.
+type Parts = SmallVec<[Bytes; 1]>;
+
 /// What invocations wait at, as long as somebody listens there.
 pub(crate) struct Inbox {
     root: String,
@@ -216,14 +219,12 @@ impl Post {
         if self.lock().inbound.fault().is_some() { UNWANTED } else { HERE }
     }
 
-    /// `what` is what follows the number in a subject: nothing, a side with a path, or [`TAKEN`].
+    /// `what` is what follows the number in a subject: nothing, a side with a path, [`brief::ANSWER`], or [`TAKEN`].
     fn put(&self, what: &str, message: Message) {
         let path = what.strip_prefix(self.side);
         let woken = match path {
-            None if what.is_empty() && self.side == RESULTS && brief::is_marked(&message.headers) => {
-                self.put_weighed(message, Inbound::hear_whole)
-            }
             None if what.is_empty() => self.put_answer(message),
+            None if what == brief::ANSWER && self.side == RESULTS => self.put_weighed(message, Inbound::hear_whole),
             None if what == TAKEN => self.lock().allowed.hear(&message.payload).into_iter().collect(),
             None => return,
             Some(path) => self.put_weighed(message, |inbound, message| inbound.hear_piece(path, message)),
@@ -309,7 +310,7 @@ impl Mailbox {
         let pieces = std::future::poll_fn(|cx| {
             let mut state = self.post.lock();
             match state.inbound.is_ended(0) {
-                true => Poll::Ready(Ok(std::iter::from_fn(|| state.inbound.take(0)).collect::<Vec<_>>())),
+                true => Poll::Ready(Ok(std::iter::from_fn(|| state.inbound.take(0)).collect::<Parts>())),
                 false => state.wait(0, cx),
             }
         });

@@ -19,7 +19,7 @@ use crate::asked::{Asked, Waited};
 use crate::brief;
 use crate::inbound::Fault;
 use crate::inbox::{self, Mailbox};
-use crate::origin::Origin;
+use crate::letterhead::Letterhead;
 use crate::outbound;
 use crate::refusal::{Reason, Refusal};
 use crate::roster::Roster;
@@ -37,7 +37,7 @@ pub struct Remote {
 #[derive(Debug, Clone)]
 pub struct Call {
     /// What is said of who calls. The time that remains is said to be `timeout`.
-    pub origin: Origin,
+    pub letterhead: Letterhead,
     /// How long he waits.
     pub timeout: Duration,
     /// Who serves what is called, where one of them is to be chosen here. Without it the bus chooses.
@@ -182,14 +182,19 @@ pub enum InvokeError {
 // === impl Call ===
 
 impl Call {
-    /// A call by `origin`, who waits for `timeout`, of any who serves it, that is never made again.
-    pub fn new(origin: Origin, timeout: Duration) -> Self {
-        Self { origin, timeout, roster: None, again: Again::Never }
+    /// A call by whom `letterhead` names, who waits for `timeout`, of any who serves it, that is never made again.
+    pub fn new(letterhead: impl Into<Letterhead>, timeout: Duration) -> Self {
+        Self { letterhead: letterhead.into(), timeout, roster: None, again: Again::Never }
     }
 
     /// The same, of one of those on this roster.
     pub fn among(self, roster: &Roster, again: Again) -> Self {
         Self { roster: Some(roster.clone()), again, ..self }
+    }
+
+    /// The same, that components have called one another so deep for.
+    pub fn at_depth(self, depth: u16) -> Self {
+        Self { letterhead: self.letterhead.at_depth(depth), ..self }
     }
 }
 
@@ -228,13 +233,12 @@ impl Wire {
         &self,
         remote: &Subject,
         params: Result<Bytes, EncodeError>,
-        Call { origin, timeout, roster, again }: Call,
+        Call { letterhead, timeout, roster, again }: Call,
     ) -> Result<Bytes, InvokeError> {
         let params = self.laid_out(remote, params)?;
         let mailbox = self.inbox().expect(inbox::RESULTS, &[]);
-        let origin = Origin { remaining: Some(timeout), ..origin };
         let asked = Asked::one_of(roster.as_ref(), remote, again);
-        let headers = brief::mark(origin.headers());
+        let headers = letterhead.headers((brief::TIME, Some(timeout)));
         let exchange = self.exchange(&asked, Opening { params, headers }, &mailbox);
         let answer = rt::within(Some(timeout), exchange).await;
         let answer = answer.map_err(|late| InvokeError::Late { remote: remote.clone(), late })?;

@@ -27,6 +27,7 @@
 //! Which target a link leads to (`host`), who may call what (`trust`), and how messages travel (`bus`).
 
 mod address;
+mod letterhead;
 mod limits;
 mod origin;
 mod refusal;
@@ -68,6 +69,7 @@ pub use desk::ServeError;
 pub use flow::{ByteStream, FlowError, ItemStream, Later};
 pub use invoke::{Again, Call, InvokeError, Remote};
 pub use lanes::{Lanes, Servers};
+pub use letterhead::Letterhead;
 pub use limits::Limits;
 pub use origin::Origin;
 pub use peers::{Peer, Peers};

@@ -72,5 +72,5 @@ pub(crate) async fn say_whole(bus: &Bus, subject: Subject, bytes: Bytes) -> Resu
 ///
 /// Where a stranger's subject has no room for it.
 pub(crate) fn below(subject: &Subject, word: &str) -> Result<Subject, bus::SubjectError> {
-    format!("{subject}.{word}").parse()
+    subject.below(word)
 }

@@ -29,7 +29,7 @@ use crate::flow::{ByteStream, Flow, FlowError, ItemStream, Later};
 use crate::inbound::Path;
 use crate::inbox;
 use crate::invoke::{Call, InvokeError, Opening};
-use crate::origin::Origin;
+use crate::origin;
 use crate::patience::Patience;
 use crate::typed::{self, Decode, Encode};
 use crate::writer::{WriteError, Writer};
@@ -66,14 +66,14 @@ impl Wire {
         &self,
         (remote, beside): (&Subject, Beside),
         values: &impl Encode,
-        Call { origin, timeout, roster, again }: Call,
+        Call { letterhead, timeout, roster, again }: Call,
     ) -> Result<Underway, InvokeError> {
         let params = self.laid_out(remote, typed::encode(values))?;
         // Who writes for long is answered when all was written.
         let remaining = Some(timeout).filter(|_| beside.stream.is_none());
-        let origin = Origin { remaining, ..origin };
+        let headers = letterhead.headers((origin::REMAINING, remaining));
         let asked = Asked::one_of(roster.as_ref(), remote, again);
-        let opened = self.open_flow(&asked, (params, &origin), (beside.answer, Patience::each(timeout)));
+        let opened = self.open_flow(&asked, Opening { params, headers }, (beside.answer, Patience::each(timeout)));
         let opened = rt::within(Some(timeout), opened).await;
         let (peer, flow) = opened.map_err(|late| InvokeError::Late { remote: remote.clone(), late })??;
         let path = beside.stream.map(|number| format!("params.{number}"));
@@ -88,10 +88,10 @@ impl Wire {
     pub(crate) async fn open_flow(
         &self,
         asked: &Asked,
-        (params, origin): (Bytes, &Origin),
+        Opening { params, headers }: Opening,
         (paths, patience): (&[Path], Patience),
     ) -> Result<(Option<Subject>, Flow), InvokeError> {
-        let opening = Opening { params, headers: allowance::with_window(origin.headers(), self.limits()) };
+        let opening = Opening { params, headers: allowance::with_window(headers, self.limits()) };
         let mailbox = self.inbox().expect(inbox::RESULTS, paths);
         let peer = self.open_call(asked, opening, &mailbox).await.map_err(|error| asked.failed(error))?;
         let is_told = mailbox.post().ask(|allowed| allowed.is_told());

@@ -27,7 +27,7 @@ use model::ComponentName;
 use rt::Tick;
 use stdx::{Chain, Trace};
 use wire::http::{Handler, SendError};
-use wire::{Address, Again, Call, Lanes, Origin, Roster};
+use wire::{Address, Again, Call, Lanes, Letterhead, Origin, Roster};
 
 use crate::answer::{AnswerBody, Refusal};
 use crate::core::Core;
@@ -49,7 +49,7 @@ pub struct Away {
     handler: Handler,
     /// Who runs it: one of them is asked, as calls of functions are.
     roster: Roster,
-    origin: Origin,
+    letterhead: Letterhead,
     pub(crate) limits: Arc<Limits>,
     counts: Arc<[Counts]>,
 }
@@ -79,8 +79,8 @@ impl Away {
         let handler = Handler::new(address, wire::http::Side::Incoming)?;
         let roster = lanes.common().roster(address)?;
         let target = Some(name.to_string());
-        let origin = Origin { source: Some(source.to_owned()), target, ..Origin::default() };
-        Ok(Self { name, lanes, handler, roster, origin, limits, counts })
+        let letterhead = Origin { source: Some(source.to_owned()), target, ..Origin::default() }.into();
+        Ok(Self { name, lanes, handler, roster, letterhead, limits, counts })
     }
 
     /// What happened to its requests.
@@ -95,8 +95,8 @@ pub(crate) async fn forward(core: Rc<Core>, away: Arc<Away>, asked: Asked, deadl
     let trace = engine::trace::of(request.headers());
     let tally = Tally { core, away: away.clone(), trace, is_counted: false };
     let Some(request) = addressed(request, scheme) else { return tally.refuse(Refusal::NoHost, Outcome::Failed) };
-    let origin = Origin { trace: tally.trace.clone(), ..away.origin.clone() };
-    match send((&away, origin), request, deadline).await {
+    let letterhead = away.letterhead.clone().within(tally.trace.clone());
+    match send((&away, letterhead), request, deadline).await {
         _ if overflow.happened() => tally.refuse(Refusal::TooLarge, Outcome::TooLarge),
         Ok(mut response) => {
             headers::keep_end_to_end(response.headers_mut());
@@ -116,7 +116,7 @@ pub(crate) async fn forward(core: Rc<Core>, away: Arc<Away>, asked: Asked, deadl
 
 /// Sends a request until somebody answers it, as long as it may be sent again.
 async fn send(
-    (away, origin): (&Away, Origin),
+    (away, letterhead): (&Away, Letterhead),
     mut request: Request<Option<LimitedBody>>,
     deadline: Tick,
 ) -> Result<Response<wire::http::Incoming>, (SendError, Refusal)> {
@@ -125,7 +125,7 @@ async fn send(
     let again = if is_idempotent && !has_body { Again::May } else { Again::Never };
     let mut tries = 0;
     loop {
-        let call = Call::new(origin.clone(), deadline.since(Tick::now())).among(&away.roster, again);
+        let call = Call::new(letterhead.clone(), deadline.since(Tick::now())).among(&away.roster, again);
         let error = match away.lanes.here().send_http(&away.handler, &mut request, call).await {
             Ok(response) => return Ok(response),
             Err(error) => error,

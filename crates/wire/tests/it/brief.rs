@@ -54,7 +54,7 @@ fn what_is_answered_soon_is_two_messages() {
                 };
                 let ((), answer) = tokio::join!(serve, here.invoke(&remote, &values, call()));
                 assert_eq!(answer.expect("an answer"), values);
-                assert_eq!(overheard(all).await, ["call", "inbox"]);
+                assert_eq!(overheard(all).await, ["call", "inbox brief"]);
                 assert_eq!((here.waiting(), here.room()), (0, Limits::default().waiting_max));
             }
         });

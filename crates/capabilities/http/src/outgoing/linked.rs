@@ -16,7 +16,7 @@ use stdx::Chain;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use wire::http::{ErrorCode, Handler, SendError};
-use wire::{Call, InvokeError, Lanes, Origin, Reason};
+use wire::{Call, InvokeError, Lanes, Letterhead, Origin, Reason};
 
 use super::CONNECTIONS;
 use super::sent::Sent;
@@ -31,7 +31,7 @@ pub struct Linked {
 struct Shared {
     /// Asked one after the other, until somebody is there.
     ways: Vec<(Lanes, Handler)>,
-    origin: Origin,
+    letterhead: Letterhead,
     timeout: Option<Duration>,
     places: Arc<Semaphore>,
 }
@@ -41,8 +41,8 @@ struct Shared {
 impl Linked {
     /// The first of these ways that leads to anybody. `timeout` is the longest that an answer may be waited for.
     pub fn new(ways: Vec<(Lanes, Handler)>, origin: Origin, timeout: Option<Duration>) -> Self {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        Self { shared: Arc::new(Shared { ways, origin, timeout, places }) }
+        let (letterhead, places) = (origin.into(), Arc::new(Semaphore::new(CONNECTIONS)));
+        Self { shared: Arc::new(Shared { ways, letterhead, timeout, places }) }
     }
 }
 
@@ -67,10 +67,10 @@ impl Shared {
     ) -> Result<(Response<WasiBody>, Transmission), Error> {
         let place = self.places.clone().try_acquire_owned().map_err(|_full| Error::ConnectionLimitReached)?;
         let (head, body) = request.into_parts();
-        let origin = Origin { trace: engine::trace::of(&head.headers), ..self.origin.clone() };
+        let letterhead = self.letterhead.clone().within(engine::trace::of(&head.headers));
         let (body, sent) = Sent::new(body, Arc::new(place));
         let mut request = Request::from_parts(head, Some(body));
-        let response = self.ask((&origin, timeout), &mut request).await.map_err(|error| {
+        let response = self.ask((&letterhead, timeout), &mut request).await.map_err(|error| {
             tracing::debug!(error = %Chain(&error), "a request got no answer by its link");
             as_component_sees(&error)
         })?;
@@ -81,7 +81,7 @@ impl Shared {
 
     async fn ask(
         &self,
-        by: (&Origin, Duration),
+        by: (&Letterhead, Duration),
         request: &mut Request<Option<Sent>>,
     ) -> Result<Response<wire::http::Incoming>, SendError> {
         let (last, others) = self.ways.split_last().expect("a link leads somewhere, see Abroad::requests");
@@ -97,10 +97,10 @@ impl Shared {
 
 async fn ask_by(
     (lanes, handler): &(Lanes, Handler),
-    (origin, timeout): (&Origin, Duration),
+    (letterhead, timeout): (&Letterhead, Duration),
     request: &mut Request<Option<Sent>>,
 ) -> Result<Response<wire::http::Incoming>, SendError> {
-    let mut response = lanes.here().send_http(handler, request, Call::new(origin.clone(), timeout)).await?;
+    let mut response = lanes.here().send_http(handler, request, Call::new(letterhead.clone(), timeout)).await?;
     headers::keep_end_to_end(response.headers_mut());
     Ok(response)
 }

@@ -10,11 +10,11 @@
 //! 2. What may have run is not called again, unless the link's terms say that it may be.
 //! 3. Who may not be called for lack of room, or has another version only, says so at once, and somebody else is asked.
 //! 4. What may run twice waits for no host that is silent or gone while another is there: it is asked of that one.
+//! 5. How deep components have called one another is counted over all hosts that they run on: it goes along.
 //!
 //! # Not here
 //!
-//! How calls travel, and which host is asked of all that serve a component (`wire`: its `Roster`). How deep components of several
-//! hosts call one another is not counted: their time ends it.
+//! How calls travel, and which host is asked of all that serve a component (`wire`: its `Roster`).
 
 mod asked;
 mod everywhere;
@@ -31,7 +31,8 @@ use model::{ComponentName, LinkName, Terms};
 use rt::Tick;
 use stdx::Chain;
 use wire::{
-    Again, Call, Decode, Encode, Function, InvokeError, Lanes, Origin, Peers, Remote, Roster, Servers, Signature, Wire,
+    Again, Call, Decode, Encode, Function, InvokeError, Lanes, Letterhead, Origin, Peers, Remote, Roster, Servers,
+    Signature, Wire,
 };
 
 use crate::callee::{CallError, Caller, DEPTH_MAX, Values};
@@ -69,7 +70,7 @@ pub(crate) struct Road {
 pub(crate) struct Distant {
     lanes: Lanes,
     remote: Remote,
-    origin: Origin,
+    letterhead: Letterhead,
     target: ComponentName,
     roster: Roster,
     retry: u32,
@@ -136,7 +137,7 @@ impl Road {
         Ok(Distant {
             lanes: lanes.clone(),
             remote: remote.map_err(|error| Chain(&error).to_string())?,
-            origin: Origin { source, link_name, ..Origin::default() },
+            letterhead: Origin { source, link_name, ..Origin::default() }.into(),
             target: self.target.clone(),
             roster: roster.map_err(|error| Chain(&error).to_string())?,
             retry: u32::from(terms.retry),
@@ -175,11 +176,11 @@ impl Distant {
         let now = Tick::now();
         let deadline = caller.timeout.map_or(caller.deadline, |timeout| caller.deadline.min(now.after(timeout)));
         let again = if self.retry > 0 { Again::May } else { Again::Never };
-        let origin = || Origin { trace: caller.trace.clone(), ..self.origin.clone() };
+        let letterhead = self.letterhead.clone().within(caller.trace.clone()).at_depth(caller.depth);
         let mut tries = 0;
         loop {
             let left = deadline.since(Tick::now()).min(TIME_MAX);
-            let error = match ask(Call::new(origin(), left).among(&self.roster, again)).await {
+            let error = match ask(Call::new(letterhead.clone(), left).among(&self.roster, again)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

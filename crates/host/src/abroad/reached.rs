@@ -212,16 +212,18 @@ async fn serve_one(
         () = &mut told => None,
     };
     let Some(served) = begun else { return };
+    let target = Arc::new(target);
     served.answer_all(told, |invocation| answer(target.clone(), reachable.clone(), invocation)).await;
 }
 
-async fn answer(target: Target, reachable: Arc<[Reachable]>, invocation: Invocation<Params>) {
+async fn answer(target: Arc<Target>, reachable: Arc<[Reachable]>, invocation: Invocation<Params>) {
     let Invocation { function, params, origin, reply } = invocation;
     let function = &reachable[function];
     let _running = target.busy.enter();
     let own = target.account.timeout();
     let time = origin.remaining.map_or(own, |left| left.min(own));
-    let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None, trace: origin.trace.clone() };
+    let (deadline, trace) = (Tick::now().after(time), origin.trace.clone());
+    let caller = Caller { deadline, depth: origin.depth, timeout: None, trace };
     let called = within(Some(time + GRACE), function.call(&target.slot, caller, params)).await;
     let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
     target.counts.count(outcome.is_ok());

@@ -210,6 +210,30 @@ fn calls_leave_by_a_connection_of_their_callers_thread() {
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 
+/// How deep components are goes along from host to host. Method: a circle over two hosts, one step short of too deep, and one more.
+#[test]
+fn a_circle_over_two_hosts_has_the_end_that_it_has_on_one() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let relay = std::fs::read(testkit::guest("relay")).expect("it was built");
+    let [a, b] = ["a.wasm", "b.wasm"].map(|name| ada.write(name, &relay).display().to_string());
+    let up = ada.up([format!("--route=/={a}"), format!("--nats={bus}")]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    let start = ["start", "component", &b, "--host", "bob", "--nats", &bus];
+    eventually("it starts", || ada.run(start).code == Some(0));
+    let stranger = Stranger::new(&bus);
+    for (source, target) in [("a", "b"), ("b", "a")] {
+        put(&stranger, &link(source, target, "shop", "hop"));
+    }
+    eventually("the circle is followed", || up.get("/?times=15").text() == "15\n");
+
+    assert_eq!(up.get("/?times=16").status, 500);
+    up.says("b is not called: components have called one another 16 deep");
+    assert_eq!(up.get("/?times=1000").status, 500);
+    assert_eq!(up.get("/?times=15").text(), "15\n", "nothing is lost of the hosts");
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
 /// How many connections of the server that has its monitor there hear calls of a component, by the name of who serves it.
 fn connections(monitor: SocketAddr, component: &str) -> usize {
     let mut connection = Connection::open(monitor).expect("it listens");

@@ -51,23 +51,15 @@ pub(crate) struct Name(Box<str>);
 impl Address {
     /// The subject that invocations of a function go to.
     pub fn subject(&self, function: &Function) -> Result<Subject, SubjectError> {
-        format!("{}{}", self.before(None), function.words()).parse()
+        format!("{}.{}", self.root(None), function.words()).parse()
     }
 
-    /// What is before the words of a function in such a subject, or in one that is heard by this one alone of those who serve.
-    pub(crate) fn before(&self, alone: Option<&Name>) -> String {
+    /// What the words of functions are below in such subjects, or in those that are heard by this one alone of those who serve.
+    pub(crate) fn root(&self, alone: Option<&Name>) -> String {
         match alone {
-            Some(name) => format!("{self}.{PROTOCOL}.at.{}.", name.as_str()),
-            None => format!("{self}.{PROTOCOL}."),
+            Some(name) => format!("{self}.{PROTOCOL}.at.{}", name.as_str()),
+            None => format!("{self}.{PROTOCOL}"),
         }
-    }
-
-    /// The same subject of a function here as one of those who serve it hears it alone.
-    pub(crate) fn at(&self, name: &Name, subject: &Subject) -> Result<Subject, SubjectError> {
-        let function = subject.as_str().strip_prefix(&self.before(None)).unwrap_or_default();
-        let mut at = self.before(Some(name));
-        at.push_str(function);
-        at.parse()
     }
 
     /// The subject on which all who serve it are asked for their names.
@@ -177,9 +169,8 @@ mod tests {
     fn one_of_those_who_serve_is_addressed_by_name() {
         let address = Address { lattice: "default".into(), id: "hello".into() };
         let name = Name::read(b"NUID").expect("a name");
-        let subject = address.subject(&Function::of("a:b/c@1.0.0", "d")).expect("a subject");
-        let at = address.at(&name, &subject).map(|subject| subject.to_string());
-        assert_eq!(at, Ok("default.hello.wrpc.0.0.1.at.NUID.a:b/c@1.0.0.d".to_owned()));
+        assert_eq!(address.root(Some(&name)), "default.hello.wrpc.0.0.1.at.NUID");
+        assert_eq!(address.root(None), "default.hello.wrpc.0.0.1");
         assert_eq!(address.roll().map(|roll| roll.to_string()), Ok("default.hello.roll".to_owned()));
     }
 

@@ -112,7 +112,8 @@ impl<T: Send + 'static> Desk<T> {
         // What is not begun with soon is of no use to its caller: there is no room for more than can be begun with.
         let limits = bus::Limits { queued_messages_max: at_once_max, ..bus::Limits::default() };
         let bus = wire.bus().clone().with_queue_limits(limits);
-        let ways = [(address.before(None), Some(group)), (address.before(Some(wire.name())), None)];
+        let before = |alone| format!("{}.", address.root(alone));
+        let ways = [(before(None), Some(group)), (before(Some(wire.name())), None)];
         let mut calls = SelectAll::new();
         for offer in offers {
             let offer = Arc::new(offer);

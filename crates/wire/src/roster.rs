@@ -64,6 +64,8 @@ pub struct Roster {
 
 struct Shared {
     address: Address,
+    /// What is before the words of functions in subjects that any hears.
+    before: String,
     roll: Subject,
     known: ArcSwap<Known>,
     /// How many rolls were called.
@@ -129,6 +131,7 @@ async fn call_rolls(bus: Bus, mut wants: mpsc::Receiver<Roster>) {
 impl Roster {
     fn new(address: Address, roll: Subject, wanted: mpsc::Sender<Self>) -> Self {
         let shared = Shared {
+            before: format!("{}.", address.root(None)),
             address,
             roll,
             known: ArcSwap::default(),
@@ -156,15 +159,17 @@ impl Roster {
 
     /// Who is to be called now; nobody in particular where nobody is known to be well.
     pub(crate) fn choose(&self) -> Option<Arc<Member>> {
-        self.keep_fresh();
+        let now = self.now();
+        self.keep_fresh(now);
         // Numbers that differ in all of their bits, one after the other.
         let dice = self.shared.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        self.shared.known.load().choose(self.now(), dice, self.shared.home)
+        self.shared.known.load().choose(now, dice, self.shared.home)
     }
 
     /// Where one of them alone hears what goes to a subject here.
     pub(crate) fn at(&self, member: &Member, subject: &Subject) -> Result<Subject, SubjectError> {
-        self.shared.address.at(member.name(), subject)
+        let words = subject.as_str().strip_prefix(self.shared.before.as_str()).unwrap_or_default();
+        member.at(&self.shared.address, words)
     }
 
     /// Whether a call that `but` does not answer could be made elsewhere.
@@ -194,13 +199,13 @@ impl Roster {
     /// Waits until a host is known to be gone, and has the roll called meanwhile.
     pub(crate) async fn lost(&self, member: &Member) {
         while rt::within(Some(EVERY), member.gone()).await.is_err() {
-            self.keep_fresh();
+            self.keep_fresh(self.now());
         }
     }
 
     /// Has the roll called again, if the last one is too old.
-    pub(crate) fn keep_fresh(&self) {
-        let age = self.now().saturating_sub(self.shared.called_at.load(Ordering::Relaxed));
+    fn keep_fresh(&self, now: u64) {
+        let age = now.saturating_sub(self.shared.called_at.load(Ordering::Relaxed));
         if age >= EVERY.as_millis() as u64 {
             self.want();
         }

@@ -7,16 +7,20 @@
 //! 2. Of two who are well the one with fewer calls of ours is chosen: a host that is slow has more of them, and gets less.
 //! 3. Of the wires of the host that is chosen, the same one is asked as long as it has nothing to do: its thread has at hand what a
 //!    call needs. Whose wire that is differs from caller to caller.
-//! 4. Nothing here waits, or reads a clock.
+//! 4. Where all are well a choice is a look at three of them, however many there are: what can be known of hosts before is found out
+//!    once a roll.
+//! 5. Nothing here waits, or reads a clock.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use bus::{Subject, SubjectError};
 use tokio::sync::watch;
 
 use super::MEMBERS_MAX;
-use crate::address::Name;
+use crate::address::{Address, Name};
 
 /// How long a host that has no room is passed over, in milliseconds.
 const SPARED: u64 = 50;
@@ -24,15 +28,26 @@ const SPARED: u64 = 50;
 /// Those who have answered to rolls.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
+    /// By their names, so that the wires of a host stand beside one another.
     members: Vec<Arc<Member>>,
-    /// Those who are asked first: of a host whose threads have wires, these.
-    first: Vec<Arc<Member>>,
+    /// Those who are asked first: of a host whose threads have wires, these. In the same order.
+    first: Vec<First>,
+}
+
+/// One who is asked first.
+#[derive(Debug)]
+struct First {
+    member: Arc<Member>,
+    /// Where among those who are asked first all of its host are.
+    host: Range<usize>,
 }
 
 /// One who serves an address.
 #[derive(Debug)]
 pub(crate) struct Member {
     name: Name,
+    /// What the words of functions are below where it hears alone: found out when it is asked first.
+    root: OnceLock<Subject>,
     /// Calls of ours that it has not answered yet.
     calls: AtomicUsize,
     /// The roll that it has to answer before it is trusted again; none is 0.
@@ -65,10 +80,8 @@ impl Known {
         });
         members.extend(answered.into_iter().map(Member::new));
         members.truncate(MEMBERS_MAX);
-        let beside = || members.iter().filter(|member| member.name.is_beside());
-        let hosts: BTreeSet<&str> = beside().map(|member| member.name.host()).collect();
-        let has_none = |member: &&Arc<Member>| !hosts.contains(member.name.host());
-        let first = beside().chain(members.iter().filter(has_none)).cloned().collect();
+        members.sort_by(|one, other| one.name.cmp(&other.name));
+        let first = first(&members);
         Self { members, first }
     }
 
@@ -79,16 +92,28 @@ impl Known {
 
     /// Who is called at `now`, by the fall of dice, by one who is at `home` there.
     pub(crate) fn choose(&self, now: u64, dice: u64, home: u64) -> Option<Arc<Member>> {
-        let has_room = |member: &&Arc<Member>| member.spared_until.load(Ordering::Relaxed) <= now;
-        let trusted = |members| trusted(members).filter(has_room);
-        for members in [&self.first, &self.members] {
-            let Some(chosen) = one_of(trusted(members), dice) else { continue };
-            let beside = || trusted(members).filter(|member| member.name.host() == chosen.name.host());
-            let near = beside().nth(home as usize % beside().count().max(1)).filter(|near| near.running() == 0);
-            return near.cloned().or(Some(chosen));
-        }
-        // All who are well have no room: one of them says so.
-        one_of(self::trusted(&self.members), dice)
+        self.glance(now, dice, home).or_else(|| self.search(now, dice)).cloned()
+    }
+
+    /// The same by a look at two of those who are asked first, where one of them at least is well and has room.
+    fn glance(&self, now: u64, dice: u64, home: u64) -> Option<&Arc<Member>> {
+        let at = |number: usize| self.first.get(number).filter(|first| first.member.has_room(now));
+        let chosen = match two_of(self.first.len(), dice).map(at) {
+            [Some(one), Some(other)] if other.member.running() < one.member.running() => other,
+            [one, other] => one.or(other)?,
+        };
+        let near = &self.first[chosen.host.start + home as usize % chosen.host.len()].member;
+        let is_free = near.has_room(now) && near.running() == 0;
+        Some(if is_free { near } else { &chosen.member })
+    }
+
+    /// The same by a look at all.
+    fn search(&self, now: u64, dice: u64) -> Option<&Arc<Member>> {
+        let first = || self.first.iter().map(|first| &first.member);
+        one_of(first().filter(|member| member.has_room(now)), dice)
+            .or_else(|| one_of(self.members.iter().filter(|member| member.has_room(now)), dice))
+            // All who are well have no room: one of them says so.
+            .or_else(|| one_of(self.members.iter().filter(|member| member.is_trusted()), dice))
     }
 
     /// Whether there is another host than that of this one.
@@ -102,18 +127,29 @@ impl Known {
     }
 }
 
-/// Those who are not in doubt.
-fn trusted(members: &[Arc<Member>]) -> impl Iterator<Item = &Arc<Member>> + Clone {
-    members.iter().filter(|member| member.is_trusted())
+/// Those of these who are asked first, by host.
+fn first(members: &[Arc<Member>]) -> Vec<First> {
+    let mut all: Vec<First> = Vec::with_capacity(members.len());
+    for wires in members.chunk_by(|one, other| one.name.host() == other.name.host()) {
+        // The first wire of a host has the shortest name.
+        let beside = wires.iter().position(|wire| wire.name.is_beside()).map_or(wires, |first| &wires[first..]);
+        let host = all.len()..all.len() + beside.len();
+        all.extend(beside.iter().map(|member| First { member: member.clone(), host: host.clone() }));
+    }
+    all
+}
+
+/// The numbers of two of so many, by the fall of dice; of one twice where there are no more.
+fn two_of(count: usize, dice: u64) -> [usize; 2] {
+    let (first, step) = ((dice >> 32) as usize % count.max(1), dice as u32 as usize % count.saturating_sub(1).max(1));
+    [first, (first + 1 + step) % count.max(1)]
 }
 
 /// Of two of these, the one with fewer calls.
-fn one_of<'a>(members: impl Iterator<Item = &'a Arc<Member>> + Clone, dice: u64) -> Option<Arc<Member>> {
-    let count = members.clone().count();
-    let (first, step) = ((dice >> 32) as usize % count.max(1), dice as u32 as usize % count.saturating_sub(1).max(1));
-    let second = (first + 1 + step) % count.max(1);
-    let (first, second) = (members.clone().nth(first)?, members.clone().nth(second)?);
-    Some(if second.running() < first.running() { second } else { first }.clone())
+fn one_of<'a>(members: impl Iterator<Item = &'a Arc<Member>> + Clone, dice: u64) -> Option<&'a Arc<Member>> {
+    let [first, second] = two_of(members.clone().count(), dice).map(|number| members.clone().nth(number));
+    let (first, second) = (first?, second?);
+    Some(if second.running() < first.running() { second } else { first })
 }
 
 // === impl Member ===
@@ -122,6 +158,7 @@ impl Member {
     fn new(name: Name) -> Arc<Self> {
         Arc::new(Self {
             name,
+            root: OnceLock::new(),
             calls: AtomicUsize::new(0),
             doubted_until: AtomicU64::new(0),
             is_missed: AtomicBool::new(false),
@@ -130,9 +167,16 @@ impl Member {
         })
     }
 
-    /// What it is addressed by.
-    pub(crate) fn name(&self) -> &Name {
-        &self.name
+    /// Where it alone hears calls of a function, by the words of that, at the address that it serves.
+    pub(crate) fn at(&self, address: &Address, words: &str) -> Result<Subject, SubjectError> {
+        let root = match self.root.get() {
+            Some(root) => root,
+            None => {
+                let root = address.root(Some(&self.name)).parse::<Subject>()?;
+                self.root.get_or_init(|| root)
+            }
+        };
+        root.below(words)
     }
 
     /// Counts a call that it is asked for, until that is dropped.
@@ -161,6 +205,11 @@ impl Member {
 
     fn is_trusted(&self) -> bool {
         self.doubted_until.load(Ordering::Relaxed) == 0 && !self.is_missed.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is trusted, and can run at `now` what is asked.
+    fn has_room(&self, now: u64) -> bool {
+        self.is_trusted() && self.spared_until.load(Ordering::Relaxed) <= now
     }
 
     /// Hears whether it has answered a roll. Says whether it is still to be known.

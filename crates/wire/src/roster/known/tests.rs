@@ -66,6 +66,14 @@ fn who_is_silent_to_two_rolls_is_gone() {
 }
 
 #[test]
+fn who_is_well_is_found_among_many_who_are_not() {
+    let many = (0..100).filter_map(|number| Name::read(format!("n{number}").as_bytes()));
+    let known = Known::default().after(1, many, true);
+    known.members.iter().filter(|member| member.name.as_str() != "n42").for_each(|member| member.doubt(2));
+    assert_eq!(chosen(&known, 0), ["n42"]);
+}
+
+#[test]
 fn who_has_more_to_do_gets_less() {
     let known = Known::default().after(1, names("ada bob").into_iter(), true);
     let running = member(&known, "bob").clone().count();
@@ -112,6 +120,27 @@ fn the_wires_of_a_host_are_known_for_one() {
 }
 
 #[test]
+fn those_who_are_asked_first_stand_by_host_after_each_roll() {
+    let (ada, bob) = ("a".repeat(22), "b".repeat(22));
+    let known = Known::default().after(1, names(&format!("{bob} {ada}2")).into_iter(), true);
+    let known = known.after(2, names(&format!("{ada} {ada}1 {ada}2 {bob}")).into_iter(), true);
+    let first = known.first.iter().map(|first| (first.member.name.as_str().to_owned(), first.host.clone()));
+    assert_eq!(first.collect::<Vec<_>>(), [(format!("{ada}1"), 0..2), (format!("{ada}2"), 0..2), (bob, 2..3)]);
+}
+
+#[test]
+fn one_of_them_is_asked_where_it_alone_listens() {
+    let address = Address { lattice: "default".into(), id: "price".into() };
+    let known = Known::default().after(1, names("NUID").into_iter(), true);
+    let at = |words: &str| member(&known, "NUID").at(&address, words).map(|subject| subject.to_string());
+    for function in ["tag", "sum"] {
+        let there = format!("default.price.wrpc.0.0.1.at.NUID.demo:shop/tag@1.0.0.{function}");
+        assert_eq!(at(&format!("demo:shop/tag@1.0.0.{function}")), Ok(there));
+    }
+    assert!(at("").is_err() && at("a b").is_err());
+}
+
+#[test]
 fn a_caller_asks_the_same_thread_of_a_host_while_that_has_nothing_to_do() {
     // The names of one host begin alike, and those of its threads' wires are longer.
     let (ada, bob) = ("a".repeat(22), "b".repeat(22));
@@ -124,6 +153,9 @@ fn a_caller_asks_the_same_thread_of_a_host_while_that_has_nothing_to_do() {
     assert_eq!(home(1), BTreeSet::from([format!("{ada}2"), bob.clone()]));
     let _running = member(&known, &format!("{ada}1")).clone().count();
     assert_eq!(home(0), BTreeSet::from([format!("{ada}2"), bob.clone()]), "it has something to do");
+    // One whose wire there is not well asks another of the host's threads.
+    member(&known, &format!("{ada}2")).doubt(2);
+    assert_eq!(home(1), BTreeSet::from([format!("{ada}1"), bob.clone()]));
     // The first wire of the host is there where those of its threads are not.
     for name in [format!("{ada}1"), format!("{ada}2")] {
         member(&known, &name).doubt(3);

@@ -167,8 +167,13 @@ impl<T: Send + 'static> Desk<T> {
             }
             match self.calls.poll_next_unpin(cx) {
                 Poll::Ready(Some((meant, call))) => {
-                    let begun = self.take(meant, call, &begin);
-                    self.begun.extend(begun);
+                    let Some(mut begun) = self.take(meant, call, &begin) else { continue };
+                    // As a rule a call is all there: then there is nothing to wait for.
+                    match begun.as_mut().poll(cx) {
+                        Poll::Ready(Some(come_to)) => return Poll::Ready(Some(come_to)),
+                        Poll::Ready(None) => {}
+                        Poll::Pending => self.begun.push(begun),
+                    }
                 }
                 Poll::Ready(None) if self.begun.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,

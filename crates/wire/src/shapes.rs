@@ -25,7 +25,7 @@ use wasmtime::component::{Type, Val, types::ComponentFunc};
 pub use read::{DecodeError, Reader};
 pub use write::EncodeError;
 
-pub(crate) use write::{write_bytes, write_count, write_leb};
+pub(crate) use write::{ROOM, write_bytes, write_count, write_leb};
 
 /// How deep types may lie in one another.
 const DEPTH_MAX: usize = 64;

@@ -12,7 +12,7 @@
 use bytes::Bytes;
 use stdx::ByteSize;
 
-use crate::shapes::{DecodeError, EncodeError, Reader, write_bytes, write_count, write_leb};
+use crate::shapes::{DecodeError, EncodeError, ROOM, Reader, write_bytes, write_count, write_leb};
 
 /// What can be laid out as a value.
 pub trait Encode {
@@ -28,7 +28,7 @@ pub trait Decode: Sized {
 
 /// Lays out a value, or a tuple of several.
 pub fn encode(values: &impl Encode) -> Result<Bytes, EncodeError> {
-    let mut out = Vec::with_capacity(64);
+    let mut out = Vec::with_capacity(ROOM);
     values.write(&mut out).ok_or(EncodeError { number: 0 })?;
     Ok(out.into())
 }

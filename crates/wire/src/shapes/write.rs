@@ -6,6 +6,9 @@ use wasmtime::component::Val;
 
 use super::{Shape, Shapes};
 
+/// Most values take no more bytes than this: then they are laid out without moving.
+pub(crate) const ROOM: usize = 128;
+
 /// A value is not of the shape that it was to be laid out by: a defect of who called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("value {number} is not of the type of the function")]
@@ -19,7 +22,7 @@ pub(super) fn encode(shapes: &Shapes, values: &[Val]) -> Result<Bytes, EncodeErr
     if shapes.0.len() != values.len() {
         return Err(EncodeError { number: shapes.0.len().min(values.len()) });
     }
-    let mut out = Vec::with_capacity(64);
+    let mut out = Vec::with_capacity(ROOM);
     for (number, (shape, value)) in shapes.iter().zip(values).enumerate() {
         write(&mut out, shape, value).ok_or(EncodeError { number })?;
     }

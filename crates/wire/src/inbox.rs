@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use bus::{Bus, Listening, Message, Pattern, Subject, SubscribeError};
 use bytes::{Bytes, BytesMut};
 use rt::Task;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use stdx::Chain;
 use tokio::sync::mpsc;
 
@@ -83,7 +83,8 @@ struct State {
     allowed: Allowed,
     /// What of the shared room this invocation has.
     held: usize,
-    wakers: Vec<Option<Waker>>,
+    /// Of who reads each channel: most have values alone.
+    wakers: SmallVec<[Option<Waker>; 1]>,
 }
 
 // === impl Inbox ===
@@ -123,7 +124,7 @@ impl Inbox {
     pub(crate) fn expect(self: &Arc<Self>, side: &'static str, paths: &[Path]) -> Mailbox {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let inbound = Inbound::new(paths, self.room_each);
-        let wakers = vec![None; inbound.channels()];
+        let wakers = smallvec![None; inbound.channels()];
         let state = Mutex::new(State { inbound, allowed: Allowed::default(), held: 0, wakers });
         let post = Arc::new(Post { inbox: self.clone(), number, side, state });
         self.shard(number).insert(number, Arc::downgrade(&post));

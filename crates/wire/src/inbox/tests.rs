@@ -1,5 +1,7 @@
 //! What comes is for one invocation or for nobody, and room is given back.
 
+use futures::FutureExt;
+
 use super::*;
 
 fn hear(inbox: &Inbox, subject: &str, payload: &'static [u8]) -> Result<(), ()> {
@@ -29,6 +31,17 @@ fn what_comes_is_for_one_invocation_or_for_nobody() {
     drop(first);
     assert_eq!(hear(&inbox, &gone, b"x"), Err(()));
     assert_eq!(inbox.waiting(), 1);
+}
+
+#[test]
+fn an_answer_in_one_message_is_heard_by_who_calls() {
+    let inbox = Arc::new(Inbox::new(&Limits::default()));
+    let (caller, called) = (inbox.expect(RESULTS, &[]), inbox.expect(PARAMS, &[]));
+    for mailbox in [&caller, &called] {
+        hear(&inbox, &format!("{}{}", mailbox.subject, brief::ANSWER), b"abc").expect("somebody waits");
+    }
+    assert!(caller.has_values() && !called.has_values());
+    assert_eq!(caller.values().now_or_never(), Some(Ok(Bytes::from_static(b"abc"))));
 }
 
 #[test]

@@ -35,7 +35,7 @@ use capability::provider::{self, LinkedProvider, NoLattice};
 use capability::{BackendInfo, Cause, OpenError, Settings};
 use futures::{StreamExt, stream};
 use rt::within;
-use stdx::{BoxError, Trace};
+use stdx::BoxError;
 use wire::{Beside, Call, Decode, Encode, FlowError, InvokeError, Peer, Peers, Underway};
 
 use crate::Blobstore;
@@ -59,8 +59,8 @@ pub(crate) const INSTANCES: [&str; 2] = ["wrpc:blobstore/blobstore@0.2.0", "wrpc
 #[derive(Clone)]
 struct Provider {
     shared: Arc<Shared>,
-    /// That it is asked for.
-    trace: Option<Trace>,
+    /// What it is asked for.
+    cause: Cause,
 }
 
 struct Shared {
@@ -108,7 +108,7 @@ pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<dyn
     let peer = peers.peer(&linked.id, &linked.link, linked.timeout);
     let functions = Functions::of(&peer).map_err(|error| OpenError::refused(&named, error))?;
     let shared = Arc::new(Shared { peer, functions, aborts: Aborts::new() });
-    Ok(Arc::new(Provider { shared, trace: None }))
+    Ok(Arc::new(Provider { shared, cause: Cause::default() }))
 }
 
 // === impl Functions ===
@@ -148,7 +148,8 @@ impl Provider {
 
     /// A call for the component whose container it is.
     fn call(&self, container: &Container) -> Call {
-        self.shared.peer.call((container.component().as_str(), self.trace.clone()))
+        let Cause { trace, depth } = self.cause.clone();
+        self.shared.peer.call((container.component().as_str(), trace)).at_depth(depth)
     }
 
     /// Asks for something in a container.
@@ -258,7 +259,7 @@ impl Blobs for Provider {
     }
 
     fn within(&self, cause: &Cause) -> Option<Arc<dyn Blobs>> {
-        Some(Arc::new(Self { shared: self.shared.clone(), trace: cause.trace.clone() }))
+        Some(Arc::new(Self { shared: self.shared.clone(), cause: cause.clone() }))
     }
 
     async fn create(&self, container: &Container) -> Result<(), BlobsError> {

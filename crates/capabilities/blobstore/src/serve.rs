@@ -94,7 +94,7 @@ impl Offered {
 
     /// The component as it is asked by a call.
     fn component(&self, origin: &Origin, time: Option<Duration>) -> Component {
-        self.component.within(Cause { trace: origin.trace.clone(), depth: 0 }, time)
+        self.component.within(Cause { trace: origin.trace.clone(), depth: origin.depth }, time)
     }
 
     async fn answer(self: Arc<Self>, call: Invocation<Asked>) {

@@ -83,7 +83,7 @@ impl Offered {
         (function, asked): (usize, Asked),
         (origin, time): (Origin, Duration),
     ) -> Result<Laid, Refusal> {
-        let cause = Cause { trace: origin.trace, depth: 0 };
+        let cause = Cause { trace: origin.trace, depth: origin.depth };
         let (_, keeper) = &self.component.exported[function];
         let keeper = keeper.within(cause, Some(time));
         let seat = within(Some(keeper.time() / 2), keeper.place()).await;

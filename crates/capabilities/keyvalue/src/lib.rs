@@ -20,6 +20,7 @@
 //! Which component is linked to which store (`host`).
 
 mod backends;
+mod batch;
 mod component;
 mod guest;
 mod limits;

@@ -12,7 +12,7 @@
 //! Compare-and-swap, additions to numbers with a sign, and watching: the contract has no words for them. Several keys in one step:
 //! `apply` may be seen half made.
 
-mod asked;
+mod refused;
 
 use std::sync::{Arc, PoisonError};
 
@@ -26,10 +26,10 @@ use stdx::{BoxError, Trace};
 use wire::{Decode, Encode, InvokeError, Peer, Peers};
 
 use crate::KeyValue;
+use crate::batch::{Batch, Bucket, batches, parts};
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
 use crate::store::{Change, Changes, Page, Refusal, Stamp, Store, StoreError, Swap};
-use asked::{Batch, batches};
 
 /// The backend, as it is listed.
 pub(crate) const INFO: BackendInfo = BackendInfo {
@@ -55,13 +55,6 @@ struct Functions {
     increment: Subject,
     set_many: Subject,
     delete_many: Subject,
-}
-
-/// Whose bucket it is, and what it is called.
-#[derive(Clone, Copy)]
-struct Bucket<'a> {
-    component: &'a str,
-    name: &'a str,
 }
 
 /// What a provider answers.
@@ -232,25 +225,6 @@ impl Store for Provider {
 
     async fn watch(&self, _: &Scope) -> Result<Changes, StoreError> {
         Err(StoreError::Unable { store: self.describe(), what: "be watched from here" })
-    }
-}
-
-/// A key as a provider is told of it.
-fn parts(key: &Key) -> (Bucket<'_>, &str) {
-    let parts = key.parts();
-    (Bucket { component: text(parts.component), name: text(parts.bucket) }, text(parts.name))
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("Scope::new and Scope::key took it from a text")
-}
-
-// === impl Bucket ===
-
-impl<'a> Bucket<'a> {
-    fn of(scope: &'a Scope) -> Self {
-        let parts = scope.parts();
-        Self { component: text(parts.component), name: text(parts.bucket) }
     }
 }
 

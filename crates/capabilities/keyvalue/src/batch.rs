@@ -1,22 +1,32 @@
-//! What a provider is asked for, and what its refusals mean. Values, without a provider.
+//! These are changes by bucket, for whoever keeps keys elsewhere and takes those of one bucket at once.
+//!
+//! # Invariants
+//!
+//! 1. Of several changes to one key the last counts.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wire::{Decode, DecodeError, Encode, Reader};
 
-use super::{Bucket, parts};
-use crate::store::{Change, Refusal};
+use crate::scope::{Key, Scope};
+use crate::store::Change;
 
-/// Changes of one bucket, one for each key.
-pub(super) struct Batch<'a> {
-    pub(super) bucket: Bucket<'a>,
-    pub(super) put: Vec<(&'a str, &'a Bytes)>,
-    pub(super) deleted: Vec<&'a str>,
+/// Whose bucket it is, and what it is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket<'a> {
+    pub(crate) component: &'a str,
+    pub(crate) name: &'a str,
 }
 
-/// The changes by bucket. Of several to one key the last counts.
-pub(super) fn batches(changes: &[Change]) -> Vec<Batch<'_>> {
+/// Changes of one bucket, one for each key.
+pub(crate) struct Batch<'a> {
+    pub(crate) bucket: Bucket<'a>,
+    pub(crate) put: Vec<(&'a str, &'a Bytes)>,
+    pub(crate) deleted: Vec<&'a str>,
+}
+
+/// The changes by bucket.
+pub(crate) fn batches(changes: &[Change]) -> Vec<Batch<'_>> {
     let mut last: BTreeMap<(&str, &str), BTreeMap<&str, Option<&Bytes>>> = BTreeMap::new();
     for change in changes {
         let (bucket, name) = parts(change.key());
@@ -34,42 +44,29 @@ pub(super) fn batches(changes: &[Change]) -> Vec<Batch<'_>> {
     last.into_iter().map(batch).collect()
 }
 
-// === impl Refusal ===
-
-impl Decode for Refusal {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match reader.case(3)? {
-            0 => Self::NoSuchStore,
-            1 => Self::AccessDenied,
-            _ => Self::Other(stdx::printable(reader.text()?).to_string()),
-        })
-    }
+/// A key as whoever keeps it is told of it.
+pub(crate) fn parts(key: &Key) -> (Bucket<'_>, &str) {
+    let parts = key.parts();
+    (Bucket { component: text(parts.component), name: text(parts.bucket) }, text(parts.name))
 }
 
-impl Encode for Refusal {
-    fn write(&self, out: &mut Vec<u8>) -> Option<()> {
-        match self {
-            Self::NoSuchStore => 0_u32.write(out),
-            Self::AccessDenied => 1_u32.write(out),
-            Self::Other(words) => (2_u32, words).write(out),
-        }
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("Scope::new and Scope::key took it from a text")
+}
+
+// === impl Bucket ===
+
+impl<'a> Bucket<'a> {
+    /// The bucket of that scope.
+    pub(crate) fn of(scope: &'a Scope) -> Self {
+        let parts = scope.parts();
+        Self { component: text(parts.component), name: text(parts.bucket) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use stdx::ByteSize;
-
     use super::*;
-    use crate::scope::Scope;
-
-    #[test]
-    fn a_refusal_is_read_as_it_was_said() {
-        for refusal in [Refusal::NoSuchStore, Refusal::AccessDenied, Refusal::Other("boom".into())] {
-            let bytes = wire::encode(&refusal).expect("it can be said");
-            assert_eq!(wire::decode(&bytes, ByteSize::kib(1)), Ok(refusal));
-        }
-    }
 
     #[test]
     fn of_changes_to_one_key_the_last_is_asked_for_in_its_own_bucket() {

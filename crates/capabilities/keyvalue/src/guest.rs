@@ -5,7 +5,7 @@
 //! # Invariants
 //!
 //! 1. A bucket is resolved once, by `open`; a call on its handle looks nothing up by name.
-//! 2. A call reaches its store by a [`Link`], which keeps the link's terms, and within the trace of the invocation that makes it.
+//! 2. A call reaches its store by a [`Link`], which keeps the link's terms, and says for which invocation it is made.
 
 mod draft;
 mod draft2;
@@ -15,10 +15,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use capability::{Linking, OpenLink};
+use capability::{Cause, Linking, OpenLink};
 use engine::State;
 use model::{ComponentName, LinkName};
-use stdx::Trace;
 use wasmtime::component::{HasSelf, Resource, ResourceTableError};
 
 use crate::limits::{Limits, TooMuch};
@@ -133,24 +132,29 @@ pub(crate) fn open_by(state: &mut State, name: &str, link: &LinkName) -> wasmtim
 
 /// A bucket that the component has a handle of, as it is asked for the current invocation.
 fn bucket<'a>(state: &'a mut State, handle: &Resource<Bucket>) -> Result<&'a mut Bucket, Failure> {
-    let trace = state.trace().cloned();
+    let cause = cause(state);
     let bucket = state.table.get_mut(handle)?;
-    follow(&mut bucket.link, trace);
+    follow(&mut bucket.link, cause);
     Ok(bucket)
 }
 
 /// The same of an attempt.
 fn attempt<'a>(state: &'a mut State, handle: &Resource<Attempt>) -> Result<&'a mut Attempt, Failure> {
-    let trace = state.trace().cloned();
+    let cause = cause(state);
     let attempt = state.table.get_mut(handle)?;
-    follow(&mut attempt.link, trace);
+    follow(&mut attempt.link, cause);
     Ok(attempt)
 }
 
-/// What is asked by this link from now on is a part of that trace.
-fn follow(link: &mut Arc<Link>, trace: Option<Trace>) {
-    if let Some(traced) = link.within(trace) {
-        *link = traced;
+/// What an invocation of the component whose state this is asks something for.
+fn cause(state: &State) -> Cause {
+    Cause { trace: state.trace().cloned(), depth: state.depth }
+}
+
+/// What is asked by this link from now on is asked for that.
+fn follow(link: &mut Arc<Link>, cause: Cause) {
+    if let Some(other) = link.within(cause) {
+        *link = other;
     }
 }
 

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bus::{Subject, SubjectError};
 use bytes::Bytes;
 use capability::provider::{self, Least, LinkedProvider, NoLattice};
-use capability::{BackendInfo, OpenError, Settings};
+use capability::{BackendInfo, Cause, OpenError, Settings};
 use rt::within;
 use stdx::{BoxError, Trace};
 use wire::{Decode, Encode, InvokeError, Peer, Peers};
@@ -179,8 +179,12 @@ impl Store for Provider {
         format!("provider {}", self.peer)
     }
 
-    fn within(&self, trace: Option<Trace>) -> Option<Arc<dyn Store>> {
-        Some(Arc::new(Self { peer: self.peer.clone(), functions: self.functions.clone(), trace }))
+    fn within(&self, cause: &Cause) -> Option<Arc<dyn Store>> {
+        if self.trace == cause.trace {
+            return None;
+        }
+        let (peer, functions) = (self.peer.clone(), self.functions.clone());
+        Some(Arc::new(Self { peer, functions, trace: cause.trace.clone() }))
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {

@@ -5,8 +5,9 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use capability::Cause;
 use futures::stream::BoxStream;
-use stdx::{BoxError, ByteSize, Code, Explain, Trace};
+use stdx::{BoxError, ByteSize, Code, Explain};
 
 use crate::number::{Addend, Sum};
 use crate::scope::{Key, Scope};
@@ -42,9 +43,8 @@ pub trait Store: Send + Sync {
     /// changed again. It ends where nothing more will be told, and may be begun again. What nobody takes is dropped.
     async fn watch(&self, scope: &Scope) -> Result<Changes, StoreError>;
 
-    /// The same store as it is asked for a part of a trace; nothing where it asks nobody who would want to know.
-    fn within(&self, trace: Option<Trace>) -> Option<Arc<dyn Store>> {
-        drop(trace);
+    /// The same store as it is asked for such a cause; nothing where that makes no difference.
+    fn within(&self, _: &Cause) -> Option<Arc<dyn Store>> {
         None
     }
 

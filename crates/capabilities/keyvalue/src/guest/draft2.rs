@@ -104,7 +104,7 @@ async fn swap_or_look_again(
     mut attempt: Attempt,
     value: Vec<u8>,
 ) -> Result<Option<Resource<Attempt>>, Failure> {
-    super::follow(&mut attempt.link, state.trace().cloned());
+    super::follow(&mut attempt.link, super::cause(state));
     match attempt.swap(value).await? {
         Swap::Written => Ok(None),
         Swap::ChangedMeanwhile => {

@@ -8,9 +8,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::Poll;
 
-use capability::{KeptTerms, OpenLink};
+use capability::{Cause, KeptTerms, OpenLink};
 use model::ComponentName;
-use stdx::Trace;
 
 use super::Failure;
 use crate::Linked;
@@ -25,8 +24,8 @@ pub(crate) struct Link {
     terms: KeptTerms,
     store: Option<Arc<dyn Store>>,
     limits: Limits,
-    /// What is asked for by it is a part of that.
-    trace: Option<Trace>,
+    /// What is asked for by it.
+    cause: Cause,
 }
 
 // === impl Link ===
@@ -37,17 +36,17 @@ impl Link {
             terms: KeptTerms::new(component, link),
             store: link.target.as_ref().and_then(|target| target.target::<Linked>()).map(|linked| linked.store.clone()),
             limits,
-            trace: None,
+            cause: Cause::default(),
         }
     }
 
-    /// The same as it is followed for a part of a trace; nothing where it is that already, or makes no difference.
-    pub(super) fn within(&self, trace: Option<Trace>) -> Option<Arc<Self>> {
-        if self.trace == trace {
+    /// The same as it is followed for such a cause; nothing where it is that already, or makes no difference.
+    pub(super) fn within(&self, cause: Cause) -> Option<Arc<Self>> {
+        if self.cause == cause {
             return None;
         }
-        let store = self.store.as_ref()?.within(trace.clone())?;
-        Some(Arc::new(Self { terms: self.terms.clone(), store: Some(store), limits: self.limits, trace }))
+        let store = self.store.as_ref()?.within(&cause)?;
+        Some(Arc::new(Self { terms: self.terms.clone(), store: Some(store), limits: self.limits, cause }))
     }
 
     /// What one call may carry.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use capability::Cause;
 use capability::conformance::run;
 use stdx::Explain;
 use testkit::eventually;
@@ -67,10 +68,11 @@ fn a_provider_is_told_for_which_trace_it_is_asked() {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let kept = Kept::start([]);
     let store = kept.store("kv", PATIENT);
-    let traced = store.within(stdx::Trace::read(PARENT, [])).expect("it tells of it");
+    let traced = Cause { trace: stdx::Trace::read(PARENT, []), depth: 0 };
+    let traced = store.within(&traced).expect("it tells of it");
     run(traced.put(&key("a"), "1".into())).expect("it is set");
     run(store.get(&key("a"))).expect("it is read");
-    let none = traced.within(None).expect("it tells of it");
+    let none = traced.within(&Cause::default()).expect("it tells of it");
     run(none.get(&key("a"))).expect("it is read");
     assert_eq!(
         kept.provider.calls(),

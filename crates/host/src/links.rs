@@ -35,6 +35,10 @@ pub(crate) trait Facts {
 
     /// Whether a capability offers this, and is what calls the components that links for it lead to.
     fn is_kept_by_components(&self, contract: &Contract) -> bool;
+
+    /// What capabilities make of a component with these exports, since they call it for those who are linked to it: what it exports
+    /// in one version they offer in all.
+    fn kept_by(&self, exports: &[Contract]) -> Vec<Contract>;
 }
 
 /// What a component imports and exports.
@@ -56,6 +60,15 @@ pub(crate) struct Resolved {
     pub(crate) link: Link,
     /// For a backend; a component is told nothing.
     pub(crate) settings: Option<Settings>,
+}
+
+/// What the target of a wanted link offers.
+#[derive(Clone, Copy)]
+struct Offered<'a> {
+    /// By itself.
+    given: &'a [Contract],
+    /// By a capability that calls it.
+    kept: &'a [Contract],
 }
 
 /// Why a link is not put or deleted.
@@ -186,20 +199,23 @@ pub enum LinkError {
 pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) -> Result<Resolved, LinkError> {
     let source = component(&wanted.source, facts)?;
     let wanted = to_provider(&wanted, &source.imports, facts).unwrap_or(wanted);
-    let given;
+    let (given, kept);
     let (offered, settings) = match &wanted.target {
         Target::Capability { capability, backend } => {
             let (offered, settings) = backend_of(capability, backend, &wanted.config, facts)?;
-            (offered, Some(settings))
+            (Offered { given: offered, kept: &[] }, Some(settings))
         }
         Target::Component(name) if !wanted.config.is_empty() => return Err(LinkError::ToldAComponent(name.clone())),
         // What runs elsewhere, if anywhere, is taken to give what is wanted of it: only a call finds out.
         Target::Component(name) if wanted.unchecked && facts.component(name).is_none() => {
-            (source.imports.as_slice(), None)
+            (Offered { given: &source.imports, kept: &[] }, None)
         }
         Target::Component(name) => {
-            given = component(name, facts)?.given();
-            (given.as_slice(), None)
+            let target = component(name, facts)?;
+            let is_called = wanted.terms.reach != Reach::Fused;
+            kept = if is_called { facts.kept_by(&target.exports) } else { Vec::new() };
+            given = target.given();
+            (Offered { given: &given, kept: &kept }, None)
         }
     };
     check_terms(&wanted)?;
@@ -275,10 +291,11 @@ fn backend_of<'a>(
 fn contracts(
     wanted: &LinkPut,
     imports: &[Contract],
-    offered: &[Contract],
+    offered: Offered<'_>,
     facts: &impl Facts,
 ) -> Result<Contracts, LinkError> {
-    let is_met = |import: &&Contract| offered.iter().any(|offer| import.is_met_by(offer));
+    let Offered { given, kept } = offered;
+    let is_met = |import: &&Contract| given.iter().chain(kept).any(|offer| import.is_met_by(offer));
     let common: Vec<_> = imports.iter().filter(is_met).collect();
     let Some(named) = &wanted.contract else {
         let packages: BTreeSet<_> = common.iter().map(|import| Contracts::of_package(import)).collect();
@@ -302,7 +319,7 @@ fn contracts(
         });
     }
     let (who, what, known) = match imports.iter().any(|import| named.covers(import)) {
-        true => (wanted.target.to_string(), "export", offered),
+        true => (wanted.target.to_string(), "export", given),
         false => (wanted.source.to_string(), "import", imports),
     };
     Err(LinkError::NotThere { who, what, contract: Box::new(named.clone()), known: known.to_vec() })

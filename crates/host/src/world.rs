@@ -39,7 +39,7 @@ use crate::linking::Offer;
 use crate::links::{self, Facts, LinkError, Resolved, Shape};
 use crate::load::{LoadError, Prepared};
 use crate::serving::{Busy, Serving};
-use kept::is_kept;
+use kept::{is_kept, kept_by};
 use linked::Linkers;
 pub(crate) use live::Beyond;
 use live::{LinkTarget, Live, Member, PAUSE_MIN, TargetState};
@@ -235,13 +235,14 @@ impl World {
     }
 
     fn member(&self, prepared: Prepared) -> Member {
-        Member {
+        let mut member = Member {
             routes: prepared.source.route.iter().cloned().collect(),
             shape: Shape::of(&prepared),
             account: Arc::new(Account::new(self.config.limits.clone(), self.config.room.clone())),
             counts: Counts::for_cores(self.config.cores),
             slot: Arc::new(Slot::new(prepared.source.name.clone())),
             functions: callee::functions(&prepared.component),
+            keeps: BTreeMap::new(),
             parts: Vec::new(),
             served: None,
             call_counts: Arc::default(),
@@ -249,7 +250,9 @@ impl World {
             reached: None,
             asked: None,
             prepared,
-        }
+        };
+        member.keeps = self.keeps(&member);
+        member
     }
 
     fn known<'a>(&'a self, members: &'a BTreeMap<ComponentName, Member>) -> Known<'a> {
@@ -335,5 +338,9 @@ impl Facts for Known<'_> {
 
     fn is_kept_by_components(&self, contract: &Contract) -> bool {
         is_kept(self.capabilities, contract)
+    }
+
+    fn kept_by(&self, exports: &[Contract]) -> Vec<Contract> {
+        kept_by(self.capabilities, exports)
     }
 }

@@ -1,7 +1,9 @@
-//! This is a component that keeps keys for others: it exports `wasi:keyvalue`, and those on other hosts ask it as they ask a provider.
+//! This is a component that keeps keys for others: it exports `wasi:keyvalue`, and is asked as any store is, whichever host asks.
 //!
 //! ```text
-//! another host's backend `provider` ═ wrpc:keyvalue ═▶ offered ─▶ asking ── one invocation: open, the call, and the bucket is closed
+//! link to a component here ── Kept: dyn Store ──┐
+//!                                               ├─ asking ── one invocation: open, what is asked, and the bucket is closed
+//! wrpc:keyvalue, from elsewhere ── offered ─────┘
 //! ```
 //!
 //! # Invariants
@@ -11,11 +13,12 @@
 //!
 //! # Not here
 //!
-//! Links to a component on the same host, which hand its buckets on as any handles (`host`). Comparing and swapping, and changes that
-//! are watched: the form on the wire has no words for them. Whose keys they are: a component is not told who asks.
+//! Changes that are watched: a component has no words for them. Whose keys they are: it is not told who asks, and those who are linked
+//! to one share what it keeps.
 
 mod asked;
 mod asking;
+mod kept;
 mod offered;
 
 use capability::{Callable, Keeper};
@@ -23,6 +26,7 @@ use model::{ComponentName, Contract};
 
 use crate::store::Refusal;
 
+pub(crate) use kept::Kept;
 pub(crate) use offered::reach;
 
 /// A component that keeps keys.
@@ -31,6 +35,8 @@ pub(crate) struct Component {
     version: Version,
     /// What it is asked for, with the exports that are called then: what opens a bucket, and what is asked.
     exported: Vec<(Question, Keeper)>,
+    /// What opens a bucket and [`SWAP`]: on the wire there are no words for that.
+    swap: Option<Keeper>,
 }
 
 /// The version of the contract that a component exports.
@@ -42,7 +48,7 @@ enum Version {
     Draft2,
 }
 
-/// What a component is asked for on the wire.
+/// What a component is asked for, here and on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Question {
     Get,
@@ -59,34 +65,51 @@ enum Question {
 /// Why a component has not done what it was asked.
 type Trouble = capability::Trouble<Refusal>;
 
+/// Where an export is, and what it is called.
+type Export = (&'static str, &'static str);
+
+/// What is called first, whatever is asked.
+const OPEN: Export = ("store", "open");
+
+/// What is called to compare and swap.
+const SWAP: [Export; 3] = [("atomics", "[static]cas.new"), ("atomics", "[method]cas.current"), ("atomics", "swap")];
+
 // === impl Component ===
 
 impl Component {
     /// The component, where it exports anything that it can be asked for. Of two versions the one is called that is as on the wire.
-    fn of(component: &dyn Callable) -> Option<Self> {
+    pub(crate) fn of(component: &dyn Callable) -> Option<Self> {
         [Version::Draft, Version::Draft2].into_iter().find_map(|version| {
-            let keeper = |question| Some((question, version.keeper(component, question)?));
+            let keeper = |question: Question| Some((question, version.keeper(component, &[question.export()])?));
             let exported: Vec<_> = Question::ALL.into_iter().filter_map(keeper).collect();
             let is_kept = !exported.is_empty();
-            is_kept.then(|| Self { name: component.name().clone(), version, exported })
+            let swap = version.keeper(component, &SWAP);
+            is_kept.then(|| Self { name: component.name().clone(), version, exported, swap })
         })
+    }
+
+    /// The exports that are called where this is asked; nothing where it does not export them.
+    fn keeper(&self, question: Question) -> Option<&Keeper> {
+        self.exported.iter().find(|(exported, _)| *exported == question).map(|(_, keeper)| keeper)
     }
 }
 
 // === impl Version ===
 
 impl Version {
-    fn keeper(self, component: &dyn Callable, question: Question) -> Option<Keeper> {
-        let contract = |interface: &str| -> Contract {
-            let version = match self {
-                Self::Draft => "0.2.0-draft",
-                Self::Draft2 => "0.2.0-draft2",
-            };
-            format!("wasi:keyvalue/{interface}@{version}").parse().expect("it is written in full")
+    /// What opens a bucket, and these exports; nothing where the component lacks one of them.
+    fn keeper(self, component: &dyn Callable, exports: &[Export]) -> Option<Keeper> {
+        let exports = [OPEN].into_iter().chain(exports.iter().copied());
+        let wanted: Vec<_> = exports.map(|(interface, function)| (self.contract(interface), function)).collect();
+        Some(Keeper::new(component, component.functions(&wanted)?))
+    }
+
+    fn contract(self, interface: &str) -> Contract {
+        let version = match self {
+            Self::Draft => "0.2.0-draft",
+            Self::Draft2 => "0.2.0-draft2",
         };
-        let called = (contract(question.interface()), question.export());
-        let exports = component.functions(&[(contract("store"), "open"), called])?;
-        Some(Keeper::new(component, exports))
+        format!("wasi:keyvalue/{interface}@{version}").parse().expect("it is written in full")
     }
 }
 
@@ -105,32 +128,28 @@ impl Question {
         Self::DeleteMany,
     ];
 
-    /// Where it is asked, of a component and on the wire.
-    fn interface(self) -> &'static str {
+    /// What is called of a component.
+    fn export(self) -> Export {
         match self {
-            Self::Get | Self::Set | Self::Delete | Self::Exists | Self::List => "store",
-            Self::Increment => "atomics",
-            Self::GetMany | Self::SetMany | Self::DeleteMany => "batch",
+            Self::Get => ("store", "[method]bucket.get"),
+            Self::Set => ("store", "[method]bucket.set"),
+            Self::Delete => ("store", "[method]bucket.delete"),
+            Self::Exists => ("store", "[method]bucket.exists"),
+            Self::List => ("store", "[method]bucket.list-keys"),
+            Self::Increment => ("atomics", "increment"),
+            Self::GetMany => ("batch", "get-many"),
+            Self::SetMany => ("batch", "set-many"),
+            Self::DeleteMany => ("batch", "delete-many"),
         }
     }
 
-    /// What is called of a component.
-    fn export(self) -> &'static str {
-        match self {
-            Self::Get => "[method]bucket.get",
-            Self::Set => "[method]bucket.set",
-            Self::Delete => "[method]bucket.delete",
-            Self::Exists => "[method]bucket.exists",
-            Self::List => "[method]bucket.list-keys",
-            Self::Increment => "increment",
-            Self::GetMany => "get-many",
-            Self::SetMany => "set-many",
-            Self::DeleteMany => "delete-many",
-        }
+    /// Where it is asked on the wire.
+    fn interface(self) -> &'static str {
+        self.export().0
     }
 
     /// What is called on the wire: there a method is a function that is told the bucket.
     fn name(self) -> &'static str {
-        self.export().trim_start_matches("[method]bucket.")
+        self.export().1.trim_start_matches("[method]bucket.")
     }
 }

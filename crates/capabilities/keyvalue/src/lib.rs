@@ -4,9 +4,9 @@
 //! bytes under keys, and the conformance suite proves that it does.
 //!
 //! ```text
-//! component ── wasi:keyvalue ── guest ── link ──┬─ dyn Store ── memory | disk | redis | nats | provider
+//! component ── wasi:keyvalue ── guest ── link ──┬─ dyn Store ── memory | disk | redis | nats | provider | another component
 //! component ◀─ watcher ──────── serve ──────────┘ (and from a provider, over the wire)
-//! component ◀─ wasi:keyvalue ── component ◀═ wrpc:keyvalue, from other hosts
+//! elsewhere ══ wrpc:keyvalue ══ component::offered ── a component that keeps keys
 //! ```
 //!
 //! # Invariants
@@ -17,13 +17,14 @@
 //!
 //! # Not here
 //!
-//! Which component is linked to which store (`host`).
+//! Which component is linked to which store, and which components here keep keys for others (`host`).
 
 mod backends;
 mod batch;
 mod component;
 mod guest;
 mod limits;
+mod linked;
 mod number;
 mod provider;
 mod scope;
@@ -48,6 +49,7 @@ use wire::Peers;
 pub use backends::BACKENDS;
 pub use guest::CONTRACTS;
 pub use limits::Limits;
+pub(crate) use linked::Linked;
 pub use number::{Addend, Sum};
 pub use scope::{Key, Scope};
 pub(crate) use serve::Watched;
@@ -59,13 +61,6 @@ pub struct KeyValue {
     limits: Limits,
     /// They change when the host joins a lattice or leaves it.
     peers: Mutex<Option<Peers>>,
-}
-
-/// What a link leads to.
-pub(crate) struct Linked {
-    pub(crate) store: Arc<dyn Store>,
-    /// What its component is told of; nothing where the link says nothing of that.
-    pub(crate) watched: Option<Watched>,
 }
 
 // === impl KeyValue ===
@@ -112,13 +107,7 @@ impl Capability for KeyValue {
             true => provider::open(settings, self.peers().as_ref())?,
             false => BACKENDS.open_typed(backend, settings, &self.place).await?,
         };
-        if watched.is_some() {
-            // Who cannot tell of changes is better known now.
-            let anybody: ComponentName = "anybody".parse().expect("it is a name");
-            let tried = store.watch(&Scope::new(&anybody, "")).await;
-            drop(tried.map_err(|error| OpenError::refused(backend, error))?);
-        }
-        Ok(Opened::new(Arc::new(Linked { store, watched })))
+        Ok(Opened::new(Arc::new(Linked::open(backend, store, watched).await?)))
     }
 
     fn define(&self, linking: &mut Linking<'_>) -> wasmtime::Result<()> {
@@ -127,6 +116,14 @@ impl Capability for KeyValue {
 
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut engine::Bound) {
         bound.insert(guest::Binding::new(component, links, self.limits));
+    }
+
+    fn is_kept_by_components(&self) -> bool {
+        true
+    }
+
+    fn kept_by(&self, component: &dyn Callable) -> Option<Opened> {
+        Some(Opened::new(Arc::new(Linked::kept_by(component)?)))
     }
 
     fn calls(&self) -> Vec<Contract> {

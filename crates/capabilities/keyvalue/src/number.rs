@@ -41,6 +41,16 @@ impl Addend {
         self.delta
     }
 
+    /// What is to be added to a number without a sign; nothing where the number has one.
+    pub(crate) fn delta_unsigned(self) -> Option<u64> {
+        u64::try_from(self.delta).ok().filter(|_| !self.has_sign())
+    }
+
+    /// What is to be added to a number with a sign; nothing where the number has none.
+    pub(crate) fn delta_signed(self) -> Option<i64> {
+        i64::try_from(self.delta).ok().filter(|_| self.has_sign())
+    }
+
     /// Whether a number below zero is in the range.
     pub(crate) fn has_sign(self) -> bool {
         self.min < 0
@@ -71,6 +81,17 @@ pub(crate) fn parse(stored: &[u8]) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_added_has_a_sign_or_none() {
+        for (addend, unsigned, signed) in [
+            (Addend::unsigned(u64::MAX), Some(u64::MAX), None),
+            (Addend::signed(5), None, Some(5)),
+            (Addend::signed(-5), None, Some(-5)),
+        ] {
+            assert_eq!((addend.delta_unsigned(), addend.delta_signed()), (unsigned, signed), "{addend:?}");
+        }
+    }
 
     #[test]
     fn sums_stay_in_their_range() {

@@ -217,7 +217,7 @@ impl Store for Provider {
 
     async fn increment(&self, key: &Key, addend: Addend) -> Result<Sum, StoreError> {
         let unable = StoreError::Unable { store: self.describe(), what: "add to numbers with a sign" };
-        let delta = u64::try_from(addend.delta()).ok().filter(|_| !addend.has_sign()).ok_or(unable)?;
+        let delta = addend.delta_unsigned().ok_or(unable)?;
         let (bucket, name) = parts(key);
         let sum: u64 = self.ask(bucket, &self.functions.increment, &(bucket.name, name, delta)).await?;
         Ok(Sum::Is(sum.into()))

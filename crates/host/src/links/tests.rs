@@ -19,7 +19,7 @@ const BACKENDS: &[BackendInfo] = &[
     BackendInfo { name: "provider", about: "", settings: &[provider::ID, provider::LINK, provider::TIMEOUT] },
 ];
 
-/// A shop that keeps keys and asks a catalog, and two catalogs.
+/// A shop that keeps keys and asks a catalog, two catalogs, and a bank with another version of what one of them has.
 struct Street {
     components: BTreeMap<ComponentName, Shape>,
     keyvalue: Vec<Contract>,
@@ -34,7 +34,8 @@ impl Street {
         let shop = shape(&[keys[0], keys[1], "acme:shop/stock@1.0.0", "acme:money/rates@1.0.0"], &[]);
         let catalog = shape(&[], &["acme:shop/stock@1.2.0"]);
         let both = shape(&[], &["acme:shop/stock@1.0.0", "acme:money/rates@1.3.0"]);
-        let components = [("shop", shop), ("catalog", catalog), ("both", both)];
+        let bank = shape(&[], &["acme:money/rates@2.0.0"]);
+        let components = [("shop", shop), ("catalog", catalog), ("both", both), ("bank", bank)];
         let components = components.map(|(name, shape)| (name.parse().expect("a name"), shape)).into();
         Self { components, keyvalue: contracts(&keys) }
     }
@@ -59,6 +60,12 @@ impl Facts for Street {
 
     fn is_kept_by_components(&self, contract: &Contract) -> bool {
         contract.package == "money"
+    }
+
+    fn kept_by(&self, exports: &[Contract]) -> Vec<Contract> {
+        let is_money = exports.iter().any(|export| export.package == "money");
+        let versions: &[&str] = if is_money { &["acme:money/rates@1.0.0", "acme:money/rates@2.0.0"] } else { &[] };
+        versions.iter().map(|name| name.parse().expect("a contract")).collect()
     }
 }
 
@@ -98,6 +105,9 @@ fn what_is_not_said_follows_from_what_both_have() {
         // A capability that calls components keeps its contracts together; what is fused is called without it.
         ("shop both contract=acme:money/rates", "shop acme:money -> both"),
         ("shop both contract=acme:money/rates terms=fused", "shop acme:money/rates -> both"),
+        // In whichever version the component has them.
+        ("shop bank", "shop acme:money -> bank"),
+        ("shop bank contract=acme:money/rates", "shop acme:money -> bank"),
     ];
     for (line, expected) in cases {
         assert_eq!(resolved(line).as_deref(), Ok(expected), "{line}");
@@ -107,8 +117,8 @@ fn what_is_not_said_follows_from_what_both_have() {
 #[test]
 fn what_cannot_be_linked_says_what_there_is() {
     let cases = [
-        ("ship keyvalue/disk", "there is no component ship; there are both, catalog, shop"),
-        ("shop katalog", "there is no component katalog; there are both, catalog, shop"),
+        ("ship keyvalue/disk", "there is no component ship; there are bank, both, catalog, shop"),
+        ("shop katalog", "there is no component katalog; there are bank, both, catalog, shop"),
         ("shop keyvalu/disk", "there is no capability keyvalu; there is keyvalue"),
         ("shop keyvalue/rediss", "keyvalue has no backend rediss; there are disk, redis, provider"),
         ("shop keyvalue/redis", "the link cannot be put:\n  url is missing: where it is (--set url=…)"),
@@ -116,6 +126,10 @@ fn what_cannot_be_linked_says_what_there_is() {
         ("catalog keyvalue/disk", "keyvalue/disk gives catalog nothing that it imports; it imports nothing"),
         ("shop both", "both could give shop acme:money, acme:shop; say which with --contract"),
         ("shop catalog contract=acme:money", "catalog does not export acme:money; it exports acme:shop/stock@1.2.0"),
+        (
+            "shop bank contract=acme:money/rates terms=fused",
+            "bank does not export acme:money/rates; it exports acme:money/rates@2.0.0",
+        ),
         ("catalog both contract=a:b", "catalog does not import a:b; it imports nothing"),
         (
             "shop catalog colour=red",

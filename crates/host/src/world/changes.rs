@@ -5,15 +5,17 @@
 //! 1. What cannot be done changes nothing: whatever ran goes on as it was.
 //! 2. What runs ends with what it began with: an update or an end cuts no request off.
 
+use std::collections::BTreeMap;
 use std::mem::swap;
 use std::sync::Arc;
 
+use capability::Opened;
 use engine::{ImportName, Limits};
-use model::{ComponentLimits, ComponentName, Contract, Target};
+use model::{ComponentLimits, ComponentName, Contract};
 use stdx::Chain;
 
-use super::World;
 use super::live::{Live, Member};
+use super::{World, kept};
 use crate::callee;
 use crate::linking::{self, Offer};
 use crate::links::Shape;
@@ -97,6 +99,7 @@ impl World {
         let Some(member) = live.members.get_mut(&name) else { return Ok(()) };
         let mut other = Program::of(prepared);
         other.exchange(member);
+        member.keeps = self.keeps(member);
         // What other hosts call is found out anew; until then both answer.
         let reached = member.reached.take();
         let mut linked = self.link_all_with(&mut live, &name).await;
@@ -125,20 +128,19 @@ impl World {
         Ok(())
     }
 
-    /// Takes a component out. What calls it finds nobody from now on; what runs ends by itself.
+    /// Takes a component out. Who calls it here calls it on other hosts from then on, or finds nobody; what runs ends by itself.
     pub(crate) async fn remove(&self, name: &ComponentName) {
         let (serving, reached, asked) = {
             let mut live = self.live.lock().await;
             let callers = self.callers(&live, name);
             let Some(mut member) = live.members.remove(name) else { return };
-            member.slot.fill(None);
             let ids: Vec<_> = live.table.of(name).map(|link| link.id.clone()).collect();
             ids.iter().for_each(|id| drop(live.take(id)));
-            // Who called it here calls it on other hosts from now on.
             if live.beyond.may_come {
                 self.link_each(&mut live, callers, name).await;
             }
             self.publish(&live);
+            member.slot.fill(None);
             (member.serving.take(), member.reached.take(), member.asked.take())
         };
         if let Some(serving) = serving {
@@ -167,7 +169,7 @@ impl World {
         let is_led = |caller: &Member| {
             let mut links = live.table.of(caller.name());
             let mut imports = caller.shape.imports.iter();
-            links.any(|link| link.target == Target::Component(name.clone()))
+            links.any(|link| kept::leads_to(link, name))
                 || imports.any(|import| target.shape.exports.iter().any(|export| import.is_met_by(export)))
         };
         let others = live.members.values().filter(|caller| caller.name() != name && is_led(caller));
@@ -194,18 +196,20 @@ struct Program {
     prepared: Prepared,
     shape: Shape,
     functions: callee::Functions,
+    keeps: BTreeMap<&'static str, Opened>,
 }
 
 impl Program {
     fn of(prepared: Prepared) -> Self {
         let (shape, functions) = (Shape::of(&prepared), callee::functions(&prepared.component));
-        Self { prepared, shape, functions }
+        Self { prepared, shape, functions, keeps: BTreeMap::new() }
     }
 
     fn exchange(&mut self, member: &mut Member) {
         swap(&mut self.prepared, &mut member.prepared);
         swap(&mut self.shape, &mut member.shape);
         swap(&mut self.functions, &mut member.functions);
+        swap(&mut self.keeps, &mut member.keeps);
     }
 }
 

@@ -1,14 +1,16 @@
-//! Links for what a capability offers whose target is a component that keeps it for others, such as objects. The capability calls it:
-//! the component here, where it runs here, else whoever has its name in the lattice, as a provider is called.
+//! Links for what a capability offers whose target is a component that keeps it for others, such as keys or objects. The capability
+//! calls it: the component here, where it runs here, else whoever has its name in the lattice, as a provider is called.
 //!
 //! # Invariants
 //!
 //! 1. Whether a component here can stand in is found out when the link is put, as for any link from component to component.
-//! 2. A link follows its target: when that comes to this host or goes, the component is linked anew.
+//! 2. A link follows its target, however it was put: when that comes to this host or goes, the component is linked anew.
 //!
 //! # Not here
 //!
-//! How it is called (the capabilities). What is fused is called without them.
+//! How it is called, and in which version of the contract (the capabilities). What is fused is called without them.
+
+use std::collections::BTreeMap;
 
 use capability::{Capability, OpenError, OpenLink, Opened, provider, settings};
 use engine::ImportName;
@@ -31,13 +33,26 @@ impl World {
         let named = live.named_links_for(member, &contract).filter(|_| import.label().is_none());
         for link in first.into_iter().chain(named) {
             let Target::Component(target) = &link.target else { continue };
-            let lead = self.lead(live, member, (import.clone(), target, &link.terms))?;
-            let Some(keeper) = live.keeper(link) else { continue };
+            let Some(keeper) = live.keeper(link) else {
+                if !live.members.contains_key(target) {
+                    live.check_away(member.name(), (target, &link.terms))?;
+                }
+                continue;
+            };
+            // What it exports in another version is for its capability to call.
+            let Some(export) = keeper.shape.exports.iter().find(|export| contract.is_met_by(export)) else { continue };
             let caller = (&member.prepared.component, import.as_str());
-            let fits = shim::fits(caller, (&keeper.prepared.component, lead.export.as_str()));
+            let fits = shim::fits(caller, (&keeper.prepared.component, export.to_string().as_str()));
             fits.map_err(|why| shape(member.name(), target, why))?;
         }
         Ok(())
+    }
+
+    /// What a component keeps for others, by the capability that calls it for that.
+    pub(super) fn keeps(&self, member: &Member) -> BTreeMap<&'static str, Opened> {
+        let target = self.target(member);
+        let kept = |capability: &dyn Capability| Some((capability.name(), capability.kept_by(&target)?));
+        self.config.capabilities.all().filter_map(kept).collect()
     }
 
     /// What a link leads to for a capability, open; nothing where it is not for that.
@@ -48,10 +63,7 @@ impl World {
         link: &Link,
     ) -> Result<Option<OpenLink>, LoadError> {
         let open = |target| OpenLink { name: link.id.name.clone(), terms: link.terms.clone(), target: Some(target) };
-        let by_component = || {
-            let keeper = live.keeper(link).filter(|_| capability.is_kept_by_components())?;
-            capability.kept_by(&self.target(keeper))
-        };
+        let by_component = || live.keeper(link)?.keeps.get(capability.name()).cloned();
         match &link.target {
             Target::Capability { capability: it, .. } if it != capability.name() => Ok(None),
             // One that runs here under the name of a provider is called without the bus.
@@ -120,6 +132,29 @@ fn kept(capabilities: &[Offered]) -> impl Iterator<Item = &Contract> {
     capabilities.iter().filter(|offered| offered.is_kept_by_components).flat_map(|offered| &offered.contracts)
 }
 
+/// What those of these capabilities offer that call a component with these exports, in whichever version it has what they call.
+pub(super) fn kept_by(capabilities: &[Offered], exports: &[Contract]) -> Vec<Contract> {
+    let is_exported = |offer: &Contract| exports.iter().any(|export| offer.is_met_by(export));
+    let calls = |offered: &&Offered| offered.is_kept_by_components && offered.contracts.iter().any(is_exported);
+    capabilities.iter().filter(calls).flat_map(|offered| offered.contracts.clone()).collect()
+}
+
+/// Whether a link leads to who has that name: to a component, or to a provider.
+pub(super) fn leads_to(link: &Link, name: &ComponentName) -> bool {
+    called(link) == Some(name.as_str())
+}
+
+/// The name of the component or the provider that a link leads to.
+fn called(link: &Link) -> Option<&str> {
+    match &link.target {
+        Target::Component(name) => Some(name.as_str()),
+        Target::Capability { backend, .. } if backend == provider::NAME => {
+            link.config.get(provider::ID.name).map(String::as_str)
+        }
+        Target::Capability { .. } => None,
+    }
+}
+
 /// Whether a link to a component is for what a capability offers, and is followed by it.
 fn is_for(capability: &dyn Capability, link: &Link) -> bool {
     let is_offered = || capability.contracts().iter().any(|offer| link.id.contract.covers(offer));
@@ -135,15 +170,10 @@ impl Live {
         if link.terms.reach == Reach::Remote {
             return None;
         }
-        let called = |name: &str| self.members.values().find(|member| member.name().as_str() == name);
-        match &link.target {
-            Target::Component(name) => called(name.as_str()),
-            Target::Capability { backend, .. } if backend == provider::NAME => {
-                let provider = called(link.config.get(provider::ID.name)?)?;
-                // Whoever has the name of its own provider means the provider.
-                Some(provider).filter(|provider| *provider.name() != link.id.source)
-            }
-            Target::Capability { .. } => None,
-        }
+        let name = called(link)?;
+        let keeper = self.members.values().find(|member| member.name().as_str() == name)?;
+        // Whoever has the name of its own provider means the provider.
+        let is_provider = matches!(link.target, Target::Capability { .. }) && *keeper.name() == link.id.source;
+        (!is_provider).then_some(keeper)
     }
 }

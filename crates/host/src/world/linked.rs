@@ -246,7 +246,7 @@ impl World {
         live.named_links_for(member, &contract).find(is_elsewhere).map_or(Ok(()), |link| Err(mixed(link)))
     }
 
-    pub(super) fn lead(
+    fn lead(
         &self,
         live: &Live,
         member: &Member,
@@ -259,12 +259,11 @@ impl World {
                 let exported = exporter.shape.exports.iter().find(|export| contract.is_met_by(export));
                 exported.ok_or_else(|| refused(format!("it does not export {contract}")))?.to_string()
             }
-            None if !live.beyond.may_come => return Err(refused("it is not there".into())),
-            None if matches!(terms.reach, Reach::Fused | Reach::Local) => {
-                return Err(refused("it does not run on this host, which the terms of the link demand".into()));
-            }
             // It is called by the version that is wanted: which it has is known to its own host alone.
-            None => contract.to_string(),
+            None => {
+                live.check_away(member.name(), (target, terms))?;
+                contract.to_string()
+            }
         };
         Ok(Lead { import, target: target.clone(), export, terms: terms.clone(), named: Vec::new() })
     }

@@ -7,15 +7,16 @@ use std::time::Duration;
 use capability::{OpenError, OpenLink, Opened, Settings};
 use engine::Account;
 use http_capability::{Counts, Served};
-use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach};
+use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach, Terms};
 use stdx::Chain;
 use tokio::time::Instant;
 
 use super::horizon::AllExposed;
+use super::linked::shape;
 use crate::abroad::{Abroad, Exposed};
 use crate::callee::{Functions, Slot};
 use crate::fusing::Lead;
-use crate::links::{LinkTable, Shape};
+use crate::links::{LinkError, LinkTable, Shape};
 use crate::load::{LoadError, Prepared, describe};
 use crate::serving::{CallCounts, Serving};
 use crate::shim;
@@ -53,6 +54,8 @@ pub(super) struct Member {
     pub(super) counts: Arc<[Counts]>,
     pub(super) slot: Arc<Slot>,
     pub(super) functions: Functions,
+    /// What it keeps for others, by the capability that calls it for that.
+    pub(super) keeps: BTreeMap<&'static str, Opened>,
     /// What it is linked as: itself, and those that are fused with it.
     pub(super) parts: Vec<ComponentName>,
     pub(super) served: Option<Arc<Served>>,
@@ -149,6 +152,20 @@ impl Live {
     /// The names that a component can choose by.
     pub(super) fn names(&self, name: &ComponentName) -> choice::Names {
         choice::Names::new(self.table.of(name).map(|link| (link.id.contract.clone(), link.id.name.clone())))
+    }
+
+    /// Whether a component that does not run here can be linked to one on another host.
+    pub(super) fn check_away(
+        &self,
+        source: &ComponentName,
+        (target, terms): (&ComponentName, &Terms),
+    ) -> Result<(), LinkError> {
+        let refused = |why: &str| Err(shape(source, target, why.into()));
+        match terms.reach {
+            _ if !self.beyond.may_come => refused("it is not there"),
+            Reach::Fused | Reach::Local => refused("it does not run on this host, which the terms of the link demand"),
+            Reach::PreferLocal | Reach::Remote => Ok(()),
+        }
     }
 
     /// The target of a lead by the link of that name: here, unless the link's terms want another host.

@@ -1,5 +1,4 @@
-//! Components that keep objects for others, on the host of those who are linked to them and on another host of the lattice, and such
-//! that keep keys, on another host.
+//! Components that keep objects or keys for others, on the host of those who are linked to them and on another host of the lattice.
 //!
 //! Objects: `shelf` hands the host's streams on, and `vault` makes streams itself. Keys: `layer` knows the first version of the
 //! contract, without batches, and `drawer` the second.
@@ -23,11 +22,12 @@ const KEEPERS_OF_KEYS: [&str; 2] = ["layer", "drawer"];
 /// Several pieces of whatever size.
 const LARGE: usize = 3 << 20;
 
-/// A host with `blobs`, linked to a component that keeps its objects.
-fn beside(wattle: &Wattle, keeper: &str, flags: &[&str]) -> Up {
-    let link = format!("--link=blobs={keeper},contract=wasi:blobstore");
+/// A host with a component, linked to one that keeps its objects or keys.
+fn beside(wattle: &Wattle, (caller, keeper): (&str, &str), flags: &[&str]) -> Up {
+    let contract = if caller == "blobs" { "wasi:blobstore" } else { "wasi:keyvalue" };
+    let link = format!("--link={caller}={keeper},contract={contract}");
     let flags = flags.iter().map(|flag| (*flag).to_owned());
-    wattle.up([route("/", "blobs"), guest(keeper), link].into_iter().chain(flags))
+    wattle.up([route("/", caller), guest(keeper), link].into_iter().chain(flags))
 }
 
 /// A host with a component, and another one, without components, of the same lattice.
@@ -50,10 +50,15 @@ fn lead(up: &Up, stranger: &Stranger, link: &Value) {
     eventually("the link is followed", || up.get("/before").status == 404);
 }
 
-/// Deletes the link for objects: one for the same that leads elsewhere is refused beside it.
-fn unlink(stranger: &Stranger) {
-    let wanted = json!({ "source_id": "blobs", "wit_namespace": "wasi", "wit_package": "blobstore" });
+/// Deletes a link: one for the same that leads elsewhere is refused beside it.
+fn unlink(stranger: &Stranger, link: &Value) {
+    let [source, package] = ["source_id", "wit_package"].map(|name| &link[name]);
+    let wanted = json!({ "source_id": source, "wit_namespace": "wasi", "wit_package": package });
     assert_eq!(stranger.ask("link.del", &wanted.to_string())["message"], "successfully deleted link");
+}
+
+fn stop(wattle: &Wattle, bus: &str, (keeper, on): (&str, &str)) {
+    tell(wattle, bus, &["stop", "component", keeper, "--host", on]);
 }
 
 /// Whether an object cannot be read to its end, though it begins well.
@@ -101,7 +106,7 @@ fn a_component_keeps_objects_for_another_beside_it() {
     for keeper in KEEPERS {
         for flags in [&[][..], &["--reuse"], &["--engine", "winch"]] {
             let wattle = wattle();
-            let up = beside(&wattle, keeper, flags);
+            let up = beside(&wattle, ("blobs", keeper), flags);
             keeps_what_a_component_writes(&up);
 
             // What it keeps is its own: the host's store knows nothing of it.
@@ -119,10 +124,10 @@ fn a_component_keeps_objects_for_another_beside_it() {
 
 #[test]
 fn what_fails_in_the_component_is_the_contracts_error() {
-    let up = beside(&wattle(), "shelf", &[]);
+    let up = beside(&wattle(), ("blobs", "shelf"), &[]);
     a_shelf_says_no_and_fails(&up, &up);
     assert_eq!(up.stop().code, Some(0));
-    let up = beside(&wattle(), "vault", &["--reuse"]);
+    let up = beside(&wattle(), ("blobs", "vault"), &["--reuse"]);
     a_vault_fails_in_the_middle(&up, &up);
     assert_eq!(up.stop().code, Some(0));
 }
@@ -178,7 +183,7 @@ fn a_component_on_another_host_keeps_objects() {
     a_shelf_says_no_and_fails(&up, &other);
 
     // The same link to another component, when that to the first is gone.
-    unlink(&stranger);
+    unlink(&stranger, &objects("shelf"));
     eventually("the host's own objects are there again", || up.get("/before").status == 200);
     lead(&up, &stranger, &objects("vault"));
     assert_eq!(up.get("/well").status, 404, "the vault has other objects");
@@ -233,16 +238,16 @@ fn a_link_follows_a_component_from_host_to_host() {
         start(&ada, &bus, ("shelf", "ada"));
         assert_eq!(up.get("/on-bob").status, 404, "the shelf here has other objects");
         assert_eq!(up.ask("PUT", "/on-ada", b"x").status, 204);
-        tell(&ada, &bus, &["stop", "component", "shelf", "--host", "ada"]);
+        stop(&ada, &bus, ("shelf", "ada"));
         eventually("that on the other host is asked", || up.get("/on-bob").status == 200);
         assert_eq!(up.get("/on-ada").status, 404);
 
         // Once more by a link that was put while it was here.
         start(&ada, &bus, ("shelf", "ada"));
-        unlink(&stranger);
+        unlink(&stranger, &objects("shelf"));
         put(&stranger, &objects("shelf"));
         eventually("the link is followed", || up.get("/on-ada").status == 200);
-        tell(&ada, &bus, &["stop", "component", "shelf", "--host", "ada"]);
+        stop(&ada, &bus, ("shelf", "ada"));
         eventually("that on the other host is asked", || up.get("/on-bob").status == 200);
     }
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
@@ -285,10 +290,15 @@ fn many_keys_and_a_trap(up: &Up, (keeper, other): (&str, &Up)) {
     assert_eq!(said(up, "POST", "/c", b""), (500, "the key-value store refuses\n".into()), "it is no number");
 }
 
-/// What a `drawer` does where its callers do not lead: traps between two keys, and answers whom knows its contract only.
-fn a_drawer_is_asked_for_many(up: &Up, bus: &str) {
+/// What a `drawer` does where its callers do not lead: it traps between two keys, and has buckets that cannot be opened.
+fn a_drawer_fails_and_refuses(up: &Up) {
     assert_eq!(said(up, "PUT", "/?many=before,trap,zebra", b"x"), (500, AWAY.into()));
     assert_eq!(up.get("/?many=zebra").text(), "none\n");
+    says_why_not(up);
+}
+
+/// Whom knows its contract only, it answers, too.
+fn a_drawer_is_asked_by_others(bus: &str) {
     let other = Provider::start(bus, "default", "other");
     let two = Some(("c".to_owned(), "two".into()));
     assert_eq!(other.get_many("drawer", ("default", &["c", "none"])), Ok(Ok(vec![two, None])));
@@ -298,7 +308,55 @@ fn a_drawer_is_asked_for_many(up: &Up, bus: &str) {
         [has("default", "c"), has("default", "none"), has("locked", "c")],
         [Ok(Ok(true)), Ok(Ok(false)), Ok(Err(1))]
     );
-    says_why_not(up);
+}
+
+/// As on another host, whichever version of the contract the keeper exports. It is asked for keys one by one where it has no batches.
+#[test]
+fn a_component_keeps_keys_for_another_beside_it() {
+    for keeper in KEEPERS_OF_KEYS {
+        for flags in [&[][..], &["--reuse"]] {
+            let wattle = wattle();
+            let up = beside(&wattle, ("counter", keeper), flags);
+            keeps_what_a_component_asks(&up);
+            many_keys_and_a_trap(&up, (keeper, &up));
+            if keeper == "drawer" {
+                a_drawer_fails_and_refuses(&up);
+            }
+            linked(&wattle, &up, &format!("put {keeper} {keeper} --contract wasi:keyvalue"));
+            assert_eq!(said(&up, "GET", "/c", b""), (500, "the key-value store refuses\n".into()));
+            up.says("components have called one another 16 deep");
+            linked(&wattle, &up, &format!("del {keeper}"));
+            assert_eq!(said(&up, "GET", "/c", b""), (200, "two".into()));
+
+            // What it keeps is its own: the host's store knows nothing of it.
+            linked(&wattle, &up, "del counter --contract wasi:keyvalue/atomics");
+            assert_eq!(up.get("/").text(), "");
+            assert_eq!(up.stop().code, Some(0));
+        }
+    }
+}
+
+/// Swaps and numbers with a sign, which only the newer version has.
+#[test]
+fn a_caller_of_the_newer_version_has_all_that_a_component_beside_it_exports() {
+    let up = beside(&wattle(), ("kv-draft2", "drawer"), &[]);
+    assert_eq!(said(&up, "PUT", "/a", b"one"), (204, String::new()));
+    assert_eq!(said(&up, "PUT", "/a?if=one", b"two"), (204, String::new()));
+    assert_eq!(said(&up, "PUT", "/a?if=one", b"three"), (412, "two".into()));
+    assert_eq!(said(&up, "PUT", "/a?race=mine", b"yours"), (409, "mine".into()));
+    assert_eq!(said(&up, "PUT", "/new?if=", b"first"), (204, String::new()));
+    assert_eq!(said(&up, "POST", "/n?by=-3", b""), (200, "-3\n".into()));
+    assert_eq!(up.get("/").text(), "a\nn\nnew\n");
+    assert_eq!(up.get("/?many=a,none,new").text(), "a=mine\nnone\nnew=first\n");
+    assert_eq!(up.stop().code, Some(0));
+
+    let up = beside(&wattle(), ("kv-draft2", "layer"), &[]);
+    let unable = |what| (500, format!("the key-value store cannot {what}\n"));
+    assert_eq!(said(&up, "POST", "/n", b""), unable("add to numbers with a sign"));
+    assert_eq!(said(&up, "PUT", "/a?if=", b"one"), unable("compare and swap"));
+    assert_eq!(said(&up, "PUT", "/a", b"one"), (204, String::new()));
+    assert_eq!((up.get("/").text().as_str(), up.get("/a").text().as_str()), ("a\n", "one"));
+    assert_eq!(up.stop().code, Some(0));
 }
 
 /// Values, pages, batches, numbers, what is missing, and what fails, whichever version of the contract the keeper exports.
@@ -313,7 +371,8 @@ fn a_component_on_another_host_keeps_keys() {
         keeps_what_a_component_asks(&up);
         many_keys_and_a_trap(&up, (keeper, &other));
         if keeper == "drawer" {
-            a_drawer_is_asked_for_many(&up, &bus);
+            a_drawer_fails_and_refuses(&up);
+            a_drawer_is_asked_by_others(&bus);
         }
         assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
     }
@@ -337,6 +396,42 @@ fn a_caller_of_the_newer_version_has_what_the_wire_has_words_for() {
         assert_eq!(said(&up, "POST", "/n", b""), unable("add to numbers with a sign"));
         assert_eq!(said(&up, "PUT", "/a?if=one", b"two"), unable("compare and swap"));
         assert_eq!((up.get("/").text().as_str(), up.get("/a").text().as_str()), ("a\n", "one"), "{keeper}");
+        assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+    }
+}
+
+/// By a link that was put while it ran here, and by one that was put while it ran on the other host: the one here is asked first.
+#[test]
+fn a_link_for_keys_follows_a_component_from_host_to_host() {
+    for keeper in KEEPERS_OF_KEYS {
+        let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+        let bus = server.url();
+        let (up, other) = apart((&ada, &bob), ("counter", &bus), &[]);
+        let (stranger, link) = (Stranger::new(&bus), keys("counter", keeper));
+        let comes_and_goes = || {
+            start(&ada, &bus, (keeper, "ada"));
+            assert_eq!((up.get("/on-ada").status, up.get("/on-bob").status), (200, 404), "{keeper}: the one here");
+            stop(&ada, &bus, (keeper, "ada"));
+            eventually("that on the other host is asked", || up.get("/on-bob").status == 200);
+            assert_eq!(up.get("/on-ada").status, 404);
+        };
+        start(&ada, &bus, (keeper, "ada"));
+        lead(&up, &stranger, &link);
+        assert_eq!(said(&up, "PUT", "/on-ada", b"x"), (204, String::new()));
+        stop(&ada, &bus, (keeper, "ada"));
+        assert_eq!(said(&up, "GET", "/on-ada", b""), (500, AWAY.into()), "{keeper}: it runs nowhere");
+        start(&ada, &bus, (keeper, "bob"));
+        eventually("that on the other host is asked", || up.get("/on-ada").status == 404);
+        assert_eq!(said(&up, "PUT", "/on-bob", b"x"), (204, String::new()));
+        comes_and_goes();
+        comes_and_goes();
+
+        unlink(&stranger, &link);
+        eventually("the host's own keys are there again", || up.get("/before").status == 200);
+        lead(&up, &stranger, &link);
+        assert_eq!(up.get("/on-bob").status, 200);
+        comes_and_goes();
+        comes_and_goes();
         assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
     }
 }

@@ -129,19 +129,39 @@ fn a_component_keeps_keys_for_another() {
     }
 }
 
+/// What a handle stands for stays with the callee, for as long as the caller's instance lives.
+#[test]
+fn handles_of_a_component_lead_back_to_it() {
+    for flags in [&[][..], &["--reuse"], &["--engine", "pulley"]] {
+        let wattle = wattle();
+        let files = [route("/", "keeper"), guest("safe"), "--link=keeper=safe".into()];
+        let up = wattle.up(files.into_iter().chain(flags.iter().map(|flag| (*flag).to_owned())));
+        let said = |target: &str| {
+            let answer = up.get(target);
+            (answer.status, answer.text())
+        };
+        (0..50).for_each(|_| assert_eq!(said("/tea?tell"), (200, "what tea is".into()), "{flags:?}"));
+        assert_eq!(said("/none"), (404, String::new()));
+        assert_eq!(said("/stuck"), (503, "the safe is stuck".into()));
+        assert_eq!(up.get("/trap").status, 500);
+        up.says("the safe was told to trap");
+        assert_eq!(said("/tea"), (200, "string 11 1034\n".into()), "it is asked on");
+        assert_eq!(up.stop().code, Some(0));
+    }
+}
+
 #[test]
 fn handles_belong_to_one_store_and_a_link_that_would_mix_them_is_refused() {
     let wattle = wattle();
-    let up = wattle.up([route("/", "counter"), guest("layer")]);
-    // It imports `batch` as well, which the layer does not export.
-    let (code, text) = refused(&wattle, &up, "put counter layer");
-    let expected = "layer cannot stand in for what counter imports: it does not export wasi:keyvalue/batch@0.2.0-draft";
-    assert_eq!((code.as_str(), text.as_str()), ("E0602", expected));
-    // With `batch` left to the host its buckets would be of two kinds.
-    let (code, text) = refused(&wattle, &up, "put counter layer --contract wasi:keyvalue/store");
+    let up = wattle.up([route("/", "keeper"), guest("safe")]);
+    // With `reveal` left to the host its secrets would be of two kinds.
+    let (code, text) = refused(&wattle, &up, "put keeper safe --contract wasmcloud:secrets/store");
     assert_eq!(code, "E0602");
-    assert!(text.starts_with("counter wasi:keyvalue/store cannot be put"), "{text}");
-    assert_eq!(up.ask("POST", "/a", b"").text(), "1\n", "nothing has changed");
+    assert!(text.starts_with("keeper wasmcloud:secrets/store cannot be put"), "{text}");
+    assert_eq!(up.get("/tea").status, 404, "nothing has changed");
+    linked(&wattle, &up, "put keeper safe");
+    assert_eq!(up.get("/tea?tell").text(), "what tea is");
+    assert_eq!(up.stop().code, Some(0));
 }
 
 #[test]

@@ -101,19 +101,32 @@ fn what_a_name_cannot_do_is_refused_and_changes_nothing() {
     assert_eq!(up.stop().code, Some(0));
 }
 
-/// The store of the link without a name is the host's own: one of another name cannot be a component's, nor the other way round.
+/// The secrets of the link without a name are the host's own: those of another name cannot be a component's, nor the other way round.
 #[test]
 fn links_for_one_interface_lead_to_one_kind_of_target() {
     let wattle = wattle();
+    let up = wattle.up([route("/", "keeper"), guest("safe")]);
+    let error = link(&wattle, &up, "put keeper safe --name other").expect_err("it is refused");
+    assert!(error.contains("the one without a name is of the other kind"), "{error}");
+    assert_eq!(up.get("/tea").status, 404);
+    link(&wattle, &up, "put keeper secrets/environment --name other --set prefix=NONE_").expect("it is put");
+    let error = link(&wattle, &up, "put keeper safe").expect_err("it is refused");
+    assert!(error.contains("the one without a name is of the other kind"), "{error}");
+    assert_eq!(up.get("/tea").status, 404);
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// What a capability calls a component for is as good by any name as what it has on a backend.
+#[test]
+fn a_component_that_keeps_keys_is_chosen_by_name_beside_the_hosts_own_store() {
+    let wattle = wattle();
     let files = [route("/", "chooser"), guest("price-1"), guest("layer"), "--link=chooser=price-1".into()];
     let up = wattle.up(files);
-    let error =
-        link(&wattle, &up, "put chooser layer --name other --contract wasi:keyvalue").expect_err("it is refused");
-    assert!(error.contains("the one without a name is of the other kind"), "{error}");
-    assert_eq!(choose(&up, "default"), "1 1\n");
-    link(&wattle, &up, "put chooser keyvalue/memory --name other").expect("it is put");
-    let error = link(&wattle, &up, "put chooser layer --contract wasi:keyvalue").expect_err("it is refused");
-    assert!(error.contains("the one without a name is of the other kind"), "{error}");
-    assert_eq!(choose(&up, "default?for=store"), "1 2\n");
+    link(&wattle, &up, "put chooser layer --name other --contract wasi:keyvalue").expect("it is put");
+    assert_eq!(choose(&up, "default,other,other?for=store"), "1 1\n1 1\n1 2\n", "the layer has keys of its own");
+    link(&wattle, &up, "put chooser layer --contract wasi:keyvalue").expect("it is put");
+    assert_eq!(choose(&up, "default,other?for=store"), "1 3\n1 4\n", "both are the layer's");
+    link(&wattle, &up, "del chooser --contract wasi:keyvalue").expect("it was put");
+    assert_eq!(choose(&up, "default,other?for=store"), "1 2\n1 5\n");
     assert_eq!(up.stop().code, Some(0));
 }

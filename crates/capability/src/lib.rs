@@ -21,6 +21,7 @@ mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod duty;
+mod form;
 pub mod jetstream;
 mod keeper;
 mod linking;
@@ -36,6 +37,7 @@ use model::{ComponentName, Contract, LinkName, Terms};
 
 pub use backend::{Backend, Backends, OpenError, Place};
 pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch, together};
+pub use form::{Form, Laid, laid, reach, refusal, seat_within};
 pub use keeper::{Cause, Instance, Keeper, Said, Trouble};
 pub use linking::Linking;
 pub use opened::Opened;

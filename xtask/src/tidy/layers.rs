@@ -23,7 +23,7 @@ pub(crate) enum Layer {
 const PURE_MAX: u8 = 3;
 
 /// The layer of the binary, the only one where errors may lose their type.
-const BINARY: u8 = 9;
+const BINARY: u8 = 10;
 
 /// What brings I/O, an async runtime or an engine with it.
 const NOT_PURE: [&str; 14] = [
@@ -46,7 +46,7 @@ const NOT_PURE: [&str; 14] = [
 /// Where a crate stands, or `None` where nobody has said so yet.
 pub(crate) fn layer(owner: &Crate) -> Option<Layer> {
     if owner.folder.starts_with("crates/capabilities/") {
-        return Some(Layer::Level(7));
+        return Some(Layer::Level(8));
     }
     Some(match owner.name.as_str() {
         "stdx" => Layer::Level(0),
@@ -55,8 +55,9 @@ pub(crate) fn layer(owner: &Crate) -> Option<Layer> {
         "plan" | "route" | "fuse" => Layer::Level(3),
         "rt" | "ledger" | "streams" => Layer::Level(4),
         "bus" | "line" | "engine" | "artifact" => Layer::Level(5),
-        "capability" | "lattice" | "provider" | "wire" => Layer::Level(6),
-        "host" | "manager" | "dashboard" | "operator" => Layer::Level(8),
+        "lattice" | "provider" | "wire" => Layer::Level(6),
+        "capability" => Layer::Level(7),
+        "host" | "manager" | "dashboard" | "operator" => Layer::Level(9),
         "wattle" => Layer::Level(BINARY),
         "testkit" | "sim" | "xtask" | "bench" => Layer::Outside,
         _ => return None,

@@ -1,8 +1,7 @@
 //! What a component that keeps objects is asked by others, where the answer comes at once.
 
-use bytes::Bytes;
-use stdx::BoxError;
-use wire::{Decode, DecodeError, Encode, EncodeError, Function, Reader, encode};
+use capability::{Laid, laid};
+use wire::{Decode, DecodeError, Function, Reader, Refusal};
 
 use crate::component::{Component, Trouble};
 use crate::provider::INSTANCES;
@@ -39,9 +38,6 @@ pub(super) enum Asked {
 
 /// An object: its container, and its name.
 pub(super) type Id = (String, String);
-
-/// What is answered, as bytes.
-type Laid = Result<Bytes, EncodeError>;
 
 /// The functions of all versions.
 pub(super) fn functions() -> Vec<Function> {
@@ -81,8 +77,8 @@ pub(super) fn read(number: usize, reader: &mut Reader<'_>) -> Result<Asked, Deco
 // === impl Asked ===
 
 impl Asked {
-    /// What the component answers; an error where it has failed.
-    pub(super) async fn answer(self, component: &Component) -> Result<Laid, BoxError> {
+    /// What the component answers.
+    pub(super) async fn answer(self, component: &Component) -> Result<Laid, Refusal> {
         match self {
             Self::Create(container) => laid(component.create(&container).await),
             Self::Exists(container) => laid(component.exists(&container).await),
@@ -105,15 +101,6 @@ impl Asked {
     }
 }
 
-/// An answer of the contract: what the component has done, or what it says.
-fn laid<T: Encode>(outcome: Result<T, Trouble>) -> Result<Laid, BoxError> {
-    match outcome {
-        Ok(value) => Ok(encode(&Ok::<T, String>(value))),
-        Err(Trouble::Said(words)) => Ok(encode(&Err::<T, String>(words))),
-        Err(Trouble::Failed(error)) => Err(error),
-    }
-}
-
 /// An object as the component is told of it.
 pub(super) fn id((container, object): &Id) -> (&str, &str) {
     (container.as_str(), object.as_str())
@@ -130,6 +117,7 @@ pub(super) fn no_object((_, object): &Id) -> Trouble {
 #[cfg(test)]
 mod tests {
     use stdx::ByteSize;
+    use wire::{Encode, encode};
 
     use super::*;
 

@@ -7,10 +7,11 @@
 //! 3. Whoever gives or takes slowly, or has gone, has a place of the component for as long as one invocation may take, and no longer.
 
 use bytes::Bytes;
-use stdx::{BoxError, Chain};
+use capability::refusal;
+use stdx::BoxError;
 use wire::{
     AnswerError, Answered, Answering, ByteStream, Coming, Decode, DecodeError, EncodeError, Following, Function,
-    Pending, Reader, Reason, Refusal, Streaming, WriteError, encode,
+    Pending, Reader, Streaming, WriteError, encode,
 };
 
 use super::asked::{Id, id, no_container, no_object};
@@ -215,9 +216,7 @@ async fn refuse(trouble: Trouble, answering: Answering) -> Result<(), NotGiven> 
     match trouble {
         Trouble::Said(words) => Ok(answering.answer(encode(&Err::<(), String>(words))).await?),
         Trouble::Failed(error) => {
-            // What went wrong was logged by the host.
-            let refusal = Refusal::new(Reason::Failed, &Chain(&*error).to_string());
-            answering.refuse(&refusal).await;
+            answering.refuse(&refusal(&*error)).await;
             Ok(())
         }
     }

@@ -1,17 +1,15 @@
 //! What a component that keeps keys is asked by others, as it is read and answered on the wire.
 
-use bytes::Bytes;
-use stdx::BoxError;
-use wire::{Decode, DecodeError, Encode, EncodeError, Function, Reader, encode};
+use capability::{Laid, laid};
+use wire::{Decode, DecodeError, Function, Reader, Refusal};
 
+use super::Question;
 use super::asking::Asking;
-use super::{Question, Trouble};
 use crate::provider;
-use crate::store::Refusal;
 
 /// Something that is asked. What is first is always the bucket.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     Get(String, String),
     Set(String, String, Vec<u8>),
     Delete(String, String),
@@ -22,9 +20,6 @@ pub(super) enum Asked {
     SetMany(String, Vec<(String, Vec<u8>)>),
     DeleteMany(String, Vec<String>),
 }
-
-/// What is answered, as bytes.
-pub(super) type Laid = Result<Bytes, EncodeError>;
 
 // === impl Question ===
 
@@ -80,8 +75,8 @@ impl Question {
 // === impl Asked ===
 
 impl Asked {
-    /// What the component answers; an error where it has failed.
-    pub(super) async fn answer(self, asking: Asking) -> Result<Laid, BoxError> {
+    /// What the component answers.
+    pub(super) async fn answer(self, asking: Asking) -> Result<Laid, Refusal> {
         match self {
             Self::Get(bucket, key) => laid(asking.get(bucket, key).await),
             Self::Set(bucket, key, value) => laid(asking.set(bucket, (key, value)).await),
@@ -96,18 +91,10 @@ impl Asked {
     }
 }
 
-/// An answer of the contract: what the component has done, or what it says.
-fn laid<T: Encode>(outcome: Result<T, Trouble>) -> Result<Laid, BoxError> {
-    match outcome {
-        Ok(value) => Ok(encode(&Ok::<T, Refusal>(value))),
-        Err(Trouble::Said(refusal)) => Ok(encode(&Err::<T, Refusal>(refusal))),
-        Err(Trouble::Failed(error)) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use stdx::ByteSize;
+    use wire::{Encode, encode};
 
     use super::*;
 

@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use engine::State;
 use futures::future::{BoxFuture, Either, join, join_all, select};
 use model::{ComponentName, Contract};
+use rt::Tick;
 use stdx::{BoxError, Trace};
 use tokio::sync::watch;
 use wasmtime::Store;
@@ -54,7 +55,8 @@ pub trait Calls: Send + Sync {
     /// Waits for a place among the component's invocations. Nothing is lost where the waiting is given up.
     async fn place(&self) -> Seat;
 
-    /// Lets `job` call the functions in an instance that is made for it, for at most `timeout` and the component's own time.
+    /// Lets `job` call the functions in an instance that is made for it, for at most `timeout`, the component's own time, and until the
+    /// job's deadline.
     async fn call(&self, seat: Seat, timeout: Option<Duration>, job: &mut dyn Job) -> Result<(), CallFailed>;
 }
 
@@ -72,6 +74,11 @@ pub trait Job: Send {
     /// How deep components have called one another for it: 0 where none did.
     fn depth(&self) -> u16 {
         0
+    }
+
+    /// When nobody waits for it any more.
+    fn deadline(&self) -> Tick {
+        Tick::NEVER
     }
 }
 

@@ -29,8 +29,9 @@ use wire::{
     encode,
 };
 
+use crate::cause::Cause;
 use crate::duty::{Duty, Seat, Service};
-use crate::keeper::{Cause, Trouble};
+use crate::keeper::Trouble;
 
 /// So long a call may take whose caller says nothing of that.
 const TIME: Duration = Duration::from_secs(10);
@@ -50,8 +51,8 @@ pub trait Form: Send + Sync + 'static {
     /// The component's own time: how long one of its invocations may take.
     fn time(&self) -> Duration;
 
-    /// What the component answers where the function of that number is asked this, for that cause. After so long it is given up.
-    async fn answer(&self, asked: (usize, Self::Asked), why: (Cause, Duration)) -> Result<Laid, Refusal>;
+    /// What the component answers where the function of that number is asked this, for that cause. At its deadline it is given up.
+    async fn answer(&self, number: usize, asked: Self::Asked, cause: Cause) -> Result<Laid, Refusal>;
 }
 
 /// What is answered, as bytes.
@@ -117,8 +118,8 @@ impl<F: Form> Reached<F> {
         let Invocation { function, params, origin, reply } = call;
         // What he says of that has no bound.
         let time = origin.remaining.unwrap_or(TIME).min(self.form.time().saturating_mul(2));
-        let cause = Cause { trace: origin.trace, depth: 0 };
-        let answer = within(Some(time), self.form.answer((function, params), (cause, time))).await;
+        let cause = Cause::elsewhere(origin.trace, origin.depth, time);
+        let answer = within(Some(time), self.form.answer(function, params, cause)).await;
         match answer.unwrap_or_else(|late| Err(refusal(&late))) {
             Ok(values) => {
                 if let Err(error) = reply.answer(values).await {

@@ -8,6 +8,7 @@
 //!
 //! 1. What is asked is one invocation, however many functions are called for it: handles that they give are good until it ends.
 //! 2. What the component says of why it has not done something is told apart from that it failed.
+//! 3. It has no more time than whoever asks waits, of which the wait for a place is a part.
 //!
 //! # Not here
 //!
@@ -20,10 +21,12 @@ use async_trait::async_trait;
 use engine::State;
 use futures::future::BoxFuture;
 use model::ComponentName;
+use rt::Tick;
 use stdx::{BoxError, Trace};
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower, ResourceAny};
 
+use crate::cause::Cause;
 use crate::duty::{Callable, Calls, Job, Seat};
 
 /// A component that keeps something for others, as it is asked for some cause.
@@ -32,17 +35,6 @@ pub struct Keeper {
     name: ComponentName,
     exports: Arc<dyn Calls>,
     cause: Cause,
-    /// How long one invocation may take, where that is less than the component's own time.
-    timeout: Option<Duration>,
-}
-
-/// What something is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cause {
-    /// The trace that it is a part of, where it is in one.
-    pub trace: Option<Trace>,
-    /// How deep components have called one another for it: 0 where none did.
-    pub depth: u16,
 }
 
 /// Why a component has not done what it was asked.
@@ -75,12 +67,12 @@ struct Question<F, T, W> {
 impl Keeper {
     /// The component, which is asked by these of its exports, for no cause that anybody said.
     pub fn new(component: &dyn Callable, exports: Arc<dyn Calls>) -> Self {
-        Self { name: component.name().clone(), exports, cause: Cause::default(), timeout: None }
+        Self { name: component.name().clone(), exports, cause: Cause::default() }
     }
 
-    /// The same as it is asked for this, and for at most so long.
-    pub fn within(&self, cause: Cause, timeout: Option<Duration>) -> Self {
-        Self { cause, timeout, ..self.clone() }
+    /// The same as it is asked for this.
+    pub fn within(&self, cause: Cause) -> Self {
+        Self { cause, ..self.clone() }
     }
 
     /// What it is called.
@@ -88,10 +80,9 @@ impl Keeper {
         &self.name
     }
 
-    /// How long one invocation may take.
+    /// How long one invocation may take that begins now.
     pub fn time(&self) -> Duration {
-        let own = self.exports.time();
-        self.timeout.map_or(own, |timeout| timeout.min(own))
+        self.exports.time().min(self.cause.time())
     }
 
     /// Waits for a place among its invocations. Nothing is lost where the waiting is given up.
@@ -118,7 +109,7 @@ impl Keeper {
         W: Send,
     {
         let mut question = Question { ask: Some(ask), answer: None, cause: self.cause.clone() };
-        if let Err(error) = self.exports.call(seat, self.timeout, &mut question).await {
+        if let Err(error) = self.exports.call(seat, None, &mut question).await {
             return Err(Trouble::Failed(error.into()));
         }
         let answer = question.answer.expect("a call that ended well was answered, see Question::run");
@@ -152,6 +143,10 @@ where
 
     fn depth(&self) -> u16 {
         self.cause.depth
+    }
+
+    fn deadline(&self) -> Tick {
+        self.cause.deadline
     }
 }
 

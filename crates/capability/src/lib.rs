@@ -18,6 +18,7 @@
 //! 2. Knows no contract and no backend: those are the crates above.
 
 mod backend;
+mod cause;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod duty;
@@ -36,9 +37,10 @@ use engine::Bound;
 use model::{ComponentName, Contract, LinkName, Terms};
 
 pub use backend::{Backend, Backends, OpenError, Place};
+pub use cause::Cause;
 pub use duty::{CallFailed, Callable, Calls, Duty, Job, Seat, Service, Watch, together};
 pub use form::{Form, Laid, laid, reach, refusal, seat_within};
-pub use keeper::{Cause, Instance, Keeper, Said, Trouble};
+pub use keeper::{Instance, Keeper, Said, Trouble};
 pub use linking::Linking;
 pub use opened::Opened;
 pub use settings::{Setting, Settings};

@@ -15,8 +15,10 @@
 //!
 //! When a component is called, and with what (the capabilities).
 
+mod attempt;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,11 +27,13 @@ use engine::{Account, Failure};
 use futures::future::join_all;
 use model::{ComponentName, Contract};
 use rt::{Activity, Task, Tick, Ticker, within};
-use stdx::Trace;
 use tokio::sync::oneshot;
 
 use crate::callee::{Call, Caller, Ended, FunctionName, Functions, Slot};
 use crate::capabilities::{Capabilities, OpenLinks};
+use attempt::Attempt;
+
+pub(crate) use attempt::CallCounts;
 
 /// So long may a new service take to begin; after that the old one ends without it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,13 +66,6 @@ pub(crate) struct Target {
     pub(crate) account: Arc<Account>,
     pub(crate) counts: Arc<CallCounts>,
     pub(crate) busy: Arc<Busy>,
-}
-
-/// What became of the calls that capabilities made to a component.
-#[derive(Debug, Default)]
-pub(crate) struct CallCounts {
-    ended: AtomicU64,
-    failed: AtomicU64,
 }
 
 /// How many calls run that capabilities made: while there are any, the clock ticks.
@@ -213,24 +210,22 @@ impl Calls for Exported {
 
     async fn call(&self, seat: Seat, timeout: Option<Duration>, job: &mut dyn Job) -> Result<(), CallFailed> {
         let _running = self.busy.enter();
-        let own = self.time();
-        let time = timeout.map_or(own, |timeout| timeout.min(own)).saturating_add(GRACE);
-        let trace = job.trace();
-        let caller = Caller { deadline: Tick::NEVER, depth: job.depth(), timeout, trace: trace.clone() };
-        let called = within(Some(time), self.call_when_there_is_room(caller, job)).await;
+        let caller = Caller { deadline: job.deadline(), depth: job.depth(), timeout, trace: job.trace() };
+        let called = (self.slot.name(), self.names[0].interface.as_str());
+        let attempt = Attempt::begin(called, &self.counts, caller.trace.clone(), self.time_of(&caller));
+        let made = attempt.make(self.call_when_there_is_room(caller, job)).await;
         drop(seat);
-        let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
-        self.counts.count(outcome.is_ok());
-        outcome.map_err(|error| {
-            let name = self.slot.name();
-            let trace = trace.as_ref().map(Trace::id);
-            tracing::warn!(component = %name, function = %self.names[0].interface, trace, "a call failed: {error:#}");
-            CallFailed { component: name.clone(), source: error.into() }
-        })
+        made.map_err(|error| CallFailed { component: self.slot.name().clone(), source: error.into() })
     }
 }
 
 impl Exported {
+    /// How long a call may take that begins now.
+    fn time_of(&self, caller: &Caller) -> Duration {
+        let terms = caller.timeout.unwrap_or(Duration::MAX);
+        self.time().min(terms).min(caller.deadline.since(Tick::now()))
+    }
+
     /// Calls them as the component is linked now. That there is no room for an instance ends when time does.
     async fn call_when_there_is_room(&self, caller: Caller, job: &mut dyn Job) -> wasmtime::Result<()> {
         let call = Call { function: &self.names[0], caller };
@@ -240,20 +235,6 @@ impl Exported {
                 outcome => return outcome.map_err(|ended| self.slot.error(ended, &call)),
             }
         }
-    }
-}
-
-// === impl CallCounts ===
-
-impl CallCounts {
-    pub(crate) fn count(&self, is_ok: bool) {
-        let count = if is_ok { &self.ended } else { &self.failed };
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Each count with what it is called in reports.
-    pub(crate) fn totals(&self) -> [(&'static str, u64); 2] {
-        [("calls", self.ended.load(Ordering::Relaxed)), ("calls_failed", self.failed.load(Ordering::Relaxed))]
     }
 }
 

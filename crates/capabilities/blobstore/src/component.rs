@@ -64,9 +64,9 @@ impl Component {
         Some(Self { keeper: Keeper::new(component, inside::exports_of(component)?) })
     }
 
-    /// The same as it is asked for this, and for at most so long.
-    pub(crate) fn within(&self, cause: Cause, timeout: Option<Duration>) -> Self {
-        Self { keeper: self.keeper.within(cause, timeout) }
+    /// The same as it is asked for this.
+    pub(crate) fn within(&self, cause: Cause) -> Self {
+        Self { keeper: self.keeper.within(cause) }
     }
 
     /// What it is called.

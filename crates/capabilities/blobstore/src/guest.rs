@@ -99,13 +99,13 @@ impl Binding {
 fn container(state: &State, name: &str) -> Result<Container, Failure> {
     let chosen = state.chosen("wasi:blobstore/blobstore");
     let mut container = state.bound().part::<Binding>().ok_or_else(not_bound)?.container(name, chosen)?;
-    follow(&mut container.link, cause(state));
+    follow(&mut container.link, Cause::of(state));
     Ok(container)
 }
 
 /// A container that the component has a handle of, as it is asked for the current invocation.
 fn opened<'a>(state: &'a mut State, handle: &Resource<Container>) -> Result<&'a Container, ResourceTableError> {
-    let cause = cause(state);
+    let cause = Cause::of(state);
     let container = state.table.get_mut(handle)?;
     follow(&mut container.link, cause);
     Ok(container)
@@ -113,15 +113,10 @@ fn opened<'a>(state: &'a mut State, handle: &Resource<Container>) -> Result<&'a 
 
 /// The same of a listing.
 fn listing<'a>(state: &'a mut State, handle: &Resource<Names>) -> Result<&'a mut Names, ResourceTableError> {
-    let cause = cause(state);
+    let cause = Cause::of(state);
     let names = state.table.get_mut(handle)?;
     follow(&mut names.container.link, cause);
     Ok(names)
-}
-
-/// What an invocation of the component whose state this is asks something for.
-fn cause(state: &State) -> Cause {
-    Cause { trace: state.trace().cloned(), depth: state.depth }
 }
 
 /// What is asked by this link from now on is asked for that.

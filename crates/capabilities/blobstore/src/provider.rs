@@ -148,7 +148,7 @@ impl Provider {
 
     /// A call for the component whose container it is.
     fn call(&self, container: &Container) -> Call {
-        let Cause { trace, depth } = self.cause.clone();
+        let Cause { trace, depth, .. } = self.cause.clone();
         self.shared.peer.call((container.component().as_str(), trace)).at_depth(depth)
     }
 
@@ -259,7 +259,8 @@ impl Blobs for Provider {
     }
 
     fn within(&self, cause: &Cause) -> Option<Arc<dyn Blobs>> {
-        Some(Arc::new(Self { shared: self.shared.clone(), cause: cause.clone() }))
+        let is_another = (&self.cause.trace, self.cause.depth) != (&cause.trace, cause.depth);
+        is_another.then(|| Arc::new(Self { shared: self.shared.clone(), cause: cause.clone() }) as Arc<dyn Blobs>)
     }
 
     async fn create(&self, container: &Container) -> Result<(), BlobsError> {

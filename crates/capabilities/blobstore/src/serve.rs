@@ -74,8 +74,8 @@ impl Form for Offered {
     }
 
     /// Where it is full, it is waited for as long as another call of it may take.
-    async fn answer(&self, (_, asked): (usize, Asked), (cause, time): (Cause, Duration)) -> Result<Laid, Refusal> {
-        asked.answer(&self.0.within(cause, Some(time))).await
+    async fn answer(&self, _: usize, asked: Asked, cause: Cause) -> Result<Laid, Refusal> {
+        asked.answer(&self.0.within(cause)).await
     }
 }
 
@@ -114,7 +114,7 @@ impl Flows {
     }
 
     async fn flow(self: Arc<Self>, call: Streaming<Flowing>) {
-        let component = self.component.within(Cause { trace: call.origin.trace.clone(), depth: 0 }, None);
+        let component = self.component.within(Cause { trace: call.origin.trace.clone(), depth: call.origin.depth, ..Cause::default() });
         if let Err(error) = flowing::flow(&component, call).await {
             // A caller who has enough says no more than that.
             debug!(component = %component.name(), error = %Chain(&error), "what was asked for was not given to its end");

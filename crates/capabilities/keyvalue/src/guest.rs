@@ -132,7 +132,7 @@ pub(crate) fn open_by(state: &mut State, name: &str, link: &LinkName) -> wasmtim
 
 /// A bucket that the component has a handle of, as it is asked for the current invocation.
 fn bucket<'a>(state: &'a mut State, handle: &Resource<Bucket>) -> Result<&'a mut Bucket, Failure> {
-    let cause = cause(state);
+    let cause = Cause::of(state);
     let bucket = state.table.get_mut(handle)?;
     follow(&mut bucket.link, cause);
     Ok(bucket)
@@ -140,15 +140,10 @@ fn bucket<'a>(state: &'a mut State, handle: &Resource<Bucket>) -> Result<&'a mut
 
 /// The same of an attempt.
 fn attempt<'a>(state: &'a mut State, handle: &Resource<Attempt>) -> Result<&'a mut Attempt, Failure> {
-    let cause = cause(state);
+    let cause = Cause::of(state);
     let attempt = state.table.get_mut(handle)?;
     follow(&mut attempt.link, cause);
     Ok(attempt)
-}
-
-/// What an invocation of the component whose state this is asks something for.
-fn cause(state: &State) -> Cause {
-    Cause { trace: state.trace().cloned(), depth: state.depth }
 }
 
 /// What is asked by this link from now on is asked for that.

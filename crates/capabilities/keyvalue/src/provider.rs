@@ -22,8 +22,8 @@ use bytes::Bytes;
 use capability::provider::{self, Least, LinkedProvider, NoLattice};
 use capability::{BackendInfo, Cause, OpenError, Settings};
 use rt::within;
-use stdx::{BoxError, Trace};
-use wire::{Decode, Encode, InvokeError, Peer, Peers};
+use stdx::BoxError;
+use wire::{Call, Decode, Encode, InvokeError, Peer, Peers};
 
 use crate::KeyValue;
 use crate::batch::{Batch, Bucket, batches, parts};
@@ -42,8 +42,7 @@ pub(crate) const INFO: BackendInfo = BackendInfo {
 struct Provider {
     peer: Peer,
     functions: Arc<Functions>,
-    /// That it is asked for.
-    trace: Option<Trace>,
+    cause: Cause,
 }
 
 /// Where a provider's functions are called.
@@ -67,7 +66,7 @@ pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<dyn
     let peers = peers.ok_or_else(|| OpenError::refused(&named, NoLattice))?;
     let peer = peers.peer(&linked.id, &linked.link, linked.timeout);
     let functions = Functions::of(&peer).map_err(|error| OpenError::refused(&named, error))?;
-    Ok(Arc::new(Provider { peer, functions: Arc::new(functions), trace: None }))
+    Ok(Arc::new(Provider { peer, functions: Arc::new(functions), cause: Cause::default() }))
 }
 
 /// An interface of the contract, as it is called on the wire.
@@ -100,15 +99,15 @@ impl Provider {
     where
         Answer<T>: Decode,
     {
-        match self.peer.ask::<Answer<T>>(self.caller(bucket), function, values).await {
+        match self.peer.wire().ask::<Answer<T>>(function, values, self.call(bucket)).await {
             Ok(answer) => answer.map_err(|source| StoreError::Refused { store: self.describe(), source }),
             Err(error) => Err(self.failed(error)),
         }
     }
 
-    /// Who asks for something in a bucket.
-    fn caller<'a>(&self, bucket: Bucket<'a>) -> (&'a str, Option<Trace>) {
-        (bucket.component, self.trace.clone())
+    /// A call for something in a bucket.
+    fn call(&self, bucket: Bucket<'_>) -> Call {
+        self.peer.call((bucket.component, self.cause.trace.clone())).at_depth(self.cause.depth)
     }
 
     fn failed(&self, error: InvokeError) -> StoreError {
@@ -149,7 +148,7 @@ impl Provider {
 
     /// Asks for several things in one call; whether there is anybody who does so, which is known before anything was done.
     async fn at_once<T: Encode>(&self, bucket: Bucket<'_>, function: &Subject, all: &[T]) -> Result<bool, StoreError> {
-        match self.peer.ask::<Answer<()>>(self.caller(bucket), function, &(bucket.name, all)).await {
+        match self.peer.wire().ask::<Answer<()>>(function, &(bucket.name, all), self.call(bucket)).await {
             Ok(Ok(())) => Ok(true),
             Ok(Err(source)) => Err(StoreError::Refused { store: self.describe(), source }),
             Err(InvokeError::NobodyThere { .. }) => Ok(false),
@@ -180,11 +179,9 @@ impl Store for Provider {
     }
 
     fn within(&self, cause: &Cause) -> Option<Arc<dyn Store>> {
-        if self.trace == cause.trace {
-            return None;
-        }
-        let (peer, functions) = (self.peer.clone(), self.functions.clone());
-        Some(Arc::new(Self { peer, functions, trace: cause.trace.clone() }))
+        let is_another = (&self.cause.trace, self.cause.depth) != (&cause.trace, cause.depth);
+        let another = || Self { peer: self.peer.clone(), functions: self.functions.clone(), cause: cause.clone() };
+        is_another.then(|| Arc::new(another()) as Arc<dyn Store>)
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {

@@ -23,10 +23,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use capability::{Callable, Calls, Duty, Job, OpenLink, Seat, Service};
+use capability::{Callable, Calls, Cause, Duty, Job, OpenLink, Seat, Service};
 use engine::State;
 use futures::StreamExt;
 use model::{ComponentName, LinkName};
+use rt::Tick;
 use stdx::{Chain, Trace};
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -66,8 +67,8 @@ struct Telling {
     key: String,
     /// What is there; nothing where it was deleted.
     value: Option<Bytes>,
-    /// That who told of it is in.
-    trace: Option<Trace>,
+    /// What it is told for.
+    cause: Cause,
 }
 
 /// Whether a key was told of, or has to be again.
@@ -191,7 +192,8 @@ impl Watcher {
         };
         let function = if value.is_some() { &self.on_set } else { &self.on_delete };
         let bucket = self.linked.watched.as_ref().map(|watched| watched.bucket.clone()).unwrap_or_default();
-        let mut telling = Telling { link: self.link.clone(), bucket, key: name.clone(), value, trace: None };
+        let mut telling =
+            Telling { link: self.link.clone(), bucket, key: name.clone(), value, cause: Cause::default() };
         // What went wrong was logged by the host, and would go wrong again.
         drop(function.call(seat, self.timeout, &mut telling).await);
         (name, true)
@@ -201,7 +203,11 @@ impl Watcher {
 #[async_trait]
 impl Job for Telling {
     fn trace(&self) -> Option<Trace> {
-        self.trace.clone()
+        self.cause.trace.clone()
+    }
+
+    fn deadline(&self) -> Tick {
+        self.cause.deadline
     }
 
     async fn run(&mut self, store: &mut Instance<State>, functions: &[Func]) -> wasmtime::Result<()> {

@@ -46,7 +46,7 @@ impl Blobs for Kept {
     }
 
     fn within(&self, cause: &Cause) -> Option<Arc<dyn Blobs>> {
-        Some(Arc::new(Self(self.0.within(cause.clone(), None))))
+        Some(Arc::new(Self(self.0.within(cause.clone()))))
     }
 
     async fn create(&self, container: &Container) -> Result<(), BlobsError> {

@@ -85,7 +85,8 @@ fn a_provider_is_told_for_which_trace_it_is_asked() {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let kept = Kept::start();
     let blobs = kept.blobs("files", PATIENT);
-    let traced = blobs.within(&Cause { trace: stdx::Trace::read(PARENT, []), depth: 0 }).expect("it tells of it");
+    let traced =
+        blobs.within(&Cause { trace: stdx::Trace::read(PARENT, []), ..Cause::default() }).expect("it tells of it");
     let container = suite::container("shop", "box");
     run(traced.create(&container)).expect("it is created");
     run(blobs.exists(&container)).expect("it answers");

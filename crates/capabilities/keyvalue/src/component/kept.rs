@@ -38,7 +38,7 @@ impl Kept {
     }
 
     async fn ask_by(&self, keeper: Option<&Keeper>, what: &'static str) -> Result<Asking, StoreError> {
-        let keeper = keeper.ok_or_else(|| self.unable(what))?.within(self.cause.clone(), None);
+        let keeper = keeper.ok_or_else(|| self.unable(what))?.within(self.cause.clone());
         let seat = keeper.place().await;
         Ok(Asking { keeper, seat, version: self.component.version })
     }

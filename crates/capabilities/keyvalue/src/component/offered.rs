@@ -39,8 +39,8 @@ impl Form for Component {
         self.exported[0].1.time()
     }
 
-    async fn answer(&self, (number, asked): (usize, Asked), (cause, time): (Cause, Duration)) -> Result<Laid, Refusal> {
-        let keeper = self.exported[number].1.within(cause, Some(time));
+    async fn answer(&self, number: usize, asked: Asked, cause: Cause) -> Result<Laid, Refusal> {
+        let keeper = self.exported[number].1.within(cause);
         let seat = seat_within(keeper.place(), keeper.time()).await?;
         asked.answer(Asking { keeper, seat, version: self.version }).await
     }

@@ -3,6 +3,7 @@
 //! A cursor is the last key of the page before. An attempt holds a digest of the value that it saw last: `current` reads anew,
 //! and the swap expects what `current` answered.
 
+use capability::Cause;
 use engine::State;
 use wasmtime::component::Resource;
 
@@ -104,7 +105,7 @@ async fn swap_or_look_again(
     mut attempt: Attempt,
     value: Vec<u8>,
 ) -> Result<Option<Resource<Attempt>>, Failure> {
-    super::follow(&mut attempt.link, super::cause(state));
+    super::follow(&mut attempt.link, Cause::of(state));
     match attempt.swap(value).await? {
         Swap::Written => Ok(None),
         Swap::ChangedMeanwhile => {

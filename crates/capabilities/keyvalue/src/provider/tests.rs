@@ -68,7 +68,7 @@ fn a_provider_is_told_for_which_trace_it_is_asked() {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let kept = Kept::start([]);
     let store = kept.store("kv", PATIENT);
-    let traced = Cause { trace: stdx::Trace::read(PARENT, []), depth: 0 };
+    let traced = Cause { trace: stdx::Trace::read(PARENT, []), ..Cause::default() };
     let traced = store.within(&traced).expect("it tells of it");
     run(traced.put(&key("a"), "1".into())).expect("it is set");
     run(store.get(&key("a"))).expect("it is read");

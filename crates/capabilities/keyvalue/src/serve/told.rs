@@ -59,15 +59,11 @@ impl Form for Informed {
         self.on_set.time()
     }
 
-    async fn answer(
-        &self,
-        (_, (bucket, key, value)): (usize, Change),
-        (cause, time): (Cause, Duration),
-    ) -> Result<Laid, Refusal> {
+    async fn answer(&self, _: usize, (bucket, key, value): Change, cause: Cause) -> Result<Laid, Refusal> {
         let function = if value.is_some() { &self.on_set } else { &self.on_delete };
-        let mut telling = Telling { link: LinkName::default(), bucket, key, value, trace: cause.trace };
-        let seat = seat_within(function.place(), time).await?;
-        let told = function.call(seat, Some(time), &mut telling).await;
+        let seat = seat_within(function.place(), cause.time()).await?;
+        let mut telling = Telling { link: LinkName::default(), bucket, key, value, cause };
+        let told = function.call(seat, None, &mut telling).await;
         told.map(|()| encode(&())).map_err(|error| refusal(&error))
     }
 }

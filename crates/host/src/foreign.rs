@@ -11,10 +11,14 @@ use stdx::{Code, Explain};
 pub struct Foreign(pub Vec<ForeignImport>);
 
 /// A family of imports that is known by the first of its names, and what a program that has them is missing.
-const KNOWN: [(&str, &str); 9] = [
+const KNOWN: [(&str, &str); 10] = [
     (
         "rb-js-abi-host",
         "Ruby's bridge to JavaScript; it takes a JavaScript host, or a build of Ruby for WASI without its js library",
+    ),
+    (
+        "wasi_snapshot_preview1",
+        "functions that WASI 0.1 does not have, such as WasmEdge's sockets; it takes the host that added them, or a rebuild without them",
     ),
     ("canonical_abi", "resource functions of an early component model; it takes the host that the module was made for"),
     ("wasi_unstable", "WASI before 0.1; it takes a rebuild against WASI 0.1 or later"),

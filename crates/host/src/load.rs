@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use capability::OpenError;
-use engine::{Anatomy, Engines, ImportName, Loaded, PrepareError, Settings, Use, claims};
+use engine::{Anatomy, Engines, ImportName, Loaded, PrepareError, Settings, Use, claims, core_module};
 use http_capability::NotAHandler;
 use model::ComponentName;
 use route::Route;
@@ -13,6 +13,7 @@ use stdx::{Code, Explain};
 use trust::{ClaimsView, NotVouched, vouch};
 use wasmtime::component::Component;
 
+use crate::foreign::Foreign;
 use crate::linking::{self, Import, Missing, Offer};
 use crate::links::LinkError;
 
@@ -99,6 +100,15 @@ pub enum LoadError {
         #[source]
         source: Missing,
     },
+    /// It is a core module that imports what neither WASI 0.1 nor its own world has.
+    #[error("{} cannot be linked", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Which imports.
+        #[source]
+        source: Foreign,
+    },
     /// It has imports by the right name and of the wrong shape.
     #[error("{} cannot be linked", path.display())]
     Shape {
@@ -154,6 +164,7 @@ impl Explain for LoadError {
             Self::Prepare { source, .. } => source.code(),
             Self::Claims { .. } => Code::E0107,
             Self::Missing { source, .. } => source.code(),
+            Self::Foreign { source, .. } => source.code(),
             Self::Shape { .. } => Code::E0204,
             Self::NotAHandler { .. } => Code::E0303,
             Self::Open { source, .. } => source.code(),
@@ -205,6 +216,10 @@ impl Loading<'_> {
         let claims = vouched(&bytes, &program.anatomy, SystemTime::now())
             .map_err(|bad| LoadError::Claims { path: source.shown(), source: bad })?;
         // A core module's own imports are WASI 0.1, which its adapter meets: what it imports as a component is known after.
+        let foreign = core_module::foreign_imports(&program.anatomy);
+        if !foreign.is_empty() {
+            return Err(LoadError::Foreign { path: source.shown(), source: Foreign(foreign) });
+        }
         let is_component = program.anatomy.form == engine::Form::Component;
         let missing = linking::check(&linking::link(&program.anatomy.imports, offers)).err();
         if is_component && missing.is_some_and(|missing| !(self.may_come && missing.may_all_come())) {

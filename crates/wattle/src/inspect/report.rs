@@ -5,13 +5,12 @@
 //! 1. Text and JSON say the same.
 //! 2. Names and texts of the file are printed so that a terminal obeys none of them.
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use engine::inspect::{Export, Inspection, World};
-use engine::{Form, ImportName, Pattern, core_module};
+use engine::{Form, Pattern, core_module};
 use host::linking::{self, Import, Offer};
 use serde_json::{Value, json};
 use stdx::{ByteSize, Chain, printable};
@@ -39,30 +38,13 @@ impl Report {
     /// Compares a program with what there is for it.
     pub(super) fn new(file: &Path, inspection: Inspection, offers: &[Offer], now: SystemTime) -> Self {
         let anatomy = &inspection.anatomy;
-        let mut foreign = Vec::new();
         let imports = match anatomy.form {
             Form::Component => linking::link(&anatomy.imports, offers),
-            Form::CoreModule => {
-                let others = core_module::foreign_imports(anatomy);
-                let is_of_world = |module: &str| anatomy.has_world && module.contains([':', '[', '$']);
-                let of_world = others.iter().filter(|import| is_of_world(&import.module));
-                let names: BTreeSet<&str> = of_world.map(|import| import.module.as_str()).collect();
-                foreign.extend(
-                    others
-                        .iter()
-                        .filter(|import| !is_of_world(&import.module))
-                        .map(|import| format!("{} {}", import.module, import.name)),
-                );
-                let names = names.into_iter().filter(|name| !name.starts_with(['[', '$']));
-                linking::link(&names.map(ImportName::from).collect::<Vec<_>>(), offers)
-            }
+            Form::CoreModule => linking::link(&core_module::world_imports(anatomy), offers),
         };
-        let wasi_p1 = match anatomy.form {
-            Form::Component => 0,
-            Form::CoreModule => {
-                anatomy.imports.iter().filter(|name| name.as_str().starts_with("wasi_snapshot_preview1 ")).count()
-            }
-        };
+        let foreign = core_module::foreign_imports(anatomy);
+        let foreign = foreign.iter().map(|import| format!("{} {}", import.module, import.name)).collect();
+        let wasi_p1 = core_module::wasi_imports(anatomy);
         let claims = Claims::of(&inspection.claims, now);
         Self { file: file.to_owned(), imports, wasi_p1, foreign, claims, inspection }
     }

@@ -176,6 +176,19 @@ fn a_component_with_an_import_that_nobody_offers() {
 }
 
 #[test]
+fn a_core_module_of_another_host() {
+    check_file(
+        r#"(module (import "env" "log" (func)) (func (export "_start")))"#,
+        expect![[r#"
+        error[E0204]: app.wasm cannot be linked: 1 import cannot be met:
+          env: functions of the host that it was linked for, such as Emscripten's; it takes a rebuild for WASI
+            log
+          help: Rebuild the component against a version that is offered, or give what it imports by composing it with a component that exports it.
+    "#]],
+    );
+}
+
+#[test]
 fn a_component_of_another_version() {
     check_guest(
         "old-http",

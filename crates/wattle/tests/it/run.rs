@@ -97,3 +97,24 @@ fn imports_of_another_host_are_all_named() {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
 }
+
+/// A module for a host that has added to WASI 0.1, as WasmEdge has: all that was added is named, and nothing else.
+#[test]
+fn functions_that_wasi_does_not_have_are_all_named() {
+    let wattle = wattle();
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "sock_open" (func (param i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+        (import "wasi_snapshot_preview1" "sock_connect" (func (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "f"))
+        (func (export "_start") (call 1 (i32.const 0))))"#;
+    let file = wattle.write("sockets.wat", text).display().to_string();
+    for arguments in [&["run", &file][..], &["call", &file, "f()"]] {
+        let ended = wattle.run(arguments);
+        assert_eq!(ended.code, Some(65), "{}", ended.stderr);
+        assert!(ended.stderr.starts_with("error[E0204]: 2 imports cannot be met:\n"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("such as WasmEdge's sockets; it takes "), "{}", ended.stderr);
+        assert!(ended.stderr.contains("\n    sock_open\n    sock_connect\n"), "{}", ended.stderr);
+    }
+}

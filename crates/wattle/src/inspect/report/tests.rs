@@ -83,6 +83,34 @@ fn a_core_module_is_shown_with_numbers() {
     );
 }
 
+/// Functions that a host added to WASI 0.1 under its name are no more satisfied than others that are not here.
+#[test]
+fn what_wasi_does_not_have_is_not_counted_as_linked() {
+    let json = report(
+        r#"(module
+            (import "wasi_snapshot_preview1" "sock_open" (func))
+            (import "wasi_snapshot_preview1" "sock_send" (func)))"#,
+    )
+    .to_json();
+    assert_eq!(json["wasi_p1_functions"], 1);
+    assert_eq!(json["foreign_imports"], serde_json::json!(["wasi_snapshot_preview1 sock_open"]));
+}
+
+#[test]
+fn a_core_module_with_a_world_is_shown_with_the_interfaces_that_it_imports() {
+    let json = report(
+        r#"(module
+            (import "wasi:io/poll@0.2.3" "poll" (func))
+            (import "wasi:io/poll@0.2.3" "[resource-drop]pollable" (func))
+            (import "[export]demo:a/b" "[resource-new]c" (func))
+            (@custom "component-type:it" ""))"#,
+    )
+    .to_json();
+    assert_eq!(json["imports"].as_array().map(Vec::len), Some(1));
+    assert_eq!(json["imports"][0]["name"], "wasi:io/poll@0.2.3");
+    assert_eq!(json["imports"][0]["target"], "this host");
+}
+
 #[test]
 fn claims_say_no_more_than_was_checked() {
     let claims = |text: &str| report(text).claims.expect("claims").to_string();

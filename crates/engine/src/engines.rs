@@ -270,7 +270,7 @@ impl Explain for PrepareError {
     fn code(&self) -> Code {
         match self {
             Self::Scan(error) => error.code(),
-            Self::Compile(CompileError::Invalid(_)) => Code::E0103,
+            Self::Compile(CompileError::Invalid(_)) => Code::E0115,
             Self::Compile(CompileError::Exhausted(_)) | Self::FailedBefore(_) => Code::E0201,
             Self::Compile(CompileError::Killed) => Code::E0209,
             Self::Compile(CompileError::NoFile(_)) => Code::E0202,

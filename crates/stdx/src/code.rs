@@ -73,6 +73,7 @@ codes! {
     E0112 World "Nothing of it was kept. Pull again; if it is the same, the registry or what is on the way to it is not to be trusted."
     E0113 You "Name an artefact of the right kind: `wattle push FILE REFERENCE` makes one of a component, or of a provider's archive."
     E0114 World "Have the authority of the registry's certificate trusted on this machine (SSL_CERT_FILE names a file of them), and call the registry by a name in its certificate; one without encryption is named with --allow-insecure-registry HOST:PORT."
+    E0115 You "The file is complete, but breaks a rule of WebAssembly or uses what this engine does not know: compare it with the original or build it again, and leave --engine out; `wasm-tools validate FILE` says where."
     E0201 You "Try --engine winch, which compiles in one pass, or build the component with less inlining; `wattle cache clear FILE` forgets that it failed."
     E0202 World "Make the folder writable and owned by you, or name another one with --cache."
     E0203 Us "This is a defect: please report it with the file that shows it."

@@ -135,6 +135,7 @@ fn a_component_that_is_cut_off() {
     );
 }
 
+/// As long as it should be, so that it is not told to end too early.
 #[test]
 fn a_component_that_is_damaged() {
     let mut bytes = std::fs::read(testkit::guest("hello-p2")).expect("a component");
@@ -143,8 +144,8 @@ fn a_component_that_is_damaged() {
     check_file(
         &bytes,
         expect![[r#"
-        error[E0103]: app.wasm cannot be run: it is not a valid program: failed to parse WebAssembly module: invalid leading byte (0xff) for component external kind (at offset 0x6ca)
-          help: The file ends too early or is damaged: build or download it again.
+        error[E0115]: app.wasm cannot be run: it is not a valid program: failed to parse WebAssembly module: invalid leading byte (0xff) for component external kind (at offset 0x6ca)
+          help: The file is complete, but breaks a rule of WebAssembly or uses what this engine does not know: compare it with the original or build it again, and leave --engine out; `wasm-tools validate FILE` says where.
     "#]],
     );
 }
@@ -157,8 +158,8 @@ fn a_component_that_is_not_valid() {
     check_file(
         text,
         expect![[r#"
-        error[E0103]: app.wasm cannot be run: it is not a valid program: failed to parse WebAssembly module: invalid start function type (at offset 0xa9)
-          help: The file ends too early or is damaged: build or download it again.
+        error[E0115]: app.wasm cannot be run: it is not a valid program: failed to parse WebAssembly module: invalid start function type (at offset 0xa9)
+          help: The file is complete, but breaks a rule of WebAssembly or uses what this engine does not know: compare it with the original or build it again, and leave --engine out; `wasm-tools validate FILE` says where.
     "#]],
     );
 }

@@ -83,3 +83,39 @@ pub(crate) fn report(failure: &Failure, output: Output) -> ExitCode {
     }
     ExitCode::from(failure.exit_code())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// What people and scripts read of exit codes.
+    const PAGE: &str = include_str!("../../../docs/exit-codes.md");
+
+    /// The codes that a row of the page names, as in `blame *Us*: E0101 to E0103, E0203`: those from the first to the last, or one.
+    fn named(errors: &str) -> BTreeSet<String> {
+        let list = errors.rsplit(": ").next().unwrap_or_default();
+        let spans = list.split(", ").map(|part| part.split_once(" to ").unwrap_or((part, part)));
+        let codes = || Code::ALL.iter().map(ToString::to_string);
+        spans.flat_map(|(first, last)| codes().filter(move |code| (first..=last).contains(&code.as_str()))).collect()
+    }
+
+    /// A row of the page: an exit code, and which errors end with it.
+    fn row(line: &str) -> Option<(u8, BTreeSet<String>)> {
+        let mut cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
+        let (exit_code, _, errors) = (cells.next()?.parse().ok()?, cells.next()?, cells.next()?);
+        Some((exit_code, named(errors)))
+    }
+
+    #[test]
+    fn the_page_of_exit_codes_names_every_code_where_it_belongs() {
+        let said: BTreeMap<u8, BTreeSet<String>> =
+            PAGE.lines().filter_map(row).filter(|(_, codes)| !codes.is_empty()).collect();
+        let mut done = BTreeMap::<u8, BTreeSet<String>>::new();
+        for code in Code::ALL {
+            done.entry(Failure::new(*code, "").exit_code()).or_default().insert(code.to_string());
+        }
+        assert_eq!(said, done);
+    }
+}

@@ -84,7 +84,7 @@ struct EngineName(Compiler);
 
 /// Reads the command line and carries it out.
 pub(crate) fn dispatch() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| end(&error));
     let output = match cli.common.output {
         Format::Text => Output::Text,
         Format::Json => Output::Json,
@@ -117,7 +117,18 @@ pub(crate) fn dispatch() -> ExitCode {
 
 /// Ends the process as a wrong command line does.
 pub(crate) fn refuse(why: &str) -> ! {
-    Cli::command().error(ErrorKind::MissingRequiredArgument, why).exit()
+    end(&Cli::command().error(ErrorKind::MissingRequiredArgument, why))
+}
+
+/// Ends the process after a command line that is wrong, or that asks for help.
+fn end(error: &clap::Error) -> ! {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if error.use_stderr() && Output::asked_for_in(&arguments) == Output::Json {
+        failure::report_wrong_line(&error.render().to_string());
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 fn log(filter: &str) {

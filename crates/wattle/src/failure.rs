@@ -84,6 +84,15 @@ pub(crate) fn report(failure: &Failure, output: Output) -> ExitCode {
     ExitCode::from(failure.exit_code())
 }
 
+/// Prints as JSON what is wrong with the command line, given how that is said to people. It has no code: all that there is to
+/// say of it is in its words.
+pub(crate) fn report_wrong_line(said: &str) {
+    let message = said.strip_prefix("error: ").unwrap_or(said);
+    let message = message.split("\n\nFor more information, try").next().unwrap_or_default().trim_end();
+    let help = "--help behind the command says what it takes.";
+    complain(&json!({ "error": { "code": null, "blame": Blame::You, "message": message, "help": help } }).to_string());
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};

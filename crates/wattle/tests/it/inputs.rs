@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use expect_test::{Expect, expect};
+use serde_json::json;
 use testkit::{Ended, Up, Wattle};
 
 use crate::{guest, wattle};
@@ -380,7 +381,18 @@ fn flags_that_are_wrong() {
         let ended = started.err().unwrap_or_else(|| panic!("{arguments:?} is taken for right"));
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
         assert_calm(&ended);
-        assert!(ended.stderr.starts_with("error: "), "{arguments:?}: {}", ended.stderr);
+        let value: serde_json::Value = serde_json::from_str(&ended.stderr).expect("one JSON value");
+        let error = &value["error"];
+        assert_eq!((&error["code"], &error["blame"]), (&json!(null), &json!("you")), "{arguments:?}");
+        let (message, help) = (error["message"].as_str().expect("text"), error["help"].as_str().expect("text"));
+        assert!(
+            !message.ends_with('\n') && !message.contains("--help'") && help.contains("--help"),
+            "{arguments:?}: {value}"
+        );
+        // The first line: what is said of usage names the flags that were given.
+        let as_text = wattle.run(arguments);
+        let said = message.lines().next().map(|line| format!("error: {line}"));
+        assert_eq!((as_text.code, as_text.stderr.lines().next()), (Some(2), said.as_deref()), "{arguments:?}");
     }
 }
 

@@ -25,7 +25,7 @@ use crate::store::Metered;
 
 /// The host's side of one instance.
 pub struct State {
-    /// WASI itself: arguments, environment, streams, clocks, files.
+    /// WASI itself: arguments, streams, clocks, files. The environment is a part of what a component is bound to.
     pub wasi: WasiCtx,
     /// Settings of `wasi:http`.
     pub http: WasiHttpCtx,
@@ -51,11 +51,12 @@ struct Chosen {
     name: Box<str>,
 }
 
-/// What a component's imports are bound to: one part for each capability, and where its HTTP requests go.
+/// What a component's imports are bound to: one part for each capability, where its HTTP requests go, and its environment.
 #[derive(Clone)]
 pub struct Bound {
     parts: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     egress: Arc<dyn Egress>,
+    environment: Arc<[(String, String)]>,
     /// What the further parts of the component are bound to.
     others: Vec<Arc<Bound>>,
 }
@@ -66,7 +67,7 @@ impl State {
     /// What the link is called that is followed where none was chosen.
     pub const DEFAULT_NAME: &str = "default";
 
-    /// An instance's state with what its component is bound to.
+    /// An instance's state with what its component is bound to. Variables of `wasi` are not seen: those of `bound` are.
     pub fn new(wasi: &mut WasiCtxBuilder, limits: &Arc<Limits>, bound: Arc<Bound>) -> Self {
         let wasi = wasi.max_random_size(limits.random_bytes.as_u64()).build();
         let mut http = WasiHttpCtx::new();
@@ -158,7 +159,12 @@ impl WasiHttpView for State {
 impl Bound {
     /// Bound to nothing but a way out for HTTP requests.
     pub fn new(egress: Arc<dyn Egress>) -> Self {
-        Self { parts: Vec::new(), egress, others: Vec::new() }
+        Self { parts: Vec::new(), egress, environment: Arc::default(), others: Vec::new() }
+    }
+
+    /// The same, with these variables as its environment. All instances share them.
+    pub fn with_environment(self, environment: Arc<[(String, String)]>) -> Self {
+        Self { environment, ..self }
     }
 
     /// The same, with another way out.
@@ -187,5 +193,10 @@ impl Bound {
     /// Where the component's HTTP requests go.
     pub fn egress(&self) -> &Arc<dyn Egress> {
         &self.egress
+    }
+
+    /// The variables of the component's environment, names before values.
+    pub fn environment(&self) -> &Arc<[(String, String)]> {
+        &self.environment
     }
 }

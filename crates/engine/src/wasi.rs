@@ -1,8 +1,8 @@
 //! These are the contracts of WASI that the engine itself meets, and the linker that carries them.
 
 use model::Contract;
-use wasmtime::Engine;
 use wasmtime::component::Linker;
+use wasmtime::{Engine, StoreContextMut};
 
 use crate::body;
 use crate::settings::Settings;
@@ -86,9 +86,26 @@ pub fn wasi_linker(engine: &Engine, settings: Settings) -> wasmtime::Result<Link
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     body::add_to_linker(&mut linker)?;
+    share_environment(&mut linker, P2)?;
     if settings.has_concurrency {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        share_environment(&mut linker, P3)?;
     }
     Ok(linker)
 }
+
+/// Takes the place of the library's function, whose variables are an instance's own: a copy of all of them for each request.
+fn share_environment(linker: &mut Linker<State>, version: &str) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    linker
+        .instance(&format!("wasi:cli/environment@{version}"))?
+        .func_wrap("get-environment", |store: StoreContextMut<'_, State>, (): ()| {
+            Ok((store.data().bound().environment().clone(),))
+        })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ pub struct Capabilities {
     blobstore: Arc<blobstore::Blobstore>,
     messaging: Arc<messaging::Messaging>,
     allowed: Arc<AllowList>,
-    environment: Arc<BTreeMap<String, String>>,
+    environment: Arc<[(String, String)]>,
 }
 
 /// The open links of one component, by capability.
@@ -70,7 +70,7 @@ impl Capabilities {
             logging.clone(),
             Arc::new(config::Config::new(config.settings)),
         ];
-        let (allowed, environment) = (Arc::new(config.allowed), Arc::new(config.environment));
+        let (allowed, environment) = (Arc::new(config.allowed), config.environment.into_iter().collect());
         Self { all, targets: Targets::default(), logging, keyvalue, blobstore, messaging, allowed, environment }
     }
 
@@ -156,7 +156,8 @@ impl Capabilities {
 
     /// What a component is bound to by these links.
     pub(crate) fn bind(&self, component: &ComponentName, links: &OpenLinks) -> Bound {
-        let mut bound = Bound::new(Arc::new(Outgoing::new(component.clone(), self.allowed.clone())));
+        let egress = Arc::new(Outgoing::new(component.clone(), self.allowed.clone()));
+        let mut bound = Bound::new(egress).with_environment(self.environment.clone());
         for capability in self.all() {
             if let Some(links) = links.get(capability.name()) {
                 capability.bind(component, links, &mut bound);
@@ -211,16 +212,12 @@ impl Capabilities {
         }
     }
 
-    /// The WASI context of a served component's instances: the environment, and streams that lead to its log.
+    /// The WASI context of a served component's instances: streams that lead to its log.
     pub fn wasi(&self, component: &ComponentName) -> impl Fn() -> WasiCtxBuilder + Send + Sync + use<> {
         let voice = self.logging.voice(component);
-        let environment = self.environment.clone();
         move || {
             let mut wasi = WasiCtxBuilder::new();
             wasi.stdout(logging::LineWriter::stdout(voice.clone())).stderr(logging::LineWriter::stderr(voice.clone()));
-            environment.iter().for_each(|(name, value)| {
-                wasi.env(name, value);
-            });
             wasi
         }
     }

@@ -233,7 +233,8 @@ impl CallCommand {
         })
     }
 
-    /// The program's context: all streams inherited, only the folders and variables that were named.
+    /// The program's context: all streams inherited, only the folders and variables that were named. A component has its variables
+    /// from what it is bound to.
     fn wasi(&self) -> Result<WasiCtxBuilder, Failure> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.inherit_stdio().arg(self.file.to_string_lossy());

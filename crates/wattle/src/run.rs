@@ -116,7 +116,8 @@ async fn start(
     }
 }
 
-/// The program's context: all streams inherited, only the folders and variables that were named.
+/// The program's context: all streams inherited, only the folders and variables that were named. A component has its variables from
+/// what it is bound to.
 fn wasi(run: &Run) -> Result<WasiCtxBuilder, Failure> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.inherit_stdio().allow_blocking_current_thread(true).arg(run.file.to_string_lossy()).args(&run.arguments);

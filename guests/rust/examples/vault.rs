@@ -15,10 +15,8 @@ use std::rc::Rc;
 use wasip2::clocks::monotonic_clock;
 use wasip2::random::random;
 
-use crate::exports::wasi::blobstore::blobstore::Guest as _;
-use crate::exports::wasi::blobstore::container::GuestStreamObjectNames as _;
 use crate::exports::wasi::blobstore::{blobstore, container, types};
-use crate::exports::wasi::io::streams::{self, GuestInputStream as _, GuestOutputStream as _};
+use crate::exports::wasi::io::streams::{self, GuestInputStream as _};
 use crate::wasi::keyvalue::store::{self, Bucket};
 
 wit_bindgen::generate!({

@@ -10,8 +10,8 @@
 //!
 //! # Not here
 //!
-//! Counts of instructions, system calls and allocations, which do not move with the machine: tests of `host`. The cost
-//! of one exported call, which no process outside can see: measured within `engine`.
+//! Counts of instructions, system calls and allocations, which do not move with the machine: the budgets that tests of
+//! `wattle` keep.
 
 mod options;
 mod tools;

@@ -39,7 +39,7 @@ pub(crate) enum Figure {
     Memory,
     /// CPU time of the server for each second that went by.
     Cores,
-    /// Time of one call that a component makes, in nanoseconds.
+    /// Time of one call of a component, or by one, in nanoseconds.
     Call,
 }
 

@@ -26,7 +26,7 @@ pub(crate) enum Table {
     Memory,
     /// What a request suffers beside an endless neighbour.
     Neighbour,
-    /// One call of another component, and of a key-value store.
+    /// One call of an exported function, of another component, and of a key-value store.
     Calls,
     /// One call of a component on another host.
     Abroad,
@@ -60,7 +60,7 @@ impl Table {
             Self::Start => "Process start to first answer",
             Self::Memory => "Memory of idle components",
             Self::Neighbour => "Beside an endless neighbour",
-            Self::Calls => "Calls from a component",
+            Self::Calls => "Calls on one host",
             Self::Abroad => "Calls to another host",
         }
     }

@@ -1,10 +1,12 @@
-//! Measures one call of a component: of another component, fused with it or apart, and of a key-value store.
+//! Measures one call: of an exported function from the command line, and by a component of another component, fused with it or
+//! apart, and of a key-value store.
 //!
-//! A component makes the call many times within one request. What the request takes with one call is subtracted: what is left
-//! is the calls, the component's own loop included.
+//! The call is made many times within one request, or one command. What that takes with one call is subtracted: what is left is
+//! the calls, the loop that makes them included.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,9 @@ const CALLS: [(&str, &str, [u32; 3]); 4] = [
     ("`(list<u8>) -> list<u8>`, 64 KiB", "/reverse?size=65536", [1_000, 1_500, 500]),
 ];
 
+/// Calls of an exported function by one command.
+const EXPORTED: u32 = 400_000;
+
 /// Calls of a key-value store within one request.
 const GETS: u32 = 20_000;
 
@@ -47,9 +52,38 @@ const KEY: &str = "tea";
 type Timed<'a> = (&'static str, Box<dyn Fn(u32) -> anyhow::Result<Duration> + 'a>);
 
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let mut rows = measure_components(bench)?;
+    let mut rows = measure_exported(bench)?;
+    rows.extend(measure_components(bench)?);
     rows.extend(measure_stores(bench)?);
     Ok(rows)
+}
+
+/// From start to end of the command, so that a call is what many of them add: the text of its result on a line of its own, too.
+fn measure_exported(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let Some(program) = &bench.tools.wattle else { return Ok(Vec::new()) };
+    let (file, home) = (bench.tools.guests.folder.join("calc.wasm"), bench.home("calls exported"));
+    let timed = |times: u32| -> anyhow::Result<Duration> {
+        let launch = Launch::new(program).with(["call"]).with([&file]).with(["add(1, 2)", "--repeat"]);
+        let mut command = launch.with([times.to_string()]).command(&home);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let begun = Instant::now();
+        let status = command.status()?;
+        if status.success() { Ok(begun.elapsed()) } else { bail!("wattle call ended with {status}") }
+    };
+    // The first one compiles.
+    timed(1)?;
+    eprintln!("calls, exported: {} rounds", bench.options.rounds);
+    let mut rounds = interleave(bench.options.rounds, 1, |_, _| {
+        per_call(EXPORTED, &timed).map_err(|error| bench.note(format!("calls of an export: {error:#}"))).ok()
+    });
+    let row = |rounds| Row {
+        subject: "of an exported function, with dynamic values".to_owned(),
+        case: "`(u32, u32) -> u32`, one after the other".to_owned(),
+        arm: "wattle call",
+        figure: Figure::Call,
+        rounds,
+    };
+    Ok(rounds.pop().map(row).into_iter().collect())
 }
 
 fn measure_components(bench: &Bench) -> anyhow::Result<Vec<Row>> {

@@ -91,8 +91,10 @@ impl Capabilities {
     /// Everything that a component may import, with what meets it where no link says otherwise.
     pub fn offers(&self) -> Vec<Offer> {
         let wasi = engine::wasi_contracts().into_iter().map(|contract| {
-            let by = match contract.interface.as_str() {
-                "outgoing-handler" | "client" => self.egress_text(),
+            let by = match (contract.package.as_str(), contract.interface.as_str()) {
+                ("http", "outgoing-handler" | "client") => self.egress_text(),
+                ("sockets", "ip-name-lookup") => "this host, for no name (no flag allows one)".to_owned(),
+                ("sockets", _) => "this host, to no address (no flag allows one)".to_owned(),
                 _ => "this host".to_owned(),
             };
             Offer { contract, by, is_linkable: false }

@@ -68,6 +68,25 @@ fn what_is_served_is_listed_with_its_imports() {
     assert_eq!(values.last().expect("a last line")["listening"], url);
 }
 
+/// What is met and leads nowhere unless it is allowed says so, before anything of the component runs.
+#[test]
+fn what_an_import_may_reach_is_said_beside_it() {
+    let wattle = wattle();
+    let reached = ["wasi:sockets/tcp@0.2.0", "wasi:sockets/ip-name-lookup@0.3.0", "wasi:http/outgoing-handler@0.2.0"];
+    let imports: String = reached.iter().map(|name| format!(r#"(import "{name}" (instance))"#)).collect();
+    let file = wattle.write("reaching.wat", format!("(component {imports})")).display().to_string();
+    let said = |flags: &[&str]| -> Vec<String> {
+        let ended = wattle.run(["inspect", &file, "-o", "json"].iter().chain(flags));
+        let value = ended.values().into_iter().next().unwrap_or_else(|| panic!("{}", ended.stderr));
+        let imports = value["imports"].as_array().expect("imports").clone();
+        imports.iter().map(|import| import["target"].as_str().expect("a target").to_owned()).collect()
+    };
+    let (address, name) =
+        ("this host, to no address (no flag allows one)", "this host, for no name (no flag allows one)");
+    assert_eq!(said(&[]), [address, name, "this host, to no host (--allow-http HOST allows one)"]);
+    assert_eq!(said(&["--allow-http", "example.com"]), [address, name, "this host, to example.com"]);
+}
+
 /// WebAssembly text is taken as well as the binary that it stands for.
 #[test]
 fn a_component_in_text_form_is_served() {

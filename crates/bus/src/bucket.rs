@@ -37,7 +37,7 @@ pub use self::folder::Folder;
 pub use self::mirror::{Mirror, MirrorError, Standing};
 pub use self::names::{BucketKey, BucketName, Domain, NameError};
 pub(crate) use self::shelf::Shelves;
-pub use self::values::{Durability, Entry, Keep, Known, Mark, NoDurability, Revision, Told};
+pub use self::values::{Durability, Entry, Keep, Known, Mark, NoDurability, NoReplicas, Replicas, Revision, Told};
 pub use self::watch::Watch;
 
 /// How long a call may take where nobody said otherwise.

@@ -49,7 +49,7 @@ pub mod sim;
 pub use broker::Broker;
 pub use bucket::{
     Bucket, BucketError, BucketKey, BucketName, Domain, Durability, Entry, Folder, Keep, Known, Mark, Mirror,
-    MirrorError, NameError, NoDurability, Revision, Standing, Told, Watch,
+    MirrorError, NameError, NoDurability, NoReplicas, Replicas, Revision, Standing, Told, Watch,
 };
 pub use bus::{Bus, Gather, RequestError};
 pub use carrier::{FlushError, PublishError, SubscribeError};

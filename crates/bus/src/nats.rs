@@ -17,6 +17,7 @@ mod following;
 mod keeper;
 mod login;
 mod options;
+mod replicas;
 mod seen;
 mod tls;
 mod translate;
@@ -35,7 +36,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
-use crate::bucket::{Backing, BucketError, BucketName, Domain, Durability, Keep};
+use crate::bucket::{Backing, BucketError, BucketName, Domain, Durability, Keep, Replicas};
 use crate::carrier::{Answer, Carrier, FlushError, Held, Hold, PublishError, Reason, Sink, SubscribeError};
 use crate::drops::Drops;
 use crate::message::Message;
@@ -56,6 +57,7 @@ pub(crate) struct Nats {
     payload_max: ByteSize,
     patience: Duration,
     durability: Durability,
+    replicas: Replicas,
     domain: Option<Domain>,
     drops: Arc<Drops>,
     /// Where what comes is moved into queues, whatever runtime its subscriber is on.
@@ -87,10 +89,10 @@ impl Nats {
     pub(crate) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
         let drops = Arc::<Drops>::default();
         let (payload_max, patience, durability) = (options.limits.payload_max, options.patience, options.durability);
-        let domain = options.domain.clone();
+        let (domain, replicas) = (options.domain.clone(), options.replicas);
         let keeper = Keeper::connect(url, options, drops.clone()).await?;
         let (name, runtime) = (options::describe(url), Handle::current());
-        Ok(Self { keeper, name, payload_max, patience, durability, domain, drops, runtime })
+        Ok(Self { keeper, name, payload_max, patience, durability, replicas, domain, drops, runtime })
     }
 
     /// Does something that needs the connection, for as long as patience lasts.
@@ -173,7 +175,7 @@ impl Carrier for Nats {
     fn bucket(&self, name: BucketName, keep: Keep) -> BoxFuture<'_, Result<Arc<dyn Backing>, BucketError>> {
         let (clients, runtime) = (self.keeper.clients(), self.runtime.clone());
         let (bus, patience, domain) = (self.name(), self.patience, self.domain.clone());
-        let server = Server { clients, bus, patience, domain, runtime };
+        let server = Server { clients, bus, patience, domain, replicas: self.replicas, runtime };
         Box::pin(async move { NatsBucket::open(server, name, keep, self.durability).await })
     }
 

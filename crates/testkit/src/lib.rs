@@ -40,5 +40,5 @@ pub use process::{Ended, Up, Wattle};
 #[cfg(feature = "providers")]
 pub use provider::{BrokerMessage, ManyPairs, Provider};
 pub use s3::S3;
-pub use server::{Azurite, Mosquitto, Nats, Postgres, Redis, Registry, Server};
+pub use server::{Azurite, Mosquitto, Nats, NatsCluster, Postgres, Redis, Registry, Server};
 pub use wait::{PATIENCE, eventually};

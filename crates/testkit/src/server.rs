@@ -37,7 +37,7 @@ use crate::wait::eventually;
 
 pub use azurite::Azurite;
 pub use mosquitto::Mosquitto;
-pub use nats::Nats;
+pub use nats::{Nats, NatsCluster};
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use registry::Registry;

@@ -78,7 +78,9 @@ impl NatsFlags {
     pub(crate) fn options(&self, default: impl FnOnce() -> Login) -> Result<ConnectOptions, Failure> {
         let options = host::connect_options(&self.files())?;
         let login = if self.login().is_some() { options.login.clone() } else { default() };
-        Ok(ConnectOptions { name: ConnectOptions::default().name, login, ..options })
+        // Who only asks leaves buckets as they are.
+        let ConnectOptions { name, replicas, .. } = ConnectOptions::default();
+        Ok(ConnectOptions { name, replicas, login, ..options })
     }
 
     /// The files, as a host is told of them.

@@ -9,14 +9,29 @@ use stdx::ByteSize;
 
 use super::names::BucketKey;
 
-/// How a bucket is made. One that is there stays as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a bucket is made. One that is there stays as it is, but for the number of its servers: see [`Replicas`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keep {
     /// How much it may hold, keys and values; nothing: as much as there is room for. What does not fit is refused.
     pub bytes_max: Option<ByteSize>,
-    /// On how many servers it is, where several carry the bus. In process it is in one place.
-    pub replicas: usize,
 }
+
+/// On how many servers buckets are, where several carry the bus. In process they are in one place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Replicas {
+    /// A new one is on three where there are as many, else on one. One that is there stays as it is.
+    #[default]
+    AsFound,
+    /// The same, and one that is on fewer than three is put on three as soon as there are as many.
+    Auto,
+    /// Each is put on so many at least. Where there are not as many servers, none is made.
+    AtLeast(usize),
+}
+
+/// The text is no number of servers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("buckets are on 1, 3 or 5 servers, or on as many as there are for it: `auto`")]
+pub struct NoReplicas;
 
 /// What is under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,11 +130,42 @@ impl FromStr for Durability {
     }
 }
 
-// === impl Keep ===
+// === impl Replicas ===
 
-impl Default for Keep {
-    fn default() -> Self {
-        Self { bytes_max: None, replicas: 1 }
+/// One of three may be gone, and the other two are more than the half.
+const ENOUGH: usize = 3;
+
+impl Replicas {
+    /// On how many servers a bucket is to be.
+    pub(crate) fn wanted(self) -> usize {
+        match self {
+            Self::AsFound | Self::Auto => ENOUGH,
+            Self::AtLeast(count) => count,
+        }
+    }
+
+    /// Whether one is made as well where that cannot be.
+    pub(crate) fn may_be_fewer(self) -> bool {
+        !matches!(self, Self::AtLeast(_))
+    }
+
+    /// Whether one that is there already is put on more servers.
+    pub(crate) fn grows(self) -> bool {
+        self != Self::AsFound
+    }
+}
+
+impl FromStr for Replicas {
+    type Err = NoReplicas;
+
+    fn from_str(text: &str) -> Result<Self, NoReplicas> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "1" => Ok(Self::AtLeast(1)),
+            "3" => Ok(Self::AtLeast(3)),
+            "5" => Ok(Self::AtLeast(5)),
+            _ => Err(NoReplicas),
+        }
     }
 }
 

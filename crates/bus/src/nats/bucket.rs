@@ -21,17 +21,18 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{self, Context, Error as Said, ErrorCode};
 use async_nats::{Client, HeaderMap};
 use futures::future::BoxFuture;
-use stdx::{BoxError, ByteSize};
+use stdx::{BoxError, ByteSize, Chain};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::NotConnected;
 use super::following::{self, Followed, Following};
 use super::keeper::Kept;
+use super::replicas;
 use super::seen::Seen;
 use crate::bucket::{
     Backing, BucketError, BucketKey, BucketName, Change, Condition, Domain, Durability, Entry, Feed, Keep, Mark,
-    Revision,
+    Replicas, Revision,
 };
 
 /// What a message says that leaves nothing under its key.
@@ -53,6 +54,7 @@ pub(super) struct Server {
     pub(super) patience: Duration,
     /// Whose JetStream is meant, if not that of the server itself.
     pub(super) domain: Option<Domain>,
+    pub(super) replicas: Replicas,
     /// Where what belongs to the connection runs.
     pub(super) runtime: Handle,
 }
@@ -61,12 +63,14 @@ pub(super) struct Server {
 #[derive(Clone)]
 pub(super) struct NatsBucket {
     pub(super) server: Server,
-    name: BucketName,
+    pub(super) name: BucketName,
     keep: Keep,
     durability: Durability,
-    /// Whether several servers keep it, of which one leads at a time.
-    is_replicated: bool,
+    /// Whether several servers may keep it, of which one leads at a time: others may put it on more than it was found on.
+    is_clustered: bool,
     pub(super) seen: Arc<Seen>,
+    /// Puts it on more servers, where it is on fewer than it is to be.
+    _growing: Option<Arc<rt::Task>>,
 }
 
 /// Why a call came to nothing.
@@ -131,14 +135,15 @@ impl NatsBucket {
         promised: Durability,
     ) -> Result<Arc<dyn Backing>, BucketError> {
         let (durability, seen) = (Durability::Memory, Arc::default());
-        let mut bucket = Self { server, name, keep, durability, is_replicated: false, seen };
+        let mut bucket = Self { server, name, keep, durability, is_clustered: false, seen, _growing: None };
         let patience = bucket.server.patience;
         let found = bucket.call(patience, |context| bucket.settled(context)).await?;
-        bucket.is_replicated = found.config.num_replicas > 1;
+        bucket.is_clustered = is_clustered(&found);
         if found.config.storage == StorageType::File {
             bucket.durability = promised;
         }
         tracing::info!(bucket = %bucket.name, survives = %bucket.durability, "what its server acknowledges");
+        bucket._growing = replicas::growing(&bucket, &found).map(Arc::new);
         Ok(Arc::new(bucket))
     }
 
@@ -180,17 +185,22 @@ impl NatsBucket {
         }
     }
 
+    /// What is said on these is its own.
+    fn subjects(&self) -> Vec<String> {
+        vec![format!("{}>", self.prefix())]
+    }
+
     /// The stream of a new bucket. A stock client that makes one says `allow_direct` and is otherwise the same.
-    fn config(&self) -> Config {
+    fn config(&self, replicas: usize) -> Config {
         Config {
             name: self.stream(),
-            subjects: vec![format!("{}>", self.prefix())],
+            subjects: self.subjects(),
             max_bytes: self.keep.bytes_max.and_then(|max| i64::try_from(max.as_u64()).ok()).unwrap_or(-1),
             max_messages: -1,
             max_messages_per_subject: 1,
             max_consumers: -1,
             max_message_size: -1,
-            num_replicas: self.keep.replicas,
+            num_replicas: replicas,
             storage: StorageType::File,
             discard: DiscardPolicy::New,
             allow_direct: false,
@@ -201,7 +211,7 @@ impl NatsBucket {
     }
 
     /// Makes one call, of however many questions, within its time. A bucket that the server has not any more is made again.
-    async fn call<T, F: Future<Output = Result<T, Failure>>>(
+    pub(super) async fn call<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         patience: Duration,
         call: impl Fn(Context) -> F,
@@ -247,21 +257,38 @@ impl NatsBucket {
     /// The stream, which is made where there is none.
     pub(super) async fn settle(&self, context: &Context) -> Result<Stream, Failure> {
         let stream = match self.find(context).await {
-            Err(Failure::NoBucket) => match context.create_stream(self.config()).await {
-                Ok(stream) => stream,
-                Err(error) => match error.kind() {
-                    // Somebody else made it meanwhile, not quite as we would have.
-                    CreateStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NAME_EXIST => {
-                        self.find(context).await?
-                    }
-                    CreateStreamErrorKind::JetStream(said) => return Err(self.said(said, error)),
-                    _ => return Err(Failure::Unknown(error.into())),
-                },
-            },
+            Err(Failure::NoBucket) => self.create(context).await?,
             found => found?,
         };
         self.check(stream.cached_info())?;
         Ok(stream)
+    }
+
+    /// The stream of a bucket that was not there: on as many servers as it is to be on or, where it may be, on one.
+    async fn create(&self, context: &Context) -> Result<Stream, Failure> {
+        let replicas = self.server.replicas;
+        match self.create_on(context, replicas.wanted()).await {
+            Err(Failure::Classed(why)) if replicas.may_be_fewer() => {
+                tracing::debug!(bucket = %self.name, error = %Chain(&why), "the bucket is made on one server");
+                self.create_on(context, 1).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn create_on(&self, context: &Context, replicas: usize) -> Result<Stream, Failure> {
+        let error = match context.create_stream(self.config(replicas)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        match error.kind() {
+            // Somebody else made it meanwhile, not quite as we would have.
+            CreateStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NAME_EXIST => {
+                self.find(context).await
+            }
+            CreateStreamErrorKind::JetStream(said) => Err(self.said(said, error)),
+            _ => Err(Failure::Unknown(error.into())),
+        }
     }
 
     async fn find(&self, context: &Context) -> Result<Stream, Failure> {
@@ -284,7 +311,7 @@ impl NatsBucket {
             return Err(Failure::Unknown(NoLeader.into()));
         }
         let config = &info.config;
-        let is_fit = config.mirror.is_none() && !config.sealed && config.subjects == self.config().subjects;
+        let is_fit = config.mirror.is_none() && !config.sealed && config.subjects == self.subjects();
         match is_fit {
             true => Ok(()),
             false => Err(self.refused(Unfit(config.name.clone()))),
@@ -292,7 +319,7 @@ impl NatsBucket {
     }
 
     /// What the server said, by its class.
-    fn said(&self, said: Said, error: impl Into<BoxError>) -> Failure {
+    pub(super) fn said(&self, said: Said, error: impl Into<BoxError>) -> Failure {
         match said.error_code() {
             ErrorCode::STREAM_NOT_FOUND => Failure::NoBucket,
             ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
@@ -329,7 +356,7 @@ impl NatsBucket {
     }
 
     async fn read(&self, context: Context, key: &BucketKey) -> Result<Option<Entry>, Failure> {
-        if self.is_replicated {
+        if self.is_clustered {
             self.settled(context.clone()).await?;
         }
         let last = self.last(&context, key).await?;
@@ -452,6 +479,11 @@ impl Backing for NatsBucket {
 /// Whether what is said of a stream is said by its leader: without one it has no messages, whatever was put.
 fn has_leader(info: &Info) -> bool {
     info.cluster.as_ref().is_none_or(|cluster| cluster.leader.as_ref().is_some_and(|leader| !leader.is_empty()))
+}
+
+/// Whether a server has it that belongs to others: more of them may keep it.
+pub(super) fn is_clustered(info: &Info) -> bool {
+    info.cluster.as_ref().is_some_and(|cluster| cluster.name.as_ref().is_some_and(|name| !name.is_empty()))
 }
 
 /// Whether a message leaves nothing under its key.

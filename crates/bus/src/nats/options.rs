@@ -11,7 +11,7 @@ use stdx::{BoxError, Chain, Code, Explain};
 use super::files::{self, BadFile};
 use super::login::Login;
 use super::tls::{self, Tls};
-use crate::bucket::{Domain, Durability};
+use crate::bucket::{Domain, Durability, Replicas};
 use crate::limits::Limits;
 
 /// The longest pause between two attempts to connect again.
@@ -41,6 +41,8 @@ pub struct ConnectOptions {
     /// What an acknowledgement of the server survives when it keeps something on disk. A server as it is by default answers
     /// before it flushes; one with `sync_interval: always` after it.
     pub durability: Durability,
+    /// On how many servers the buckets are.
+    pub replicas: Replicas,
 }
 
 /// What becomes of a connection that cannot be made at first.
@@ -158,6 +160,7 @@ impl Default for ConnectOptions {
             patience: Duration::from_secs(5),
             limits: Limits::default(),
             durability: Durability::Process,
+            replicas: Replicas::default(),
         }
     }
 }

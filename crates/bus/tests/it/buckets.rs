@@ -200,7 +200,7 @@ async fn a_value_that_is_too_large_is_refused(carrier: Carrier) {
 
 async fn a_full_bucket_refuses_and_goes_on(carrier: Carrier) {
     let bus = carrier.bus().await;
-    let bucket = bucket(&bus, Keep { bytes_max: Some(ByteSize::kib(64)), ..Keep::default() }).await;
+    let bucket = bucket(&bus, Keep { bytes_max: Some(ByteSize::kib(64)) }).await;
     let chunk = || Bytes::from(vec![b'x'; 10_000]);
     let mut count = 0;
     let refused = loop {

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_nats::jetstream;
-use bus::{Bucket, Bus, ConnectOptions, Keep, Told, Watch};
+use async_nats::jetstream::stream::Info;
+use bus::{Bucket, Bus, ConnectOptions, Keep, Replicas, Told, Watch};
 use futures::future::join;
+use testkit::NatsCluster;
 
 use crate::keeping::key;
-use crate::server::{Server, quiet_port};
 use crate::{eventually, run, soon};
 
 const STREAM: &str = "KV_LATTICEDATA_test";
@@ -20,55 +21,12 @@ const ENOUGH: usize = 100;
 /// Before something is tried again that was not acknowledged.
 const BREATH: Duration = Duration::from_millis(5);
 
-/// Three servers that are one.
-struct Cluster {
-    servers: Vec<Server>,
-}
-
 /// What was acknowledged.
 #[derive(Default)]
 struct History {
     acknowledged: RefCell<BTreeSet<String>>,
     failed: Cell<usize>,
     is_over: Cell<bool>,
-}
-
-// === impl Cluster ===
-
-impl Cluster {
-    fn start() -> Self {
-        let ports = [quiet_port(), quiet_port(), quiet_port()];
-        let routes = ports.map(|port| format!("\"nats://127.0.0.1:{port}\"")).join(", ");
-        let lines = |index: usize| {
-            format!(
-                "server_name: n{index}\njetstream {{ store_dir: FOLDER }}\n\
-                 cluster {{ name: c, listen: \"127.0.0.1:{}\", routes: [ {routes} ] }}",
-                ports[index]
-            )
-        };
-        Self { servers: (0..3).map(|index| Server::configured(&lines(index))).collect() }
-    }
-
-    async fn connect(&self) -> Bus {
-        let urls: Vec<_> = self.servers.iter().map(Server::url).collect();
-        Bus::connect(&urls.join(","), ConnectOptions::default()).await.expect("they let us in")
-    }
-
-    /// Which server leads the bucket, once all of them have what it has.
-    async fn leader(&self, bus: &Bus) -> usize {
-        let mut leader = None;
-        eventually("all of them are one again", async || {
-            let context = jetstream::new(bus.client().expect("servers carry it"));
-            let Ok(mut stream) = context.get_stream(STREAM).await else { return false };
-            let Some(cluster) = stream.info().await.ok().and_then(|info| info.cluster.clone()) else { return false };
-            let are_current = cluster.replicas.len() == 2 && cluster.replicas.iter().all(|replica| replica.current);
-            leader = cluster.leader.filter(|_| are_current);
-            leader.is_some()
-        })
-        .await;
-        let leader = leader.expect("it was found");
-        leader.strip_prefix('n').and_then(|index| index.parse().ok()).expect("a name of ours")
-    }
 }
 
 // === impl History ===
@@ -110,13 +68,13 @@ impl History {
     }
 
     /// Kills who leads, twice, and goes on until enough was acknowledged afterwards.
-    async fn kill_leaders(&self, cluster: &mut Cluster, bus: &Bus) {
+    async fn kill_leaders(&self, cluster: &mut NatsCluster, bus: &Bus) {
         self.grow().await;
         for _ in 0..2 {
-            let leader = cluster.leader(bus).await;
-            cluster.servers[leader].kill();
+            let leader = leader(bus).await;
+            cluster.server(leader).kill();
             self.grow().await;
-            cluster.servers[leader].restart();
+            cluster.server(leader).restart();
         }
         self.is_over.set(true);
     }
@@ -126,6 +84,49 @@ impl History {
         let before = self.acknowledged.borrow().len();
         eventually("more is acknowledged", async || self.acknowledged.borrow().len() >= before + ENOUGH).await;
     }
+}
+
+/// A bus whose buckets are on so many servers.
+async fn connect(cluster: &NatsCluster, replicas: Replicas) -> Bus {
+    let options = ConnectOptions { replicas, ..ConnectOptions::default() };
+    Bus::connect(&cluster.url(), options).await.expect("they let us in")
+}
+
+/// The bucket of the tests, once there are servers enough.
+async fn bucket(bus: &Bus) -> Bucket {
+    named(bus, "LATTICEDATA_test").await
+}
+
+async fn named(bus: &Bus, name: &str) -> Bucket {
+    let mut bucket = None;
+    eventually("the three have found each other", async || {
+        bucket = bus.bucket(name.parse().expect("a name"), Keep::default()).await.ok();
+        bucket.is_some()
+    })
+    .await;
+    bucket.expect("it was made")
+}
+
+/// What the servers say of the bucket, once all of three have what it has.
+async fn on_three(bus: &Bus) -> Info {
+    let mut found = None;
+    eventually("all of them are one", async || {
+        let context = jetstream::new(bus.client().expect("servers carry it"));
+        let Ok(stream) = context.get_stream(STREAM).await else { return false };
+        let info = stream.cached_info().clone();
+        let cluster = info.cluster.clone().unwrap_or_default();
+        let are_current = cluster.replicas.len() == 2 && cluster.replicas.iter().all(|replica| replica.current);
+        found = (are_current && cluster.leader.is_some()).then_some(info);
+        found.is_some()
+    })
+    .await;
+    found.expect("it was found")
+}
+
+/// Which server leads the bucket, once all of them have what it has.
+async fn leader(bus: &Bus) -> usize {
+    let leader = on_three(bus).await.cluster.and_then(|cluster| cluster.leader).expect("one leads");
+    leader.strip_prefix('n').and_then(|index| index.parse().ok()).expect("a name of ours")
 }
 
 /// Waits until a watch has told of all of these. It never says that the bucket is another one.
@@ -145,22 +146,50 @@ async fn tells_of(watch: &mut Watch, mut names: BTreeSet<String>) {
 #[test]
 fn a_leader_that_is_killed_takes_nothing_along_that_was_acknowledged() {
     run(async {
-        let mut cluster = Cluster::start();
-        let (bus, other) = (cluster.connect().await, cluster.connect().await);
-        let keep = Keep { replicas: 3, ..Keep::default() };
-        let mut bucket = None;
-        eventually("the three have found each other", async || {
-            bucket = bus.bucket("LATTICEDATA_test".parse().expect("a name"), keep).await.ok();
-            bucket.is_some()
-        })
-        .await;
-        let bucket = bucket.expect("it was made");
-        let mut watch = crate::keeping::bucket(&other, keep).await.watch();
+        let mut cluster = NatsCluster::start();
+        let three = Replicas::AtLeast(3);
+        let (bus, other) = (connect(&cluster, three).await, connect(&cluster, three).await);
+        let bucket = bucket(&bus).await;
+        let mut watch = self::bucket(&other).await.watch();
         let history = History::default();
         let using = join(history.write(&bucket), history.read(&bucket));
         join(using, history.kill_leaders(&mut cluster, &other)).await;
         let acknowledged = history.acknowledged.take();
         println!("{} writes were acknowledged, {} were not", acknowledged.len(), history.failed.get());
         tells_of(&mut watch, acknowledged).await;
+    });
+}
+
+#[test]
+fn a_bucket_is_on_three_servers_where_there_are_three() {
+    run(async {
+        let cluster = NatsCluster::start();
+        named(&connect(&cluster, Replicas::AtLeast(3)).await, "CONFIGDATA_test").await;
+        // One of them has it, as a server has what it was given before it had others.
+        let alone = connect(&cluster, Replicas::AtLeast(1)).await;
+        let before = bucket(&alone).await;
+        before.put(&key("a"), "1".into()).await.expect("it is put");
+        let looking = bucket(&connect(&cluster, Replicas::AsFound).await).await;
+        looking.get(&key("a")).await.expect("it is read");
+        let context = jetstream::new(alone.client().expect("servers carry it"));
+        let mut stream = context.get_stream(STREAM).await.expect("it is there");
+        assert_eq!(stream.cached_info().config.num_replicas, 1, "who only looks leaves it as it is");
+
+        let host = connect(&cluster, Replicas::Auto).await;
+        let kept = bucket(&host).await;
+        let info = on_three(&host).await;
+        assert_eq!((info.config.num_replicas, info.config.allow_direct), (3, false));
+        assert_eq!(info.config.subjects, ["$KV.LATTICEDATA_test.>"]);
+        eventually(
+            "it is read where it was put before",
+            async || matches!(kept.get(&key("a")).await, Ok(Some(entry)) if entry.value == "1"),
+        )
+        .await;
+
+        // Which is how a new one is made, whoever makes it.
+        let new = connect(&cluster, Replicas::default()).await;
+        named(&new, "HOSTS_test").await;
+        stream = context.get_stream("KV_HOSTS_test").await.expect("it is there");
+        assert_eq!(stream.cached_info().config.num_replicas, 3);
     });
 }

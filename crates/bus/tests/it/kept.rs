@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use async_nats::jetstream::{self, kv};
-use bus::{BucketError, Bus, ConnectOptions, Durability, Keep};
+use bus::{BucketError, Bus, ConnectOptions, Durability, Keep, Replicas};
 use bytes::Bytes;
 use futures::StreamExt;
 use stdx::{Code, Explain};
@@ -172,8 +172,9 @@ fn what_cannot_be_made_or_is_something_else_is_refused() {
         let server = testkit::Nats::start();
         let bus = connect(&server).await;
         let name = || "LATTICEDATA_test".parse().expect("a name");
-        let refused =
-            bus.bucket(name(), Keep { replicas: 3, ..Keep::default() }).await.expect_err("there is one server");
+        let options = ConnectOptions { replicas: Replicas::AtLeast(3), ..ConnectOptions::default() };
+        let three = Bus::connect(&server.url(), options).await.expect("it lets us in");
+        let refused = three.bucket(name(), Keep::default()).await.expect_err("there is one server");
         assert!(matches!(refused, BucketError::Refused { .. }), "{refused:?}");
         let config =
             jetstream::stream::Config { name: STREAM.into(), subjects: vec!["x".into()], ..Default::default() };

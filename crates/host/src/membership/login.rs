@@ -1,9 +1,9 @@
 //! This is how a bus is connected to by the files that were named for it.
 
-use bus::{ClientCertificate, ConnectOptions, Domain, Login, NameError, Tls};
+use bus::{ClientCertificate, ConnectOptions, Domain, Login, NameError, Replicas, Tls};
 use model::NatsLogin;
 
-/// What servers are connected with, by these files. Where none of them says who connects, it is anyone.
+/// What a host connects to servers with, by these files. Where none of them says who connects, it is anyone.
 pub fn connect_options(login: &NatsLogin) -> Result<ConnectOptions, NameError> {
     let NatsLogin { token, creds, nkey, ca, cert, key, tls_first, domain } = login.clone();
     let certificate = cert.zip(key).map(|(certificate, key)| ClientCertificate { certificate, key });
@@ -14,6 +14,7 @@ pub fn connect_options(login: &NatsLogin) -> Result<ConnectOptions, NameError> {
         login: shown.unwrap_or(Login::Anyone),
         tls: Tls { authority: ca, certificate, is_first: tls_first },
         domain: domain.as_deref().map(str::parse::<Domain>).transpose()?,
+        replicas: Replicas::Auto,
         ..ConnectOptions::default()
     })
 }

@@ -1,7 +1,8 @@
 //! Starts a NATS server with JetStream.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{SocketAddr, TcpListener};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
@@ -11,6 +12,46 @@ use crate::net::Site;
 /// A NATS server with JetStream. What it acknowledged survives a kill.
 #[derive(Debug)]
 pub struct Nats(Server);
+
+/// Three NATS servers that are one, called `n0`, `n1` and `n2`. What is kept on all of them survives the loss of any.
+#[derive(Debug)]
+pub struct NatsCluster {
+    servers: Vec<Nats>,
+}
+
+// === impl NatsCluster ===
+
+impl NatsCluster {
+    /// Starts them. They may take a while to find each other.
+    ///
+    /// # Panics
+    ///
+    /// Where one of them is not installed or does not start.
+    pub fn start() -> Self {
+        let ports = [quiet_port(), quiet_port(), quiet_port()];
+        let routes = ports.map(|port| format!("\"nats://127.0.0.1:{port}\"")).join(", ");
+        let start = |(index, port): (usize, u16)| {
+            let name = format!("server_name: n{index}");
+            Nats::start_with([
+                &name,
+                &format!("cluster {{ name: c, listen: \"127.0.0.1:{port}\", routes: [ {routes} ] }}"),
+            ])
+        };
+        Self { servers: ports.into_iter().enumerate().map(start).collect() }
+    }
+
+    /// Where all of them are, with commas between.
+    pub fn url(&self) -> String {
+        self.servers.iter().map(|server| server.url()).collect::<Vec<_>>().join(",")
+    }
+
+    /// One of them, by its number.
+    pub fn server(&mut self, index: usize) -> &mut Nats {
+        &mut self.servers[index]
+    }
+}
+
+// === impl Nats ===
 
 impl Nats {
     /// Starts one, which takes messages of 16 MiB.
@@ -70,4 +111,11 @@ impl DerefMut for Nats {
     fn deref_mut(&mut self) -> &mut Server {
         &mut self.0
     }
+}
+
+/// A port that no connection is given by chance, and that nobody listens on at this moment: for what has to be known beforehand.
+fn quiet_port() -> u16 {
+    let any = || RandomState::new().hash_one("port");
+    let mut ports = std::iter::repeat_with(|| 12_000 + (any() % 20_000) as u16);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("there are many ports")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use artifact::Registries;
-use bus::{ConnectOptions, Durability, FirstTry, Login};
+use bus::{ConnectOptions, Durability, FirstTry, Login, Replicas};
 use clap::Args;
 use host::LatticeConfig;
 use lattice::RoleConfig;
@@ -27,6 +27,10 @@ pub(super) struct LatticeFlags {
     /// What the acknowledgements of these servers survive: `process`, or `disk` where all of them have `sync_interval: always`
     #[arg(long, value_name = "CLASS", requires = "nats", default_value_t = Durability::Process)]
     nats_durability: Durability,
+    /// On how many of these servers the lattice is kept: 1, 3 or 5, or `auto`, which is three where there are as many. What is kept
+    /// on fewer is put on so many
+    #[arg(long, value_name = "COUNT", requires = "nats", default_value = "auto")]
+    nats_replicas: Replicas,
     /// The lattice: hosts of the same name on the same bus are one [default: default]
     #[arg(long, value_name = "NAME", value_parser = crate::reach::lattice_name)]
     lattice: Option<String>,
@@ -65,6 +69,7 @@ impl LatticeFlags {
             name: "wattle host".into(),
             first_try: FirstTry::MayFail,
             durability: self.nats_durability,
+            replicas: self.nats_replicas,
             ..self.flags.options(|| Login::Anyone)?
         };
         let forgets = self.nats.as_deref() == Some(OFF);

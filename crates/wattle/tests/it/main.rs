@@ -11,6 +11,7 @@ mod builtin;
 mod cache;
 mod call;
 mod claims;
+mod clusters;
 mod drain;
 mod engines;
 mod fused;

@@ -88,7 +88,8 @@ impl Nats {
     /// Connects, as the options say.
     pub(crate) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
         let drops = Arc::<Drops>::default();
-        let (payload_max, patience, durability) = (options.limits.payload_max, options.patience, options.durability);
+        let (payload_max, patience) = (options.limits.payload_max, options.patience);
+        let durability = options.durability.unwrap_or(Durability::Process);
         let (domain, replicas) = (options.domain.clone(), options.replicas);
         let keeper = Keeper::connect(url, options, drops.clone()).await?;
         let (name, runtime) = (options::describe(url), Handle::current());

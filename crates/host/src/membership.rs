@@ -258,10 +258,7 @@ impl Shared {
 
     /// Answers in a lattice, as the host with this key that carries and runs this.
     async fn begin(&self, place: &Place, load: Load) -> Result<Member, HostError> {
-        let keeps = match place.standing {
-            Standing::Alone => Keeps::Here { is_new: place.is_new },
-            Standing::Joined | Standing::Started => Keeps::Elsewhere { copy: Some(self.copy()) },
-        };
+        let keeps = self.keeps(place);
         let role = RoleConfig { name: place.lattice.clone(), labels: load.labels, ..self.config.role.clone() };
         let (providers, heard) = Providers::new(ProvidersSetup {
             bus: place.bus.clone(),
@@ -307,6 +304,16 @@ impl Shared {
         Ok(Member { role, applications, providers, saying })
     }
 
+    /// Where what the lattice there keeps is.
+    fn keeps(&self, place: &Place) -> Keeps {
+        match place.standing {
+            Standing::Alone => Keeps::Here { is_new: place.is_new },
+            Standing::Joined | Standing::Started => {
+                Keeps::Elsewhere { copy: Some(self.copy()), declared: place.declared }
+            }
+        }
+    }
+
     /// Where the copy is of what is kept elsewhere.
     fn copy(&self) -> Folder {
         copy_in(self.identity.kept())
@@ -330,6 +337,7 @@ impl Shared {
             lattice: place.lattice.clone(),
             bus: place.address.clone(),
             standing: place.standing,
+            acknowledged: Some(self.keeps(&place).acknowledged(None)),
             leads_away: Vec::new(),
         }
     }

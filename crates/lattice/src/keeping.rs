@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bus::{BucketError, BucketKey, Bus, Entry, Told, patiently};
 use bytes::Bytes;
-use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
+use model::lattice::{Acknowledged, ComponentSpec, DeleteLink, Labels, LatticeLink};
 use model::{CLAIMS, KeptClaims};
 use stdx::Chain;
 use tokio::sync::Notify;
@@ -48,6 +48,7 @@ pub(crate) struct Keeping {
     begun: Notify,
     /// What this host may have known when it was there last.
     recalls: &'static [Kind],
+    keeps: Keeps,
 }
 
 /// What came of a change of what is kept of a component.
@@ -73,11 +74,18 @@ impl Keeping {
             learning: tokio::sync::Mutex::default(),
             begun: Notify::new(),
             recalls: if is_new { &[] } else { &[Kind::Settings, Kind::Components] },
+            keeps: keeps.clone(),
         };
         if !is_new {
             keeping.begun.notify_one();
         }
         keeping
+    }
+
+    /// What a change survives that this host has acknowledged.
+    pub(crate) fn acknowledged(&self) -> Acknowledged {
+        let seen = [&self.settings, &self.components].into_iter().filter_map(Kept::durability).min();
+        self.keeps.acknowledged(seen)
     }
 
     fn of(&self, kind: Kind) -> &Kept {

@@ -10,9 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus::{
-    Bucket, BucketError, BucketKey, BucketName, Bus, Entry, Folder, Keep, Known, Mirror, MirrorError, Revision,
-    Standing, Told, Watch,
+    Bucket, BucketError, BucketKey, BucketName, Bus, Durability, Entry, Folder, Keep, Known, Mirror, MirrorError,
+    Revision, Standing, Told, Watch,
 };
+use model::lattice::{Acknowledged, Warrant};
 use stdx::Chain;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -71,6 +72,8 @@ pub enum Keeps {
     Elsewhere {
         /// The folder for a copy from which the host knows its lattice while it sees no bus; without, it has none.
         copy: Option<Folder>,
+        /// What acknowledgements of the bus survive, where somebody has said it.
+        declared: Option<Durability>,
     },
 }
 
@@ -83,14 +86,32 @@ enum Lost {
     Copy(#[from] MirrorError),
 }
 
+// === impl Keeps ===
+
+impl Keeps {
+    /// What a change survives that is acknowledged there: as `seen` in what keeps it, where that is less than was said.
+    pub fn acknowledged(&self, seen: Option<Durability>) -> Acknowledged {
+        let (said, known) = match self {
+            Self::Here { .. } => (Durability::Disk, Warrant::Own),
+            Self::Elsewhere { declared: Some(declared), .. } => (*declared, Warrant::Declared),
+            Self::Elsewhere { declared: None, .. } => (Durability::Process, Warrant::Assumed),
+        };
+        let (survives, known) = match seen {
+            Some(seen) if seen < said => (seen, Warrant::Told),
+            _ => (said, known),
+        };
+        Acknowledged { survives: survives.to_string(), known }
+    }
+}
+
 // === impl Kept ===
 
 impl Kept {
     /// The bucket of that name in a lattice. Nothing is opened yet.
     pub(crate) fn new((name, lattice): (&str, &str), bus: &Bus, keeps: &Keeps) -> Self {
         let folder = match keeps {
-            Keeps::Here { .. } | Keeps::Elsewhere { copy: None } => None,
-            Keeps::Elsewhere { copy: Some(folder) } => Some(folder.join(name)),
+            Keeps::Here { .. } | Keeps::Elsewhere { copy: None, .. } => None,
+            Keeps::Elsewhere { copy: Some(folder), .. } => Some(folder.join(name)),
         };
         Self {
             name: format!("{name}_{lattice}").parse().expect("the name of a lattice is a word, see RoleConfig"),
@@ -118,6 +139,11 @@ impl Kept {
         let bucket = self.bus.bucket(self.name.clone(), Keep::default()).await?;
         *lock(&self.bucket) = Some(bucket.clone());
         Ok(bucket)
+    }
+
+    /// What its acknowledgements survive, as far as it was found.
+    pub(crate) fn durability(&self) -> Option<Durability> {
+        lock(&self.bucket).as_ref().map(Bucket::durability)
     }
 
     /// What was known last; none, where there is no copy or it cannot be read, which is in the log.
@@ -284,4 +310,23 @@ impl Doubts {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_acknowledgement_survives_is_what_was_said_unless_what_keeps_it_survives_less() {
+        let elsewhere = |declared| Keeps::Elsewhere { copy: None, declared };
+        let said = |keeps: &Keeps, seen| {
+            let Acknowledged { survives, known } = keeps.acknowledged(seen);
+            format!("{survives} {known:?}")
+        };
+        assert_eq!(said(&Keeps::Here { is_new: true }, None), "disk Own");
+        assert_eq!(said(&elsewhere(None), None), "process Assumed");
+        assert_eq!(said(&elsewhere(Some(Durability::Disk)), Some(Durability::Disk)), "disk Declared");
+        assert_eq!(said(&elsewhere(Some(Durability::Disk)), Some(Durability::Memory)), "memory Told");
+        assert_eq!(said(&elsewhere(None), Some(Durability::Memory)), "memory Told");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ask::{LATTICE, control_prefix};
+use crate::lattice::Acknowledged;
 
 /// What a host is told about its lattice, on its own bus: `join`, `leave`, `get`.
 pub fn lattice_subject(what: &str) -> String {
@@ -86,6 +87,9 @@ pub struct MembershipView {
     pub bus: String,
     /// How it came there.
     pub standing: Standing,
+    /// What a change of links or settings survives that it has acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
     /// The links of components here that lead to what does not run here: `till -> price`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leads_away: Vec<String>,

@@ -52,6 +52,32 @@ pub struct Capacity {
     pub invocations_max: Option<u64>,
 }
 
+/// What a change survives once a host has acknowledged it. Our own: hosts of others do not say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// `memory` is nothing, `process` that what keeps it is killed, `disk` a power cut as well.
+    pub survives: String,
+    /// How that is known.
+    pub known: Warrant,
+}
+
+/// How something is known of what a lattice is kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Warrant {
+    /// It is the host's own disk.
+    Own,
+    /// The servers say so.
+    Told,
+    /// Who started the host said so of the servers, which do not tell.
+    Declared,
+    /// Nobody said anything, and the servers do not tell: it is what they do unless they are told otherwise.
+    Assumed,
+    /// In a way that is not known here.
+    #[serde(other)]
+    Other,
+}
+
 /// A host as it answers a ping.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -80,6 +106,9 @@ pub struct Host {
     /// What it has for what it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
+    /// What a change of links or settings survives that it has acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
 }
 
 /// What a host runs. Also what its heartbeat says.

@@ -81,7 +81,7 @@ fn no_host_of_its_own() -> Failure {
 }
 
 fn text(view: &MembershipView) -> String {
-    let MembershipView { host, host_name, lattice, bus, standing, leads_away } = view;
+    let MembershipView { host, host_name, lattice, bus, standing, leads_away, .. } = view;
     let name = printable(host_name);
     let place = match standing {
         Standing::Alone => format!("is alone, in lattice {lattice} on its own bus"),

@@ -295,13 +295,18 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
         });
         output.print(&text, &json!({ "serving": value }));
     }
-    let model::MembershipView { host: id, host_name: name, lattice, bus, standing, .. } = running.membership();
-    let value = json!({ "host": { "id": id, "friendly_name": name, "lattice": lattice } });
+    let view = running.membership();
+    let model::MembershipView { host: id, host_name: name, lattice, bus, standing, acknowledged, .. } = view;
+    let value = json!({
+        "host": { "id": id, "friendly_name": name, "lattice": lattice, "acknowledged": acknowledged },
+    });
     let joined = match standing {
         Standing::Joined => format!(" on {bus}, which it joined (`wattle lattice leave` ends that)"),
         Standing::Alone | Standing::Started => String::new(),
     };
-    output.print(&format!("host {name} ({id}) in lattice {lattice}{joined}"), &value);
+    let survives =
+        acknowledged.as_ref().and_then(joined::survives).map(|text| format!("\n  {text}")).unwrap_or_default();
+    output.print(&format!("host {name} ({id}) in lattice {lattice}{joined}{survives}"), &value);
     if let Some(address) = running.bus_address() {
         let url = format!("nats://{address}");
         let file = token.map(Published::path);

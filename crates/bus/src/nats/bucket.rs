@@ -141,6 +141,8 @@ impl NatsBucket {
         bucket.is_clustered = is_clustered(&found);
         if found.config.storage == StorageType::File {
             bucket.durability = promised;
+        } else {
+            tracing::warn!(bucket = %bucket.name, "the bucket is in memory: its server forgets all of it when it ends");
         }
         tracing::info!(bucket = %bucket.name, survives = %bucket.durability, "what its server acknowledges");
         bucket._growing = replicas::growing(&bucket, &found).map(Arc::new);

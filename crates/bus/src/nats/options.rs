@@ -38,9 +38,10 @@ pub struct ConnectOptions {
     pub patience: Duration,
     /// What a message and a subscriber may use.
     pub limits: Limits,
-    /// What an acknowledgement of the server survives when it keeps something on disk. A server as it is by default answers
-    /// before it flushes; one with `sync_interval: always` after it.
-    pub durability: Durability,
+    /// What an acknowledgement of the server survives when it keeps something on disk, where somebody knows. No server tells those
+    /// who use it: one as it is by default answers before it flushes, one with `sync_interval: always` after it. Where nothing is
+    /// said it is [`Durability::Process`].
+    pub durability: Option<Durability>,
     /// On how many servers the buckets are.
     pub replicas: Replicas,
 }
@@ -159,7 +160,7 @@ impl Default for ConnectOptions {
             first_try: FirstTry::MustSucceed,
             patience: Duration::from_secs(5),
             limits: Limits::default(),
-            durability: Durability::Process,
+            durability: None,
             replicas: Replicas::default(),
         }
     }

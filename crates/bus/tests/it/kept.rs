@@ -88,10 +88,10 @@ fn no_write_is_a_batch_nats_of_the_system() {
 fn it_counts_on_what_the_settings_say_of_the_server() {
     run(async {
         let server = testkit::Nats::start();
-        for durability in [Durability::Process, Durability::Disk] {
+        for (durability, counted_on) in [(None, Durability::Process), (Some(Durability::Disk), Durability::Disk)] {
             let options = ConnectOptions { durability, ..ConnectOptions::default() };
             let bus = Bus::connect(&server.url(), options).await.expect("it lets us in");
-            assert_eq!(bucket(&bus, Keep::default()).await.durability(), durability);
+            assert_eq!(bucket(&bus, Keep::default()).await.durability(), counted_on);
         }
     });
 }

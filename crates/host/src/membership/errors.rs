@@ -116,6 +116,7 @@ mod tests {
             lattice: "shop".into(),
             bus: "nats://a".into(),
             standing,
+            acknowledged: None,
             leads_away: Vec::new(),
         };
         let entrance =

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use bus::{Bus, ConnectOptions, FirstTry, Login, SubscribeError};
+use bus::{Bus, ConnectOptions, Durability, FirstTry, Login, SubscribeError};
 use model::Standing;
 use wire::Servers;
 
@@ -30,6 +30,8 @@ pub(crate) struct Place {
     pub(crate) providers_at: Option<(String, Login)>,
     /// The domain of JetStream that what the lattice keeps is in, where it is in one.
     pub(crate) domain: Option<String>,
+    /// What acknowledgements of the bus survive, where somebody has said it.
+    pub(crate) declared: Option<Durability>,
     pub(crate) standing: Standing,
     /// Whether there may be other hosts, or there were.
     pub(crate) may_come: bool,
@@ -56,6 +58,7 @@ pub(crate) async fn beginning(
         address: own_bus.describe(),
         providers_at: None,
         domain: None,
+        declared: None,
         standing: Standing::Alone,
         may_come: false,
         is_new: true,
@@ -95,6 +98,7 @@ impl Place {
             address: bus.describe(),
             providers_at: Some((nats.to_owned(), options.login.clone())),
             domain: options.domain.as_ref().map(ToString::to_string),
+            declared: options.durability,
             bus,
             standing,
             may_come: true,

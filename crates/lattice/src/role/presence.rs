@@ -94,6 +94,7 @@ impl Shared {
             rpc_host: self.address.clone(),
             js_domain: self.domain.clone(),
             capacity: Some(self.capacity),
+            acknowledged: Some(self.keeping.acknowledged()),
         }
     }
 

@@ -20,7 +20,7 @@ async fn begin(network: &Network, disk: &Disk, id: &str) -> Host {
         bus: network.bus(id),
         id: id.into(),
         heartbeat: BEAT,
-        keeps: Keeps::Elsewhere { copy: Some(disk.folder("copy")) },
+        keeps: Keeps::Elsewhere { copy: Some(disk.folder("copy")), declared: None },
         hands: Noting::new(),
         stamps: stamps(id, Duration::ZERO),
         load: at_first(),

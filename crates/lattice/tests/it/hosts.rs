@@ -187,7 +187,7 @@ impl Host {
             bus,
             id: id.into(),
             heartbeat,
-            keeps: Keeps::Elsewhere { copy: None },
+            keeps: Keeps::Elsewhere { copy: None, declared: None },
             hands: Noting::new(),
             stamps: stamps(id, skew),
             load: at_first(),

@@ -33,12 +33,18 @@ fn a_host_may_say_what_it_has() {
     assert_eq!(from_value::<Host>(bare).expect("a host").capacity, None);
     let host = Host {
         capacity: Some(Capacity { cores: 2, memory_bytes: Some(1 << 30), invocations_max: None }),
+        acknowledged: Some(Acknowledged { survives: "disk".into(), known: Warrant::Declared }),
         ..Host::default()
     };
-    let said = to_value(&host).expect("a value");
+    let mut said = to_value(&host).expect("a value");
     assert_eq!(said["capacity"], json!({ "cores": 2, "memory_bytes": 1_u64 << 30 }));
-    assert_eq!(from_value::<Host>(said).expect("a host"), host);
-    assert_eq!(to_value(Host::default()).expect("a value").get("capacity"), None);
+    assert_eq!(said["acknowledged"], json!({ "survives": "disk", "known": "declared" }));
+    assert_eq!(from_value::<Host>(said.clone()).expect("a host"), host);
+    said["acknowledged"]["known"] = json!("sealed");
+    let later = from_value::<Host>(said).expect("a host of a later version").acknowledged.expect("it says so");
+    assert_eq!(later.known, Warrant::Other);
+    let bare = to_value(Host::default()).expect("a value");
+    assert_eq!((bare.get("capacity"), bare.get("acknowledged")), (None, None));
 }
 
 /// A record from before there were words for more has the cores alone.

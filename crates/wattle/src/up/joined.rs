@@ -8,6 +8,7 @@ use bus::{ConnectOptions, Durability, FirstTry, Login, Replicas};
 use clap::Args;
 use host::LatticeConfig;
 use lattice::RoleConfig;
+use model::lattice::{Acknowledged, Warrant};
 
 use crate::failure::Failure;
 use crate::nats::NatsFlags;
@@ -24,9 +25,10 @@ pub(super) struct LatticeFlags {
     nats: Option<String>,
     #[command(flatten)]
     flags: NatsFlags,
-    /// What the acknowledgements of these servers survive: `process`, or `disk` where all of them have `sync_interval: always`
-    #[arg(long, value_name = "CLASS", requires = "nats", default_value_t = Durability::Process)]
-    nats_durability: Durability,
+    /// What the acknowledgements of these servers survive, who do not tell it: `process`, or `disk` where all of them have
+    /// `sync_interval: always` [default: process, as servers are unless they are told otherwise]
+    #[arg(long, value_name = "CLASS", requires = "nats")]
+    nats_durability: Option<Durability>,
     /// On how many of these servers the lattice is kept: 1, 3 or 5, or `auto`, which is three where there are as many. What is kept
     /// on fewer is put on so many
     #[arg(long, value_name = "COUNT", requires = "nats", default_value = "auto")]
@@ -100,4 +102,37 @@ fn provider_variables() -> Vec<(String, String)> {
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     variables.filter(|(name, _)| is_theirs(name)).collect()
+}
+
+/// What changes of its lattice survive once they are acknowledged, where that is for others to see to.
+pub(super) fn survives(acknowledged: &Acknowledged) -> Option<String> {
+    let Acknowledged { survives, known } = acknowledged;
+    let (kept, warrant) = match (survives.as_str(), known) {
+        (_, Warrant::Own) => return None,
+        ("disk", _) => ("a power cut, too", "--nats-durability says so of the servers, which do not tell"),
+        ("process", Warrant::Assumed) => (
+            "that any process is killed, and not a power cut",
+            "where all servers have sync_interval: always, which they do not tell, --nats-durability disk says so",
+        ),
+        ("process", _) => ("that any process is killed, and not a power cut", "as --nats-durability says"),
+        _ => ("nothing", "as --nats-durability says"),
+    };
+    Some(format!("changes that it acknowledges survive {kept} ({warrant})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_survive_is_said_with_how_that_is_known() {
+        let said = |text: &str, known| survives(&Acknowledged { survives: text.into(), known });
+        assert_eq!(said("disk", Warrant::Own), None, "it is the host's own business");
+        let begins = |text: &str, known, beginning: &str| said(text, known).expect("it is said").starts_with(beginning);
+        let process = "changes that it acknowledges survive that any process is killed, and not a power cut";
+        assert!(begins("process", Warrant::Assumed, process));
+        assert!(said("process", Warrant::Assumed).is_some_and(|text| text.contains("--nats-durability disk")));
+        assert!(begins("disk", Warrant::Declared, "changes that it acknowledges survive a power cut, too"));
+        assert!(begins("memory", Warrant::Declared, "changes that it acknowledges survive nothing"));
+    }
 }

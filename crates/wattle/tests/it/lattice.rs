@@ -128,6 +128,8 @@ fn a_lattice_on_nats_is_driven_by_commands() {
     let names: Vec<_> =
         hosts["hosts"].as_array().expect("a list").iter().map(|host| host["friendly_name"].clone()).collect();
     assert_eq!(names, ["east", "west"]);
+    let assumed = json!({ "survives": "process", "known": "assumed" });
+    assert_eq!(hosts["hosts"][0]["acknowledged"], assumed, "nobody has said more of the server");
     let capacity = hosts["hosts"][0]["capacity"].clone();
     let memory = capacity["memory_bytes"].as_u64().expect("it is known on this system");
     assert!(memory > 1 << 26, "{capacity}");
@@ -280,6 +282,7 @@ fn a_stranger_reaches_a_lone_host() {
     let stranger = Stranger::new(&up.bus());
     let host = stranger.ask("host.ping", "");
     assert_eq!(host["response"]["id"], id(&up));
+    assert_eq!(host["response"]["acknowledged"], json!({ "survives": "disk", "known": "own" }));
     let inventory = stranger.ask(&format!("host.get.{}", id(&up)), "");
     let component = &inventory["response"]["components"][0];
     assert_eq!(component["image_ref"], format!("file://{}", guest("counter")));

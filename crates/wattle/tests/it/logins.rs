@@ -33,6 +33,10 @@ fn a_host_a_command_and_a_context_log_in_by_the_same_flags() {
     eventually("Ada answers", || hosts().values()[0]["hosts"] != json!([]));
     let found = &hosts().values()[0]["hosts"][0];
     assert_eq!((&found["friendly_name"], &found["js_domain"]), (&json!("ada"), &json!("hub")));
+    // The server does not tell what its acknowledgements survive: who started the host has said it.
+    let declared = json!({ "survives": "disk", "known": "declared" });
+    assert_eq!(found["acknowledged"], declared);
+    assert!(ada.values().iter().any(|value| value["host"]["acknowledged"] == declared), "{:?}", ada.values());
     let put = ["link", "put", "till", "price", "--contract", "demo:shop/tag"];
     let ended = run(&[&put, &at, &flags]);
     assert_eq!(ended.code, Some(0), "what is kept in the domain can be changed: {}", ended.stderr);

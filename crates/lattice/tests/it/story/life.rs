@@ -177,7 +177,7 @@ impl Life {
             bus: self.network.bus(self.id),
             id: self.id.into(),
             heartbeat: BEAT,
-            keeps: Keeps::Elsewhere { copy: Some(self.disk.folder("copy")) },
+            keeps: Keeps::Elsewhere { copy: Some(self.disk.folder("copy")), declared: None },
             hands: Noting::new(),
             stamps: self.stamps.clone(),
             load: at_first(),

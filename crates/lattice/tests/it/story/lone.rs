@@ -181,7 +181,7 @@ impl Lone {
             false => soon(lattice::take_along(at, &load.holdings, prefer)).await,
         };
         let (bus, keeps) = match moved.is_ok() {
-            true => (there.clone(), Keeps::Elsewhere { copy: Some(copy) }),
+            true => (there.clone(), Keeps::Elsewhere { copy: Some(copy), declared: None }),
             false => (self.home.clone(), Keeps::Here { is_new: false }),
         };
         let (id, stamps) = (ID.into(), self.stamps.clone());

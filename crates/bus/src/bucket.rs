@@ -94,6 +94,13 @@ impl Bucket {
         self.change(key, None, Condition::Always).await
     }
 
+    /// Leaves nothing under a key, and nothing of what was there before either: what clients of such buckets call a purge. Where the
+    /// last value is kept alone, that is [`delete`](Self::delete) by another word.
+    pub async fn purge(&self, key: &BucketKey) -> Result<Revision, BucketError> {
+        let change = Change { key: key.clone(), to: None, only_if: Condition::Always, is_purge: true };
+        self.backing.change(change).await
+    }
+
     /// Leaves nothing in the place of the value that was seen; where another is there, the race was lost.
     pub async fn delete_if(&self, key: &BucketKey, seen: Revision) -> Result<(), BucketError> {
         self.change(key, None, Condition::Is(seen)).await.map(drop)
@@ -125,7 +132,7 @@ impl Bucket {
     }
 
     async fn change(&self, key: &BucketKey, to: Option<Bytes>, only_if: Condition) -> Result<Revision, BucketError> {
-        self.backing.change(Change { key: key.clone(), to, only_if }).await
+        self.backing.change(Change { key: key.clone(), to, only_if, is_purge: false }).await
     }
 }
 

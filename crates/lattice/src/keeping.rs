@@ -314,12 +314,13 @@ impl Shared {
         self.learn_ahead(Kind::Settings, &key, Entry { value, revision }).await
     }
 
-    /// Deletes the settings of that name, if there are any.
+    /// Purges the settings of that name, if there are any, as hosts of wasmCloud do: where somebody made the bucket with a history,
+    /// nothing of them is left there.
     pub(crate) async fn delete_settings(&self, name: &str) -> Result<(), String> {
         let (key, kept) = (key(name)?, &self.keeping.settings);
         self.keeping.begun.notify_one();
         let bucket = kept.bucket().await.map_err(|error| kept.words(error))?;
-        let revision = bucket.delete(&key).await.map_err(|error| kept.words(error))?;
+        let revision = bucket.purge(&key).await.map_err(|error| kept.words(error))?;
         self.learn(Kind::Settings, &key, Heard::Deleted(revision)).await
     }
 

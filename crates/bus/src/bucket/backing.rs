@@ -37,6 +37,8 @@ pub(crate) struct Change {
     /// What is to be there; nothing.
     pub(crate) to: Option<Bytes>,
     pub(crate) only_if: Condition,
+    /// Whether nothing of what was there before is left either, where that is kept.
+    pub(crate) is_purge: bool,
 }
 
 /// What has to hold for a change.

@@ -38,6 +38,11 @@ use crate::bucket::{
 /// What a message says that leaves nothing under its key.
 const OPERATION: &str = "KV-Operation";
 const DELETED: &str = "DEL";
+const PURGED: &str = "PURGE";
+
+/// What a message says that takes away those that were there before.
+const ROLLUP: &str = "Nats-Rollup";
+const OF_ITS_SUBJECT: &str = "sub";
 
 /// What the server puts into a message that it leaves where it removed the last one.
 const MARKER: &str = "Nats-Marker-Reason";
@@ -395,6 +400,7 @@ impl NatsBucket {
     async fn write(&self, context: &Context, change: &Change, last: Option<u64>) -> Result<Option<Revision>, Failure> {
         let mut message = match &change.to {
             Some(value) => PublishMessage::build().payload(value.clone()),
+            None if change.is_purge => PublishMessage::build().header(OPERATION, PURGED).header(ROLLUP, OF_ITS_SUBJECT),
             None => PublishMessage::build().header(OPERATION, DELETED),
         };
         if let Some(last) = last {
@@ -491,7 +497,7 @@ pub(super) fn is_clustered(info: &Info) -> bool {
 /// Whether a message leaves nothing under its key.
 pub(super) fn is_deletion(headers: &HeaderMap) -> bool {
     headers.get(MARKER).is_some()
-        || headers.get(OPERATION).is_some_and(|operation| matches!(operation.as_str(), DELETED | "PURGE"))
+        || headers.get(OPERATION).is_some_and(|operation| matches!(operation.as_str(), DELETED | PURGED))
 }
 
 #[cfg(test)]

@@ -56,10 +56,12 @@ async fn no_write_is_a_batch(bus: Bus) {
     bucket.create(&key("create"), "1".into()).await.expect("it is put");
     bucket.put(&key("delete"), "1".into()).await.expect("it is put");
     bucket.delete(&key("delete")).await.expect("it is deleted");
+    bucket.put(&key("purge"), "1".into()).await.expect("it is put");
+    bucket.purge(&key("purge")).await.expect("it is purged");
     let stream =
         jetstream::new(bus.client().expect("a server carries it")).get_stream(STREAM).await.expect("it is there");
     let mut all = Vec::new();
-    for name in ["put", "update", "create", "delete"] {
+    for name in ["put", "update", "create", "delete", "purge"] {
         let message = stream.get_last_raw_message_by_subject(&format!("$KV.LATTICEDATA_test.{name}")).await;
         let message = message.expect("it was written");
         all.extend(message.headers.iter().map(|(header, _)| format!("{name} {header}")));
@@ -68,6 +70,8 @@ async fn no_write_is_a_batch(bus: Bus) {
     let expected = [
         "create Nats-Expected-Last-Subject-Sequence",
         "delete KV-Operation",
+        "purge KV-Operation",
+        "purge Nats-Rollup",
         "update Nats-Expected-Last-Subject-Sequence",
     ];
     assert_eq!(all, expected);
@@ -134,6 +138,9 @@ fn a_stock_client_sees_what_we_put_and_we_see_what_it_puts() {
         assert_eq!(theirs.get("COMPONENT_a").await.expect("it is read"), None);
         theirs.create("COMPONENT_a", "3".into()).await.expect("what we deleted they can make again");
         both("COMPONENT_a=3", kv::Operation::Put).await;
+        ours.purge(&key("COMPONENT_a")).await.expect("it is purged");
+        both("-COMPONENT_a", kv::Operation::Purge).await;
+        assert_eq!(theirs.get("COMPONENT_a").await.expect("it is read"), None);
     });
 }
 

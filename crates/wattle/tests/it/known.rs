@@ -124,6 +124,9 @@ fn a_stranger_reads_and_writes_what_a_lattice_keeps() {
     eventually("the link is followed", || price(&up) == 1);
     stranger.ask("link.put", &link("price-1").to_string());
     assert_eq!(read(&components, "COMPONENT_till"), json!({ "url": "file:///x", "links": [link("price-1")] }));
+    stranger.ask("config.del.a", "");
+    let left = stranger.runtime.block_on(settings.entry("a")).expect("it is read").expect("something says so");
+    assert_eq!((left.operation, left.value.len()), (jetstream::kv::Operation::Purge, 0), "as hosts of wasmCloud do");
     assert_eq!(up.stop().code, Some(0));
 }
 

@@ -22,14 +22,14 @@ mod place;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bus::{Bus, Folder};
-use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps};
+use lattice::{Holdings, Identity, Keeps, Retired, Role, RoleConfig, RoleSetup, Runs, Stamps, Stop};
 use model::lattice::{Capacity, Labels};
 use model::{ComponentName, DeclaredApplication, Entrance, JoinLattice, MembershipView, Standing};
 use rt::Task;
 use stdx::Chain;
-use tokio::sync::Notify;
 
 use crate::applications::{Applications, Books};
 use crate::hands::{LatticeConfig, WorldHands, running};
@@ -67,7 +67,7 @@ struct Shared {
     config: LatticeConfig,
     application: Option<DeclaredApplication>,
     home: Place,
-    stop: Arc<Notify>,
+    stop: Stop,
     /// Nothing only while it changes, and after the end. Held by who changes it.
     member: tokio::sync::Mutex<Option<Member>>,
     /// Where the host is, for who asks.
@@ -108,7 +108,7 @@ impl Membership {
             config,
             application,
             home,
-            stop: Arc::default(),
+            stop: Stop::default(),
             member: tokio::sync::Mutex::default(),
             place: Mutex::new(place.clone()),
             friendly_name: String::new(),
@@ -126,9 +126,9 @@ impl Membership {
         self.shared.view()
     }
 
-    /// Waits until somebody tells the host to stop.
-    pub(crate) async fn stop_asked(&self) {
-        self.shared.stop.notified().await;
+    /// Waits until somebody tells the host to stop. Gives how long that may take, where it was said.
+    pub(crate) async fn stop_asked(&self) -> Option<Duration> {
+        self.shared.stop.asked().await
     }
 
     /// Answers nothing more, and says that the host stops. Gives the providers, which end when nobody calls them any more.

@@ -213,9 +213,9 @@ impl Running {
         self.membership.view()
     }
 
-    /// Waits until somebody in the lattice tells it to stop.
-    pub async fn stop_asked(&self) {
-        self.membership.stop_asked().await;
+    /// Waits until somebody in the lattice tells it to stop. Gives how long that may take, where it was said.
+    pub async fn stop_asked(&self) -> Option<Duration> {
+        self.membership.stop_asked().await
     }
 
     /// Its components, as they are linked now.

@@ -25,21 +25,28 @@ use crate::rules::{self, Command};
 /// What is answered: a value, words, or why not.
 type Said<T> = Result<CtlResponse<T>, String>;
 
-/// The answer as bytes; nothing where nothing is to be answered.
-pub(crate) async fn answer(
-    shared: &Shared,
-    asked: Option<Question>,
-    payload: &[u8],
-) -> (Option<Bytes>, Option<Errand>) {
-    let Some(asked) = asked else { return (said::<()>(Err("unsupported subject".into())), None) };
+/// What came of a question.
+#[derive(Default)]
+pub(crate) struct Answered {
+    /// The answer as bytes; nothing where nothing is to be answered.
+    pub(crate) reply: Option<Bytes>,
+    /// What is to be done after it.
+    pub(crate) errand: Option<Errand>,
+    /// That the host is to stop after it.
+    pub(crate) stop: Option<StopHost>,
+}
+
+/// Answers a question; none where there is no such question.
+pub(crate) async fn answer(shared: &Shared, asked: Option<Question>, payload: &[u8]) -> Answered {
+    let Some(asked) = asked else { return said::<()>(Err("unsupported subject".into())).into() };
     let reply = match asked {
         Question::Ping => said(Ok(CtlResponse::with(shared.host()))),
         Question::Inventory => said(Ok(CtlResponse::with(shared.inventory()))),
-        Question::Stop(id) => said(stop(shared, &id, payload)),
-        Question::Auction => return (auction(shared, payload), None),
+        Question::Stop(id) => return stopping(stop(shared, &id, payload)),
+        Question::Auction => auction(shared, payload),
         Question::Scale => return begun(scale(shared, payload)),
         Question::Update => return begun(update(shared, payload)),
-        Question::ProviderAuction => return (provider_auction(shared, payload), None),
+        Question::ProviderAuction => provider_auction(shared, payload),
         Question::StartProvider => return begun(start_provider(shared, payload)),
         Question::StopProvider => return begun(stop_provider(shared, payload)),
         Question::PutLabel => said(label(shared, payload, true).await),
@@ -53,7 +60,13 @@ pub(crate) async fn answer(
         Question::Config(name) => said(config(shared, &name).await),
         Question::DeleteConfig(name) => said(delete_config(shared, name).await),
     };
-    (reply, None)
+    reply.into()
+}
+
+impl From<Option<Bytes>> for Answered {
+    fn from(reply: Option<Bytes>) -> Self {
+        Self { reply, ..Self::default() }
+    }
 }
 
 fn said<T: Serialize>(outcome: Said<T>) -> Option<Bytes> {
@@ -67,10 +80,20 @@ fn said<T: Serialize>(outcome: Said<T>) -> Option<Bytes> {
     }
 }
 
-fn begun(outcome: Result<(String, Option<Errand>), String>) -> (Option<Bytes>, Option<Errand>) {
+fn begun(outcome: Result<(String, Option<Errand>), String>) -> Answered {
     match outcome {
-        Ok((words, errand)) => (said::<()>(Ok(CtlResponse::done(words))), errand),
-        Err(why) => (said::<()>(Err(why)), None),
+        Ok((words, errand)) => Answered { errand, ..Answered::from(said::<()>(Ok(CtlResponse::done(words)))) },
+        Err(why) => said::<()>(Err(why)).into(),
+    }
+}
+
+fn stopping(outcome: Result<StopHost, String>) -> Answered {
+    match outcome {
+        Ok(wanted) => {
+            let reply = said::<()>(Ok(CtlResponse::done("successfully handled stop host")));
+            Answered { stop: Some(wanted), ..Answered::from(reply) }
+        }
+        Err(why) => said::<()>(Err(why)).into(),
     }
 }
 
@@ -81,14 +104,13 @@ fn parse<T: DeserializeOwned>(payload: &[u8], what: &str) -> Result<T, String> {
     })
 }
 
-fn stop(shared: &Shared, id: &str, payload: &[u8]) -> Said<()> {
+fn stop(shared: &Shared, id: &str, payload: &[u8]) -> Result<StopHost, String> {
     let wanted: StopHost = if payload.is_empty() { StopHost::default() } else { parse(payload, "stop host")? };
-    let named = wanted.host_id.filter(|named| !named.is_empty());
-    if id != shared.id || named.as_ref().is_some_and(|named| *named != shared.id) {
-        return Err(format!("invalid host_id [{}]", named.as_deref().unwrap_or(id)));
+    let named = wanted.host_id.as_deref().filter(|named| !named.is_empty());
+    if id != shared.id || named.is_some_and(|named| named != shared.id) {
+        return Err(format!("invalid host_id [{}]", named.unwrap_or(id)));
     }
-    shared.stop.notify_one();
-    Ok(CtlResponse::done("successfully handled stop host"))
+    Ok(wanted)
 }
 
 /// Who does not bid says nothing.
@@ -178,6 +200,7 @@ async fn put_link(shared: &Shared, payload: &[u8]) -> Said<()> {
     let link: LatticeLink = parse(payload, "link put")?;
     match shared.link(&link).await {
         Ok(()) => {
+            shared.announce(&link).await;
             shared.voice.say(Fact::LinkdefSet(link)).await;
             Ok(CtlResponse::done("successfully set link"))
         }
@@ -193,6 +216,9 @@ async fn delete_link(shared: &Shared, payload: &[u8]) -> Said<()> {
     let Some(taken) = shared.unlink(&wanted).await? else {
         return Ok(CtlResponse::done("successfully deleted link (spec doesn't exist)"));
     };
+    if let Some(link) = &taken {
+        shared.withdraw(link).await;
+    }
     shared.voice.say(rules::link_deleted(wanted, taken)).await;
     Ok(CtlResponse::done("successfully deleted link"))
 }

@@ -13,18 +13,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Message, SubscribeError, Subscription};
+use bus::{Bus, Headers, Message, SubscribeError, Subscription};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, select_all};
 use futures::{FutureExt, StreamExt};
 use model::ComponentName;
-use model::lattice::{Capacity, Labels};
+use model::lattice::{Capacity, Labels, StopHost};
 use rt::Task;
 use stdx::Chain;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::answers;
+use crate::answers::{self, Answered};
 use crate::errands::Errand;
 use crate::event::Stamps;
 use crate::hands::Hands;
@@ -35,6 +35,7 @@ use crate::merge::Holdings;
 use crate::names;
 use crate::question::{patterns, read};
 use crate::state::{Runs, State};
+use crate::stop::Stop;
 use crate::voice::Voice;
 use presence::{beat, farewell, own_labels};
 
@@ -84,8 +85,8 @@ pub struct RoleSetup {
     pub had: Holdings,
     /// What tells its facts from others.
     pub stamps: Stamps,
-    /// Is told when somebody wants the host to stop. It outlives a role, where another takes its place.
-    pub stop: Arc<Notify>,
+    /// Is told when somebody wants the host to stop.
+    pub stop: Stop,
 }
 
 /// What a role leaves to the one that takes its place.
@@ -115,7 +116,7 @@ pub(crate) struct Shared {
     pub(crate) id: String,
     pub(crate) capacity: Capacity,
     pub(crate) friendly_name: String,
-    bus: Bus,
+    pub(crate) bus: Bus,
     address: String,
     domain: Option<String>,
     pub(crate) voice: Voice,
@@ -128,7 +129,7 @@ pub(crate) struct Shared {
     /// Whose turn it is, by what is changed.
     pub(crate) turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     pub(crate) errands: Arc<Semaphore>,
-    pub(crate) stop: Arc<Notify>,
+    stop: Stop,
 }
 
 /// Is ready when a role is to end.
@@ -203,11 +204,6 @@ impl Role {
     /// What says facts of this host that its commands do not come to.
     pub fn voice(&self) -> &Voice {
         &self.shared.voice
-    }
-
-    /// Waits until somebody tells the host to stop.
-    pub async fn stop_asked(&self) {
-        self.shared.stop.notified().await;
     }
 
     /// Takes no further question, answers those that it took, does what it was told, and says that the host has left. Gives what
@@ -295,17 +291,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a question. What is to be done after that is given back.
+    /// Answers a question, as a part of what it is asked for. What is to be done after that is given back.
     async fn answer(&self, question: Message) -> Option<Errand> {
         let prefix = model::lattice::prefix(&self.config.name);
         let end = question.subject.as_str().strip_prefix(&prefix).and_then(|end| end.strip_prefix('.'));
         let asked = read(end.unwrap_or_default().split('.'));
-        let (reply, errand) = answers::answer(self, asked, &question.payload).await;
+        let Answered { reply, errand, stop } = answers::answer(self, asked, &question.payload).await;
         let reply = reply.and_then(|reply| question.answer(reply));
+        let trace = question.headers.trace();
+        let headers = trace.map_or_else(Headers::default, |trace| Headers::default().within(&trace));
         if let Some(reply) = reply
-            && let Err(error) = self.bus.publish(reply).await
+            && let Err(error) = self.bus.publish(Message { headers, ..reply }).await
         {
             tracing::warn!(error = %Chain(&error), "an answer could not be sent");
+        }
+        // Not before: who stops answers nothing more.
+        if let Some(StopHost { timeout, .. }) = stop {
+            self.stop.ask(timeout.map(Duration::from_millis));
         }
         errand
     }

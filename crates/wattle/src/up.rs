@@ -152,12 +152,12 @@ fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failur
         })?;
         let published = leave_token(&running, token);
         show(&running, published.as_ref(), output).await;
-        tokio::select! {
-            () = stop_signal() => {}
-            () = running.stop_asked() => {}
-        }
+        let within = tokio::select! {
+            () = stop_signal() => None,
+            within = running.stop_asked() => within,
+        };
         drop(published);
-        stop(running, patience, output).await
+        stop(running, (patience, within), output).await
     });
     // After a second Ctrl-C the data plane still runs; it ends with the process.
     runtime.shutdown_background();
@@ -346,12 +346,28 @@ async fn stop_signal() {
     }
 }
 
-/// Drains, unless the user asks a second time, and says what became of all requests.
-async fn stop(running: Running, patience: Duration, output: Output) -> Result<ExitCode, Failure> {
+/// Drains, unless the user asks a second time, and says what became of all requests. Where all of it is to be over within a time, it is.
+async fn stop(
+    running: Running,
+    (patience, within): (Duration, Option<Duration>),
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    // What is left is for what comes after the requests: providers end, and what became of all is said.
+    let patience = within.map_or(patience, |within| patience.min(within * 3 / 4));
+    let over = async {
+        match within {
+            Some(within) => tokio::time::sleep(within).await,
+            None => std::future::pending().await,
+        }
+    };
     output.print("stopping: running requests are let end (Ctrl-C again stops at once)", &json!({ "stopping": true }));
     let (has_drained, report) = tokio::select! {
         drained = running.drain(patience) => drained,
         () = stop_signal() => return Ok(ExitCode::from(130)),
+        () = over => {
+            output.print("stopped; its time was over", &json!({ "stopped": { "drained": false } }));
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     for report in &report.components {
         let happened: Vec<_> = report

@@ -6,7 +6,7 @@ use model::{ComponentLimits, ComponentName};
 
 use super::course::{Aim, Course, Step};
 use super::providers;
-use super::settings::check_names;
+use super::settings::{check_names, check_plain};
 use crate::hands::Deed;
 use crate::state::{Runs, State};
 
@@ -90,7 +90,7 @@ fn scale(state: &State, at: (&str, &ComponentName), command: &ScaleComponent) ->
         (None, 0) => Ok(Course { steps: vec![said(at, &wanted)], undo: Vec::new() }),
         (None, _) => {
             // What is wrong with its settings is found before anything is compiled.
-            check_names(state, &wanted.config)?;
+            check_settings(state, &wanted)?;
             Ok(start(at, wanted))
         }
         (Some(runs), 0) => {
@@ -101,12 +101,19 @@ fn scale(state: &State, at: (&str, &ComponentName), command: &ScaleComponent) ->
         (Some(runs), _) => {
             let has_other_settings = runs.config != wanted.config;
             if has_other_settings {
-                check_names(state, &wanted.config)?;
+                check_settings(state, &wanted)?;
             }
             let image_ref = (command.allow_update && runs.image_ref != wanted.image_ref).then_some(&wanted.image_ref);
             Ok(change(at, (runs, &wanted), image_ref.map(String::as_str)))
         }
     }
+}
+
+/// Whether a component can have the settings that it is to run with: it is not run without any of them.
+fn check_settings(state: &State, wanted: &Runs) -> Result<(), String> {
+    check_names(state, &wanted.config)?;
+    let link = "link it to secrets of the host (wattle link put COMPONENT secrets/files)";
+    check_plain(&wanted.config, "component").map_err(|why| format!("{why}: {link}"))
 }
 
 /// A component is among those that run when it does, and not before: what is learned from then on is done to it as well.

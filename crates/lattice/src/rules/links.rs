@@ -2,13 +2,13 @@
 
 use model::fact::Fact;
 use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
-use model::{ComponentName, Contracts, LinkDel, LinkPut, Target};
+use model::{ComponentName, Contracts, LinkDefinition, LinkDel, LinkPut, Target};
 
 use super::builtin::Builtin;
 use super::course::Step;
 use super::providers;
 use super::routes::{route, route_id};
-use super::settings::{of_names, problem, unknown};
+use super::settings::{is_secret, of_names, problem, unknown};
 use crate::hands::Deed;
 use crate::state::State;
 
@@ -56,6 +56,23 @@ pub(crate) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fa
     let DeleteLink { source_id, name, wit_namespace, wit_package } = wanted;
     let (target, interfaces) = taken.map(|link| (link.target, link.interfaces)).unzip();
     Fact::LinkdefDeleted { source_id, name, wit_namespace, wit_package, target, interfaces }
+}
+
+/// What providers at either end of a link are told, whoever runs them: nothing where that is a secret, or where the target is none, but
+/// a backend of the hosts themselves.
+pub(crate) fn announced(state: &State, link: &LatticeLink) -> Option<LinkDefinition> {
+    let mut names = link.source_config.iter().chain(&link.target_config);
+    if names.any(|name| is_secret(name)) {
+        return None;
+    }
+    let (source, target) = (of_names(state, &link.source_config), of_names(state, &link.target_config));
+    withdrawn(link).map(|bare| LinkDefinition { source_config: source, target_config: target, ..bare })
+}
+
+/// What they are told when it is gone.
+pub(crate) fn withdrawn(link: &LatticeLink) -> Option<LinkDefinition> {
+    let is_for_backend = matches!(link.target.parse(), Ok(Target::Capability { .. }));
+    (!is_for_backend).then(|| LinkDefinition::new(link, Labels::new(), Labels::new()))
 }
 
 /// What shows whether a link can be put here. What is elsewhere is not known here.

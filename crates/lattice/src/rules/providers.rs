@@ -9,7 +9,7 @@ use super::builtin::Builtin;
 use super::claims::said_of_provider;
 use super::course::{Aim, Course, Step};
 use super::links;
-use super::settings::{check_names, is_secret, of_names};
+use super::settings::{check_names, check_plain, of_names};
 use crate::hands::Deed;
 use crate::state::{Provides, State};
 
@@ -107,9 +107,7 @@ fn may_start(state: &State, id: &ComponentName, runs: &Provides) -> Result<Optio
     if state.components.contains_key(id) {
         return Err(format!("a component that is called {id} runs here: calls would reach either of them"));
     }
-    if let Some(name) = runs.config.iter().find(|name| is_secret(name)) {
-        return Err(format!("{name} is a secret, and this host has none to give to a provider"));
-    }
+    check_plain(&runs.config, "provider")?;
     check_names(state, &runs.config)?;
     let builtin = Builtin::of(&runs.image_ref)?;
     builtin.map_or(Ok(()), |builtin| builtin.check(&of_names(state, &runs.config)))?;

@@ -25,6 +25,14 @@ pub(super) fn check_names(state: &State, names: &[String]) -> Result<(), String>
     if missing.is_empty() { Ok(()) } else { Err(missing.trim_end().to_owned()) }
 }
 
+/// Whether none of these settings of a component or a provider is a secret, which a host has none to give of.
+pub(super) fn check_plain(names: &[String], whose: &str) -> Result<(), String> {
+    match names.iter().find(|name| is_secret(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!("{name} is a secret, and this host has none to give to a {whose}")),
+    }
+}
+
 pub(super) fn problem(name: &String) -> String {
     let what = if is_secret(name) { "Secret reference" } else { "Configuration" };
     format!("{what} {name} not found in config store. ")

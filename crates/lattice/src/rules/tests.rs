@@ -160,6 +160,12 @@ fn settings_that_are_not_known_keep_a_component_from_starting() {
     "#]];
     why.assert_eq(&scaled(&State::default(), asked.clone()));
     why.assert_eq(&scaled(&state(&["a"]), asked.clone()));
+    let config = ["s", "SECRET_k"].map(|name| (name.to_owned(), Labels::new())).into();
+    let mut knowing = State { config, ..State::default() };
+    let why = scaled(&knowing, asked.clone());
+    assert!(why.starts_with("nothing: SECRET_k is a secret, and this host has none to give to a component"), "{why}");
+    knowing.components = state(&["a"]).components;
+    assert_eq!(scaled(&knowing, asked.clone()), why, "nor is it what one that runs may have from now on");
     let ended = ScaleComponent { count: 0, ..asked.clone() };
     assert!(scaled(&state(&["a"]), ended).starts_with("stop a"), "to end it they need not be there");
     let (aim, _) = course(&State::default(), "N", &Command::Scale(name("a"), asked));

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use bus::{BucketKey, Bus, Keep};
+use bus::{Broker, BucketKey, Bus, Keep, Limits};
 use lattice::{
-    Deed, Hands, Holdings, Keeps, ProviderView, Retired, Role, RoleConfig, RoleSetup, Runs, Stamp, Stamps, Voice,
+    Deed, Hands, Holdings, Keeps, ProviderView, Retired, Role, RoleConfig, RoleSetup, Runs, Stamp, Stamps, Stop, Voice,
 };
 use model::fact::{Checked, Fact};
 use model::lattice::{Capacity, Labels};
@@ -60,6 +60,8 @@ pub(crate) struct Noting {
 pub(crate) struct Host {
     pub(crate) role: Role,
     pub(crate) hands: Arc<Noting>,
+    /// Told when somebody has told it to stop.
+    pub(crate) stop: Stop,
     _health: Task,
 }
 
@@ -195,9 +197,25 @@ impl Host {
         .await
     }
 
+    /// A host that is alone on a bus in its process, which it shares with whoever tests it.
+    pub(crate) async fn alone() -> (Bus, Self) {
+        let bus = Bus::in_process(Broker::new(Limits::default()));
+        let host = Self::begin(Beginning {
+            bus: bus.clone(),
+            id: "NA".into(),
+            heartbeat: BEAT,
+            keeps: Keeps::Here { is_new: true },
+            hands: Noting::new(),
+            stamps: stamps("NA", Duration::ZERO),
+            load: at_first(),
+        });
+        (bus, host.await)
+    }
+
     pub(crate) async fn begin(beginning: Beginning) -> Self {
         let Beginning { bus, id, heartbeat, keeps, hands, stamps, load } = beginning;
         let Retired { holdings, labels, runs } = load;
+        let stop = Stop::default();
         let role = Role::start(RoleSetup {
             config: RoleConfig { name: "default".into(), friendly_name: Some(id.to_lowercase()), labels, heartbeat },
             id: id.clone(),
@@ -210,11 +228,11 @@ impl Host {
             running: runs,
             had: holdings,
             stamps,
-            stop: Arc::default(),
+            stop: stop.clone(),
         });
         let role = role.await.expect("it listens");
         let health = Task::spawn(say_health((role.voice().clone(), id), hands.clone()));
-        Self { role, hands, _health: health }
+        Self { role, hands, stop, _health: health }
     }
 }
 

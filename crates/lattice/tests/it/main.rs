@@ -1,5 +1,6 @@
 //! Roles in a lattice, with hands that only note what they are told: on a simulated bus, and on a real one.
 
+mod asked;
 mod copies;
 mod hosts;
 mod kept;

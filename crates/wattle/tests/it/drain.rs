@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 
 use rustix::process::Signal;
+use serde_json::json;
 use testkit::{Connection, Up, eventually, request};
 
+use crate::lattice::{Stranger, id};
 use crate::{guest, occupy, wattle};
 
 /// Waits until the host has said that it is stopping, which it does before it begins to.
@@ -66,6 +68,22 @@ fn a_request_that_does_not_end_is_cut_off_when_patience_is_over() {
         assert_eq!(ended.requests("http-kit")["abandoned"], 1, "{target}");
         assert!(running.is_closed());
     }
+}
+
+/// Whoever stops a host over the bus may say how long that may take: shorter than the host would.
+#[test]
+fn a_host_that_is_told_to_stop_within_a_time_does() {
+    let flags = ["--concurrency=1", "--timeout=600", "--drain=600", "--bus-token=none"];
+    let up = wattle().up([guest("http-kit")].into_iter().chain(flags.map(ToOwned::to_owned)));
+    let mut running = occupy(&up, &request("GET", "/slow?ms=500000", &[], b""));
+    let stranger = Stranger::new(&up.bus());
+    let told = stranger.ask(&format!("host.stop.{}", id(&up)), r#"{ "timeout": 2000 }"#);
+    assert_eq!(told, json!({ "success": true, "message": "successfully handled stop host" }));
+    // Longer than that and much shorter than --drain: waiting for the end has an end itself.
+    let ended = up.wait();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.values().last().expect("a last line")["stopped"]["drained"], false);
+    assert!(running.is_closed());
 }
 
 /// Connections on which nothing runs are closed, not waited for: half a head among them.

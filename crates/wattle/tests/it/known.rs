@@ -91,6 +91,11 @@ fn settings_of_the_lattice_reach_new_invocations() {
     eventually("what is deleted is as if it were empty", || settings() == "greeting=hello\nname=ada\n");
     let missing = refusal(&ada, &bus, &["scale", "component", "settings", "7", "--config", "none"]);
     assert!(missing.contains("Configuration none not found"), "{missing}");
+    tell(&ada, &bus, &["config", "put", "SECRET_token", "name=token", "backend=nats-kv", "key=a/b"]);
+    for start in [&["scale", "component", "settings", "7"][..], &["start", "component", &guest("settings"), "other"]] {
+        let secret = refusal(&ada, &bus, &[start, &["--config", "SECRET_token"]].concat());
+        assert!(secret.contains("SECRET_token is a secret, and this host has none to give"), "{secret}");
+    }
     assert_eq!(up.stop().code, Some(0));
 }
 

@@ -167,7 +167,14 @@ fn a_lattice_on_nats_is_driven_by_commands() {
     assert!(broken.contains("E1003") && broken.contains("/nowhere.wasm"), "{broken}");
 
     tell(&wattle, &bus, &["label", "east", "disk=fast"]);
-    assert_eq!(tell(&wattle, &bus, &["get", "inventory", "east"])["inventories"][0]["labels"]["disk"], "fast");
+    let labels = || tell(&wattle, &bus, &["get", "inventory", "east"])["inventories"][0]["labels"].clone();
+    assert_eq!((&labels()["disk"], &labels()["zone"]), (&json!("fast"), &json!("east")));
+    let changed = wattle.run(["label", "east", "disk=slow", "--delete", "zone", "--delete", "none", "--nats", &bus]);
+    assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+    assert!(changed.stdout.ends_with("none: successfully deleted label (no such label)\n"), "{}", changed.stdout);
+    assert_eq!((&labels()["disk"], labels().get("zone")), (&json!("slow"), None));
+    let own = refusal(&wattle, &bus, &["label", "east", "--delete", "hostcore.os"]);
+    assert!(own.contains("hostcore.* labels cannot be set dynamically"), "{own}");
     tell(&wattle, &bus, &["stop", "host", "east"]);
     assert_eq!(east.wait().code, Some(0));
     assert_eq!(west.stop().code, Some(0));

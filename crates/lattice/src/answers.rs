@@ -38,7 +38,7 @@ pub(crate) struct Answered {
 
 /// Answers a question; none where there is no such question.
 pub(crate) async fn answer(shared: &Shared, asked: Option<Question>, payload: &[u8]) -> Answered {
-    let Some(asked) = asked else { return said::<()>(Err("unsupported subject".into())).into() };
+    let Some(asked) = asked else { return refused("unsupported subject".into()).into() };
     let reply = match asked {
         Question::Ping => said(Ok(CtlResponse::with(shared.host()))),
         Question::Inventory => said(Ok(CtlResponse::with(shared.inventory()))),
@@ -69,6 +69,11 @@ impl From<Option<Bytes>> for Answered {
     }
 }
 
+/// The answer that something cannot be.
+pub(crate) fn refused(why: String) -> Option<Bytes> {
+    said::<()>(Err(why))
+}
+
 fn said<T: Serialize>(outcome: Said<T>) -> Option<Bytes> {
     let response = outcome.unwrap_or_else(CtlResponse::refused);
     match serde_json::to_vec(&response) {
@@ -83,7 +88,7 @@ fn said<T: Serialize>(outcome: Said<T>) -> Option<Bytes> {
 fn begun(outcome: Result<(String, Option<Errand>), String>) -> Answered {
     match outcome {
         Ok((words, errand)) => Answered { errand, ..Answered::from(said::<()>(Ok(CtlResponse::done(words)))) },
-        Err(why) => said::<()>(Err(why)).into(),
+        Err(why) => refused(why).into(),
     }
 }
 
@@ -93,7 +98,7 @@ fn stopping(outcome: Result<StopHost, String>) -> Answered {
             let reply = said::<()>(Ok(CtlResponse::done("successfully handled stop host")));
             Answered { stop: Some(wanted), ..Answered::from(reply) }
         }
-        Err(why) => said::<()>(Err(why)).into(),
+        Err(why) => refused(why).into(),
     }
 }
 
@@ -117,7 +122,7 @@ fn stop(shared: &Shared, id: &str, payload: &[u8]) -> Result<StopHost, String> {
 fn auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
     let request: ComponentAuctionRequest = match parse(payload, "component auction") {
         Ok(request) => request,
-        Err(why) => return said::<()>(Err(why)),
+        Err(why) => return refused(why),
     };
     if !rules::bids(&shared.state(), &request) {
         return None;
@@ -131,7 +136,7 @@ fn auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
 fn provider_auction(shared: &Shared, payload: &[u8]) -> Option<Bytes> {
     let request: ProviderAuctionRequest = match parse(payload, "provider auction") {
         Ok(request) => request,
-        Err(why) => return said::<()>(Err(why)),
+        Err(why) => return refused(why),
     };
     if !rules::bids_for_provider(&shared.state(), &request) {
         return None;

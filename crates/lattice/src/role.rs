@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Headers, Message, SubscribeError, Subscription};
+use bus::{Bus, Headers, Message, PublishError, SubscribeError, Subscription};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, select_all};
 use futures::{FutureExt, StreamExt};
@@ -297,18 +297,28 @@ impl Shared {
         let end = question.subject.as_str().strip_prefix(&prefix).and_then(|end| end.strip_prefix('.'));
         let asked = read(end.unwrap_or_default().split('.'));
         let Answered { reply, errand, stop } = answers::answer(self, asked, &question.payload).await;
-        let reply = reply.and_then(|reply| question.answer(reply));
         let trace = question.headers.trace();
         let headers = trace.map_or_else(Headers::default, |trace| Headers::default().within(&trace));
-        if let Some(reply) = reply
-            && let Err(error) = self.bus.publish(Message { headers, ..reply }).await
-        {
-            tracing::warn!(error = %Chain(&error), "an answer could not be sent");
+        if let Some(reply) = reply.and_then(|reply| question.answer(reply)) {
+            self.send(Message { headers, ..reply }).await;
         }
         // Not before: who stops answers nothing more.
         if let Some(StopHost { timeout, .. }) = stop {
             self.stop.ask(timeout.map(Duration::from_millis));
         }
         errand
+    }
+    /// Sends an answer; where it is larger than what the bus carries, that this is so.
+    async fn send(&self, answer: Message) {
+        let sent = match self.bus.publish(answer.clone()).await {
+            Err(error @ PublishError::TooLarge { .. }) => match answers::refused(Chain(&error).to_string()) {
+                Some(payload) => self.bus.publish(Message { payload, ..answer }).await,
+                None => Err(error),
+            },
+            sent => sent,
+        };
+        if let Err(error) = sent {
+            tracing::warn!(error = %Chain(&error), "an answer could not be sent");
+        }
     }
 }

@@ -64,6 +64,11 @@ fn a_fact_that_is_lost_is_found() {
 }
 
 #[test]
+fn an_answer_that_is_missing_is_found() {
+    are_found(&[Fault::LostAnswer]);
+}
+
+#[test]
 fn a_copy_that_misses_what_was_learned_last_is_found_by_hosts_that_start_without_their_bus() {
     are_found(&[Fault::LyingDisks]);
 }

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     LyingDisks,
     /// A host that joins does not take along what it acknowledged since it was compared with the lattice.
     HastyJoin,
+    /// Somebody who asks is not answered.
+    LostAnswer,
 }
 
 /// How a story ended.
@@ -52,7 +54,7 @@ pub(crate) struct Ending {
 }
 
 /// Numbers from a seed (SplitMix64).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 /// Who is cut off, and for how long.
 struct Cut {
@@ -92,7 +94,7 @@ pub(crate) async fn story(seed: u64, fault: Fault) -> Ending {
     let mut stage = Stage::set(seed, &mut dice, fault).await;
     let weather = if stage.is_stormy { Weather::STORM } else { Weather::BREEZE };
     stage.network.set_weather(weather);
-    let (answers, cut) = stage.play(&mut dice).await;
+    let (answers, cut) = stage.play(&mut dice, fault).await;
     stage.network.heal();
     stage.network.set_weather(Weather::CALM);
     if let Some(lone) = &mut stage.lone {
@@ -100,7 +102,7 @@ pub(crate) async fn story(seed: u64, fault: Fault) -> Ending {
     }
     stage.observer.listen_for(SETTLED).await;
 
-    let mut problems = checks::answers(&answers, weather);
+    let mut problems = checks::answers(&answers, weather, |what| stage.surely_answers(what));
     problems.extend(stage.check(&answers).await);
     let trace = stage.network.trace();
     problems.extend(stage.losses(&trace, cut).check());
@@ -125,7 +127,7 @@ impl Stage {
         };
         observer.listen_for(Duration::from_secs(12)).await;
         match fault {
-            Fault::None | Fault::HastyJoin => {}
+            Fault::None | Fault::HastyJoin | Fault::LostAnswer => {}
             Fault::LostBeats => observer.loses_beats(),
             Fault::LostLink => lives[dice.below(4) as usize].forget_one(),
             Fault::LyingDisks => lives.iter().for_each(Life::has_a_lying_disk),
@@ -140,7 +142,7 @@ impl Stage {
     }
 
     /// Everything happens at once. Gives what people were answered, and when hosts were cut off.
-    async fn play(&mut self, dice: &mut Dice) -> (Vec<people::Answered>, Silence) {
+    async fn play(&mut self, dice: &mut Dice, fault: Fault) -> (Vec<people::Answered>, Silence) {
         let Self { clock, network, people, observer, lives, lone, cut, is_stormy } = self;
         let (network, people, cut) = (&*network, &*people, &*cut);
         let (mut told, is_over) = (dice.fork(), Cell::new(false));
@@ -155,7 +157,8 @@ impl Stage {
                 }
             };
             let cutting = cut.take((network, *clock), dice);
-            let (answers, silence, _, ()) = tokio::join!(people::tell(people, &mut told), cutting, lived, joined);
+            let (answers, silence, _, ()) =
+                tokio::join!(people::tell(people, &mut told, fault), cutting, lived, joined);
             is_over.set(true);
             (answers, silence)
         };
@@ -167,6 +170,20 @@ impl Stage {
     fn hosts(&self) -> impl Iterator<Item = &Host> {
         let lone = self.lone.as_ref().filter(|lone| lone.is_in()).map(Lone::host);
         self.lives.iter().filter_map(|life| life.host.as_ref()).chain(lone)
+    }
+
+    /// Whether a question reaches who answers it, and the answer who asked: nothing is lost in this weather, and whoever may be asked is
+    /// there all the time.
+    fn surely_answers(&self, what: &str) -> bool {
+        let is_steady = |life: &&Life| life.silences.is_empty() && !self.cut.hosts.contains(&life.id);
+        let mut steady = self.lives.iter().filter(is_steady);
+        let asked = HOSTS.into_iter().find(|host| what.ends_with(&format!(".{host}")));
+        !self.is_stormy
+            && match asked {
+                Some(host) => steady.any(|life| life.id == host),
+                // Any of those that there are.
+                None => self.lone.is_none() && steady.count() == self.lives.len(),
+            }
     }
 
     /// What hosts know and run, what was acknowledged, and who is there.
@@ -228,18 +245,18 @@ impl Clock {
 // === impl Dice ===
 
 impl Dice {
-    fn draw(&mut self) -> u64 {
+    pub(crate) fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.draw() % limit
     }
 
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len() as u64) as usize]
     }
 

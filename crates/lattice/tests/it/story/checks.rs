@@ -67,9 +67,13 @@ enum Deed {
     Lose,
 }
 
-/// Where no message comes twice, no question is answered twice.
-pub(super) fn answers(answers: &[Answered], weather: Weather) -> Vec<String> {
-    let is_wrong = |answered: &&Answered| weather.doubled == 0 && answered.count > 1;
+/// Where no message comes twice, no question is answered twice; where it is sure to reach who answers, each is.
+pub(super) fn answers(answers: &[Answered], weather: Weather, is_sure: impl Fn(&str) -> bool) -> Vec<String> {
+    let is_wrong = |answered: &&Answered| match answered.count {
+        0 => is_sure(&answered.what),
+        1 => false,
+        _ => weather.doubled == 0,
+    };
     let text = |Answered { what, count, .. }: &Answered| format!("{what} was answered {count} times");
     answers.iter().filter(is_wrong).map(text).collect()
 }

@@ -7,7 +7,7 @@ use model::lattice::{CtlResponse, Labels, LatticeLink};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{Dice, HOSTS};
+use super::{Dice, Fault, HOSTS};
 
 /// So many things are told.
 const WISHES: u64 = 16;
@@ -36,7 +36,7 @@ struct Wish {
 }
 
 /// Tells hosts things at times, and gives what was answered.
-pub(super) async fn tell(people: &Bus, dice: &mut Dice) -> Vec<Answered> {
+pub(super) async fn tell(people: &Bus, dice: &mut Dice, fault: Fault) -> Vec<Answered> {
     let mut questions = Vec::new();
     for number in 0..WISHES {
         sleep(Duration::from_millis(dice.below(3_000))).await;
@@ -51,7 +51,10 @@ pub(super) async fn tell(people: &Bus, dice: &mut Dice) -> Vec<Answered> {
     sleep(Duration::from_secs(15)).await;
     let mut answered = Vec::new();
     for (what, promise, heard) in questions {
-        let answers = all(heard).await;
+        let mut answers = all(heard).await;
+        if fault == Fault::LostAnswer && answered.is_empty() {
+            answers.clear();
+        }
         let is_done = answers.iter().any(is_done);
         answered.push(Answered { what, count: answers.len(), promise: promise.filter(|_| is_done) });
     }

@@ -14,6 +14,7 @@ pub mod lattice;
 mod limits;
 mod link;
 mod name;
+mod overhear;
 pub mod record;
 mod reference;
 mod secret;
@@ -31,5 +32,6 @@ pub use joining::{Entrance, JoinLattice, MembershipView, NatsLogin, Prefer, Stan
 pub use limits::{ComponentLimits, NotLimits};
 pub use link::{Contracts, Link, LinkId, LinkName, NotATarget, NotContracts, NotTerms, Reach, Target, Terms};
 pub use name::{ComponentName, NotAName};
+pub use overhear::{CALLED, CALLED_WITH, OVERHEARD_FOR, SPIES, overheard_subject, roll_subject};
 pub use reference::{Digest, NotADigest, NotAReference, NotARegistry, Reference, Registry};
 pub use secret::Secret;

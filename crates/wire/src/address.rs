@@ -64,7 +64,12 @@ impl Address {
 
     /// The subject on which all who serve it are asked for their names.
     pub(crate) fn roll(&self) -> Result<Subject, SubjectError> {
-        format!("{self}.roll").parse()
+        model::roll_subject(&self.lattice, &self.id).parse()
+    }
+
+    /// The subject on which those who serve it tell who spies of its calls.
+    pub(crate) fn overheard(&self) -> Result<Subject, SubjectError> {
+        model::overheard_subject(&self.lattice, &self.id).parse()
     }
 
     /// The group of those who serve it.
@@ -172,6 +177,7 @@ mod tests {
         assert_eq!(address.root(Some(&name)), "default.hello.wrpc.0.0.1.at.NUID");
         assert_eq!(address.root(None), "default.hello.wrpc.0.0.1");
         assert_eq!(address.roll().map(|roll| roll.to_string()), Ok("default.hello.roll".to_owned()));
+        assert_eq!(address.overheard().map(|told| told.to_string()), Ok("default.hello.overheard".to_owned()));
     }
 
     #[test]

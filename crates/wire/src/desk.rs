@@ -1,8 +1,8 @@
 //! Where the calls of the functions at an address come in.
 //!
 //! Each [`Offer`] is two subscriptions: in the group of its address, and by the name of this wire alone. The roll of the address is
-//! answered here, too, so that who answers is who serves. There is no task: what comes is begun with by who asks for the next, on
-//! his thread, and what was begun goes on beside it.
+//! answered here, too, so that who answers is who serves; with it somebody may say that he spies ([`Spied`]). There is no task: what
+//! comes is begun with by who asks for the next, on his thread, and what was begun goes on beside it.
 //!
 //! # Invariants
 //!
@@ -27,6 +27,7 @@ use crate::brief::{self, Patient};
 use crate::caller::{self, Caller, Notice};
 use crate::offer::Offer;
 use crate::refusal::{Reason, Refusal};
+use crate::spied::Spied;
 
 /// The calls that come, and what was begun with them.
 pub(crate) struct Desk<T> {
@@ -34,6 +35,7 @@ pub(crate) struct Desk<T> {
     calls: SelectAll<Calls>,
     /// Nothing once no more calls are taken.
     rolls: Option<Subscription>,
+    spied: Spied,
     begun: FuturesUnordered<Reception<T>>,
     permits: Arc<Semaphore>,
     patient: Patient,
@@ -108,6 +110,7 @@ impl<T: Send + 'static> Desk<T> {
     pub(crate) async fn open(wire: Wire, address: &Address, offers: Vec<Offer>) -> Result<Self, ServeError> {
         let no_address = |source| ServeError::Address { address: address.clone(), source };
         let (roll, group) = (address.roll().map_err(no_address)?, address.group().map_err(no_address)?);
+        let spied = Spied::new(address).map_err(no_address)?;
         let at_once_max = wire.limits().at_once_max;
         // What is not begun with soon is of no use to its caller: there is no room for more than can be begun with.
         let limits = bus::Limits { queued_messages_max: at_once_max, ..bus::Limits::default() };
@@ -129,6 +132,7 @@ impl<T: Send + 'static> Desk<T> {
             wire,
             calls,
             rolls: Some(rolls),
+            spied,
             begun: FuturesUnordered::new(),
             permits: Arc::new(Semaphore::new(at_once_max)),
             patient: Patient::default(),
@@ -162,11 +166,14 @@ impl<T: Send + 'static> Desk<T> {
             if let Some(rolls) = &mut self.rolls
                 && let Poll::Ready(Some(roll)) = rolls.poll_next_unpin(cx)
             {
+                self.spied.hear(&roll);
                 self.begun.extend(named(&self.wire, &roll));
                 continue;
             }
             match self.calls.poll_next_unpin(cx) {
-                Poll::Ready(Some((meant, call))) => {
+                Poll::Ready(Some((meant, before, call))) => {
+                    let told = self.spied.told(words(&call, before), &call);
+                    self.begun.extend(told.map(|told| say(self.wire.clone(), told)));
                     let Some(mut begun) = self.take(meant, call, &begin) else { continue };
                     // As a rule a call is all there: then there is nothing to wait for.
                     match begun.as_mut().poll(cx) {
@@ -259,13 +266,23 @@ async fn listen(
 /// The answer to a roll.
 fn named<T>(wire: &Wire, roll: &Message) -> Option<Reception<T>> {
     let answer = roll.answer(Bytes::copy_from_slice(wire.name().as_str().as_bytes()))?;
-    let bus = wire.bus().clone();
-    Some(Box::pin(async move {
-        if let Err(error) = bus.publish(answer).await {
-            tracing::debug!(error = %stdx::Chain(&error), "a roll could not be answered");
+    Some(say(wire.clone(), answer))
+}
+
+/// Says something that nobody waits for.
+fn say<T>(wire: Wire, message: Message) -> Reception<T> {
+    Box::pin(async move {
+        let subject = message.subject.clone();
+        if let Err(error) = wire.bus().publish(message).await {
+            tracing::debug!(%subject, error = %stdx::Chain(&error), "it could not be said");
         }
         None
-    }))
+    })
+}
+
+/// What is called, in the subject of a call that has so much before that.
+fn words(call: &Message, before: usize) -> &str {
+    call.subject.as_str().get(before..).unwrap_or_default()
 }
 
 fn heard<T>(wire: Wire, subject: Subject) -> Reception<T> {
@@ -286,12 +303,12 @@ fn told<T>(wire: Wire, subject: Subject, refusal: Refusal) -> Reception<T> {
 }
 
 impl Stream for Calls {
-    type Item = (Result<usize, Refusal>, Message);
+    /// Which function is meant, how much of the subject is before its words, and the call.
+    type Item = (Result<usize, Refusal>, usize, Message);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.subscription.poll_next_unpin(cx);
-        let meant = |call: &Message| self.offer.meant(call.subject.as_str().get(self.before..).unwrap_or_default());
-        next.map(|call| call.map(|call| (meant(&call), call)))
+        next.map(|call| call.map(|call| (self.offer.meant(words(&call, self.before)), self.before, call)))
     }
 }
 

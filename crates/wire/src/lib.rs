@@ -51,6 +51,7 @@ mod roster;
 mod caller;
 mod desk;
 mod offer;
+mod spied;
 
 mod answering;
 mod invoke;

@@ -305,3 +305,34 @@ fn calls_that_cross_the_bus_are_overheard() {
     assert_eq!(run(&["ctx", "del", "shop"]).values()[0], json!({ "current": null, "contexts": [] }));
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
+
+/// Who spies answers nothing, and does not count as one who may: a caller of what nobody runs is told so at once.
+#[test]
+fn who_spies_on_what_nobody_runs_keeps_no_caller_waiting() {
+    let (ada, server) = (wattle(), Nats::start());
+    let bus = server.url();
+    let stranger = Stranger::new(&bus);
+    let mut rolls = stranger.overhear("default.price.roll");
+    let function = "demo:shop/tag@1.0.0.price";
+    let call = || {
+        let asked = stranger.client.request(format!("default.price.wrpc.0.0.1.{function}"), "".into());
+        stranger.runtime.block_on(asked)
+    };
+    let ended = std::thread::scope(|scope| {
+        let spying = scope.spawn(|| ada.run(["spy", "price", "--count", "1", "--nats", &bus, "-o", "json"]));
+        // It listens before it says for the first time that it spies.
+        stranger.next(&mut rolls);
+        let nobody = call().expect_err("nobody runs it");
+        assert_eq!(nobody.kind(), async_nats::RequestErrorKind::NoResponders);
+        let up = host(&ada, &["--nats", &bus]);
+        let start = ["start", "component", &guest("price-1"), "price", "--nats", &bus];
+        eventually("it starts", || ada.run(start).code == Some(0));
+        eventually("a call was overheard", || {
+            drop(call());
+            spying.is_finished()
+        });
+        assert_eq!(up.stop().code, Some(0));
+        spying.join().expect("it ends")
+    });
+    assert_eq!((ended.code, ended.values()[0]["function"].as_str()), (Some(0), Some(function)), "{}", ended.stderr);
+}

@@ -2,7 +2,7 @@
 
 use model::fact::Fact;
 use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
-use model::{ComponentName, Contracts, LinkDefinition, LinkDel, LinkPut, Target};
+use model::{ComponentName, Contracts, LinkDefinition, LinkDel, LinkPut, Reach, Target};
 
 use super::builtin::Builtin;
 use super::course::Step;
@@ -98,12 +98,15 @@ pub(crate) fn linked(state: &State, link: &LatticeLink) -> Vec<Step> {
         None => {}
     }
     let leads_away = leads_away(state, link);
-    let put = |put: LinkPut| match (Step::Do(Deed::Put(put)), leads_away) {
-        (step, true) => step.at_leisure(),
-        (step, false) => step,
+    let put = |put: LinkPut| {
+        let stays = leads_away && matches!(put.terms.reach, Reach::Fused | Reach::Local);
+        // What may not leave cannot be put, and nothing that was put before may lead it away.
+        let before = stays.then(|| Step::Do(deleted(put.clone())).at_leisure());
+        let step = Step::Do(Deed::Put(put));
+        before.into_iter().chain([if leads_away { step.at_leisure() } else { step }])
     };
     match mapped(state, link) {
-        Ok(puts) => puts.into_iter().map(put).collect(),
+        Ok(puts) => puts.into_iter().flat_map(put).collect(),
         Err(why) => vec![Step::Fail(why)],
     }
 }
@@ -178,9 +181,13 @@ fn unlinked(state: &State, link: &LatticeLink) -> Vec<Step> {
     if let Some(id) = route_id(state, link) {
         return vec![Step::Do(Deed::Unroute(id)).at_leisure()];
     }
-    let deleted = |LinkPut { source, name, contract, .. }| Deed::Delete(LinkDel { source, name, contract });
     let puts = mapped(state, link).unwrap_or_default();
     puts.into_iter().map(|put| Step::Do(deleted(put)).at_leisure()).collect()
+}
+
+/// What deletes a link again.
+fn deleted(LinkPut { source, name, contract, .. }: LinkPut) -> Deed {
+    Deed::Delete(LinkDel { source, name, contract })
 }
 
 /// Whether the one link, when it is put, leaves nothing of the other.

@@ -287,7 +287,11 @@ fn what_is_learned_of_a_source_is_what_has_changed() {
     let backend = link("a", "keyvalue/redis", &["batch"]);
     assert_eq!(learn(&[&backend]), "try to unlink a (default)\nlink a to keyvalue/redis\n");
     // Where what it leads to is elsewhere, it is the lattice's whether it can be put here or not.
-    assert_eq!(learn(&[&backend, &link("a", "away", &["watch"])]), "try to link a to away\n");
+    let away = link("a", "away", &["watch"]);
+    assert_eq!(learn(&[&backend, &away]), "try to link a to away\n");
+    // What may not leave the host is led away by nothing that was put before.
+    let local = LatticeLink { terms: Some("local".parse().expect("terms")), ..away };
+    assert_eq!(learn(&[&backend, &local]), "try to unlink a (default)\ntry to link a to away\n");
     assert_eq!(learn(&[]), "try to unlink a (default)\ntry to unlink a (default)\n");
     assert_eq!(follows(&mut state, Kind::Components, "COMPONENT_a", Some("{".into())), "", "it cannot be read");
 }

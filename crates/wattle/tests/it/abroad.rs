@@ -87,6 +87,42 @@ fn a_component_here_is_called_before_one_elsewhere() {
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 
+/// The terms of a link say how far it leads: `local` never leaves its host, whoever runs its target elsewhere, and `remote` does not
+/// look at its own host first.
+#[test]
+fn terms_keep_calls_on_their_host_or_lead_them_anywhere() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), format!("--nats={bus}"), "--name=ada".into()]);
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    eventually("both answer", || tell(&ada, &bus, &["get", "hosts"])["hosts"].as_array().map(Vec::len) == Some(2));
+    let start = |file: &str, on: &str| {
+        tell(&ada, &bus, &["start", "component", &guest(file), "price", "--host", on]);
+    };
+    let put = |terms: &str| {
+        tell(&ada, &bus, &["link", "put", "till", "price", "--contract", "demo:shop/tag", "--terms", terms]);
+    };
+    let nobody_is_asked = || (0..20).all(|_| up.get("/").status == 500);
+    start("price-1", "bob");
+    put("local");
+    up.says("it does not run on this host, which the terms of the link demand");
+    assert!(nobody_is_asked(), "who runs it elsewhere is not");
+    start("price-2", "ada");
+    eventually("it is called here", || up.get("/").status == 200);
+    assert_eq!(prices(&up, 20), ["2"; 20]);
+
+    put("remote");
+    let is_other = || up.get("/").text() == "1\n";
+    eventually("the other is asked as well", is_other);
+    tell(&ada, &bus, &["stop", "component", "price", "--host", "ada"]);
+    eventually("the other is asked alone", || (0..20).all(|_| is_other()));
+    // What led it away before does not any more, though there is nobody here to call.
+    put("local");
+    eventually("no call leaves any more", || up.get("/").status == 500);
+    assert!(nobody_is_asked());
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
+}
+
 /// A host that is killed is not asked again: whatever is asked after a moment is answered by those that are left.
 #[test]
 fn several_hosts_share_the_calls_and_one_may_be_killed() {

@@ -114,6 +114,7 @@ impl Provides {
             revision,
             annotations: self.annotations.clone(),
             condition: view.map(|view| view.condition).or(own),
+            config: Some(self.config.clone()),
         }
     }
 }

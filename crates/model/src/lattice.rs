@@ -182,6 +182,9 @@ pub struct ProviderDescription {
     /// What has become of its process. Our own: hosts of others do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// The names of its settings. Our own, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Vec<String>>,
 }
 
 /// Who would run a component?

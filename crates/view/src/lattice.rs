@@ -85,6 +85,7 @@ impl Lattice {
                     revision: 0,
                     annotations: annotations.clone(),
                     condition: None,
+                    config: None,
                 };
                 self.heard(now, host).providers.insert(provider_id.clone(), provider);
             }

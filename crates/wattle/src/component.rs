@@ -110,6 +110,13 @@ enum Scale {
         #[command(flatten)]
         limits: LimitFlags,
     },
+    /// A provider, which is not scaled: it is one process on each host that runs it, and is started on further ones
+    Provider {
+        /// What it is called
+        id: ComponentName,
+        /// How many
+        count: u32,
+    },
 }
 
 /// Limits of one component, below those of its host.
@@ -123,7 +130,7 @@ struct LimitFlags {
     time: Option<u64>,
 }
 
-/// Puts another program in the place of a component's, while it runs
+/// Puts another program in the place of a component's or a provider's, while it runs
 #[derive(Debug, Args)]
 pub(crate) struct UpdateCommand {
     #[command(subcommand)]
@@ -144,6 +151,8 @@ enum Update {
         #[arg(long, value_name = "HOST")]
         host: Option<String>,
     },
+    /// A provider that runs: it ends, and the new one begins. Where that does not, the one before is started again
+    Provider(provider::UpdateFlags),
 }
 
 /// What hosts say of what they run.
@@ -199,7 +208,13 @@ pub(crate) fn stop(command: StopCommand, output: Output) -> Result<ExitCode, Fai
 
 /// Carries out `wattle scale`.
 pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, Failure> {
-    let Scale::Component { id, count, host, config, limits } = command.what;
+    let (id, count, host, config, limits) = match command.what {
+        Scale::Component { id, count, host, config, limits } => (id, count, host, config, limits),
+        Scale::Provider { id, count } => crate::cli::refuse(&format!(
+            "a provider is not scaled to {count}: each host runs one process of {id}, which works on as much at once as it does. \
+             Start it on further hosts (wattle start provider FILE {id} --host HOST), and stop it there (wattle stop provider)"
+        )),
+    };
     command.reach.once_reached(async |reached| {
         let (host, runs) = running(&reached, &id, host.as_deref()).await?;
         let (component_ref, annotations) = (runs.image_ref, runs.annotations);
@@ -212,7 +227,12 @@ pub(crate) fn scale(command: ScaleCommand, output: Output) -> Result<ExitCode, F
 
 /// Carries out `wattle update`.
 pub(crate) fn update(command: UpdateCommand, output: Output) -> Result<ExitCode, Failure> {
-    let Update::Component { id, from, host } = command.what;
+    let (id, from, host) = match command.what {
+        Update::Component { id, from, host } => (id, from, host),
+        Update::Provider(flags) => {
+            return command.reach.once_reached(async |reached| provider::update(&reached, flags, output).await);
+        }
+    };
     let new_component_ref = reference(&from)?;
     command.reach.once_reached(async |reached| {
         let (host, runs) = running(&reached, &id, host.as_deref()).await?;

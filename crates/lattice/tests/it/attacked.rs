@@ -49,7 +49,7 @@ const VERBS: [(&str, &str); 24] = [
     (
         "link.put",
         r#"{"source_id":"till","target":"price","name":"default","wit_namespace":"demo","wit_package":"shop",
-            "interfaces":["tag"],"source_config":[],"target_config":["s"],"terms":"remote"}"#,
+            "interfaces":["tag"],"source_config":[],"target_config":["s"],"terms":{"reach":"remote","timeout":5000,"retry":1}}"#,
     ),
     ("link.del", r#"{"source_id":"till","name":"default","wit_namespace":"demo","wit_package":"shop"}"#),
     ("link.get", ""),

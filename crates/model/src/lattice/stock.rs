@@ -114,6 +114,7 @@ fn a_host_and_its_inventory_are_read() {
         revision: 0,
         annotations: Labels::new(),
         condition: Some("ours".into()),
+        config: Some(vec!["ours".into()]),
     };
     let inventory = HostInventory {
         host_id: "N".into(),

@@ -206,6 +206,7 @@ fn components_are_as_they_were_scaled_last() {
         revision: 0,
         annotations: Labels::new(),
         condition: None,
+        config: None,
     };
     let described = HostInventory { providers: vec![provider], ..inventory("NA", &[]) };
     lattice.apply(at(1), News::Described(&described));

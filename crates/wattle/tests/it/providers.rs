@@ -121,6 +121,9 @@ fn a_stranger_starts_a_stock_provider_and_it_serves_what_it_is_linked_to() {
     let delete = json!({ "source_id": "shop", "wit_namespace": "wasi", "wit_package": "blobstore" });
     assert_eq!(stranger.ask("link.del", &delete.to_string())["message"], "successfully deleted link");
     eventually("it is told", || create(&bus, "other").is_err_and(|why| why.contains("failed to lookup shop")));
+    // Asked again half a minute later it is as well as before, which is said in another word.
+    let checked = stranger.hear(&mut heard, "health_check_status");
+    assert_eq!(checked["data"], json!({ "host_id": host, "provider_id": "files" }));
 
     let stop = json!({ "provider_id": "files", "host_id": host }).to_string();
     let stop = || stranger.ask(&format!("provider.stop.{host}"), &stop);
@@ -191,6 +194,37 @@ fn a_provider_that_is_killed_runs_again_and_ends_when_its_host_is_killed() {
     let second = other().expect("a process");
     up.kill();
     eventually("it has ended with its host", || !is_there(second));
+}
+
+#[test]
+fn a_provider_is_updated_and_one_that_does_not_start_changes_nothing() {
+    let wattle = wattle();
+    let up = host(&wattle, &ALONE);
+    let bus = up.bus();
+    let (executable, archive) = testkit::provider("blobstore-fs");
+    let (executable, archive) = (executable.display().to_string(), archive.display().to_string());
+    tell(&wattle, &bus, &["config", "put", "own", "colour=red"]);
+    tell(&wattle, &bus, &["start", "provider", &executable, "files", "--config", "own"]);
+    let first = process(&provider(&wattle, &bus)).expect("a process");
+    let updated = tell(&wattle, &bus, &["update", "provider", "files", &archive]);
+    assert_eq!(updated, json!({ "provider": "files", "host": id(&up), "from": archive }));
+    let runs = provider(&wattle, &bus);
+    assert_eq!((&runs["image_ref"], &runs["config"]), (&json!(archive), &json!(["own"])));
+    assert!(process(&runs).is_some_and(|second| second != first) && !is_there(first), "{runs}");
+    let again = tell(&wattle, &bus, &["update", "provider", "files", &archive]);
+    assert_eq!(again["changed"], false);
+
+    let text = wattle.write("words.txt", "words").display().to_string();
+    let why = refusal(&wattle, &bus, &["update", "provider", "files", &text]);
+    assert!(why.contains("is neither an archive of a provider nor executable"), "{why}");
+    assert!(why.contains(&format!("it runs from {archive} again")), "{why}");
+    let runs = provider(&wattle, &bus);
+    assert_eq!((&runs["image_ref"], &runs["config"]), (&json!(archive), &json!(["own"])));
+    let why = refusal(&wattle, &bus, &["update", "provider", "other", &archive]);
+    assert!(why.contains("no host runs other"), "{why}");
+    let why = refusal(&wattle, &bus, &["scale", "provider", "files", "2"]);
+    assert!(why.contains("wattle start provider FILE files --host HOST"), "{why}");
+    assert_eq!(up.stop().code, Some(0));
 }
 
 fn script(wattle: &Wattle, text: &str) -> String {

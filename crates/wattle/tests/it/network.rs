@@ -117,6 +117,15 @@ fn joined(home: &Wattle, bus: &str, name: &str) -> Up {
 /// Asks for a path of a host, again and again on two threads, while `meanwhile` goes on. What is asked is measured from when that
 /// says that it begins.
 fn under_load<T>(up: &Up, path: &str, meanwhile: impl FnOnce(&dyn Fn()) -> T) -> (T, Vec<Asked>) {
+    asked_with_pauses(up, (path, Duration::ZERO), meanwhile)
+}
+
+/// The same with a pause after each answer, where it goes on for so long that other tests want the machine as well.
+fn asked_with_pauses<T>(
+    up: &Up,
+    (path, pause): (&str, Duration),
+    meanwhile: impl FnOnce(&dyn Fn()) -> T,
+) -> (T, Vec<Asked>) {
     let is_over = AtomicBool::new(false);
     let begin = std::sync::Mutex::new(Instant::now());
     std::thread::scope(|scope| {
@@ -127,6 +136,7 @@ fn under_load<T>(up: &Up, path: &str, meanwhile: impl FnOnce(&dyn Fn()) -> T) ->
                     let at = Instant::now();
                     let answer = up.get(path);
                     asked.push((at, at.elapsed(), answer.status, answer.text().trim().to_owned()));
+                    std::thread::sleep(pause);
                 }
                 asked
             })

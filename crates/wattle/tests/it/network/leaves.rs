@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use testkit::{Cut, Nats, Net, eventually};
 
-use super::{failed, for_a_while, joined, joining, under_load};
-use crate::lattice::{refusal, tell};
+use super::{asked_with_pauses, failed, for_a_while, joined, joining};
+use crate::lattice::{is, refusal, tell};
 use crate::{guest, route, wattle};
 
-/// Both servers notice soon that the other is gone, as they do after minutes where nobody says so.
-const QUICK: &str = "ping_interval: \"1s\"\nping_max: 2";
+/// How long the site is cut off: longer than a lease lasts, and shorter than servers that were told nothing else need to notice it.
+const ALONE: Duration = Duration::from_secs(60);
 
-/// How long the site is cut off.
-const ALONE: Duration = Duration::from_secs(12);
+/// Between two requests of one who asks all the while.
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[test]
 fn a_site_on_a_leaf_goes_on_alone_and_learns_afterwards_what_was_put_meanwhile() {
@@ -20,10 +20,10 @@ fn a_site_on_a_leaf_goes_on_alone_and_learns_afterwards_what_was_put_meanwhile()
     let (hub, shop) = (net.site(), net.site());
     let door = hub.address(7422);
     let listen = format!("leafnodes {{ listen: \"{door}\" }}");
-    let above = Nats::start_bare_at(&hub, ["jetstream { store_dir: \"data\", domain: hub }", &listen, QUICK]);
+    let above = Nats::start_bare_at(&hub, ["jetstream { store_dir: \"data\", domain: hub }", &listen]);
     let remote = format!("leafnodes {{ reconnect: 1, remotes: [{{ url: \"nats://{door}\" }}] }}");
     // There is one JetStream, that of the hub: what asks for any asks for that.
-    let below = Nats::start_bare_at(&shop, ["default_js_domain: { \"$G\": hub }", &remote, QUICK]);
+    let below = Nats::start_bare_at(&shop, ["default_js_domain: { \"$G\": hub }", &remote]);
     let (desk, till_home, bob_home, eve_home) = (wattle(), wattle().at(&shop), wattle().at(&shop), wattle().at(&hub));
     let till =
         till_home.up([route("/", "till"), route("/reverse", "desk")].into_iter().chain(joining(&below.url(), "ada")));
@@ -46,15 +46,19 @@ fn a_site_on_a_leaf_goes_on_alone_and_learns_afterwards_what_was_put_meanwhile()
     });
 
     let link = ["link", "put", "desk", "calc", "--contract", "demo:calc/ops"];
-    let ((), asked) = under_load(&till, "/", |begin| {
+    let ((), asked) = asked_with_pauses(&till, ("/", PAUSE), |begin| {
         begin();
         shop.cut(Cut::Both);
         for_a_while(ALONE);
+        eventually("the hub has lost the hosts of the site", || {
+            ["ada", "bob"].iter().all(|name| is(&desk, &above.url(), name, "lost"))
+        });
         tell(&desk, &above.url(), &link);
         let refused = refusal(&desk, &below.url(), &["link", "put", "a", "b", "--contract", "c:d/e"]);
         assert!(!refused.is_empty(), "what cannot be kept is refused");
         assert_eq!(till.get("/reverse").status, 500, "nobody has told it");
         shop.heal();
+        // Nobody has noticed the cut: what the servers say to one another comes when TCP tries again, later each time.
         eventually("it learns of the link", || till.get("/reverse").status == 200);
     });
     assert!(failed(&asked).is_empty() && !asked.is_empty(), "{:?}", failed(&asked));
@@ -63,6 +67,9 @@ fn a_site_on_a_leaf_goes_on_alone_and_learns_afterwards_what_was_put_meanwhile()
         let answer = till.get("/");
         heard.insert((answer.status, answer.text()));
         heard.contains(&(200, "2\n".into()))
+    });
+    eventually("the hub knows that they are there", || {
+        ["ada", "bob", "eve"].iter().all(|name| is(&desk, &above.url(), name, "present"))
     });
     let links = tell(&desk, &below.url(), &["link", "query"])["links"].clone();
     assert_eq!(links.as_array().map(Vec::len), Some(2), "{links}");

@@ -11,13 +11,14 @@ demo:
 	cargo xtask guests guestbook
 	tools/demo
 
-# Every test, and every example in the documentation. nextest comes last: its summary is the last thing printed.
+# Every test, and every example in the documentation. nextest comes last: after its summary is said what was skipped, if anything was.
 test:
 	tools/setup test
 	cargo fmt --all --check
 	cargo xtask guests
 	cargo test --doc --workspace
-	cargo nextest run --workspace --profile $(PROFILE)
+	@tools/skipped forget
+	cargo nextest run --workspace --profile $(PROFILE); ended=$$?; tools/skipped show; exit $$ended
 
 # Measures wattle beside its peers.
 bench:

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::skip::{Lack, skip};
+
 /// What makes programs believe in another time of the day.
 const LIBRARY: &str = "faketime/libfaketime.so.1";
 
@@ -11,7 +13,7 @@ pub fn clock_off_by(seconds: i64) -> Option<[(&'static str, String); 3]> {
     let folders = [format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH), "/usr/lib".to_owned()];
     let found = folders.iter().map(|folder| Path::new(folder).join(LIBRARY)).find(|path| path.is_file());
     let Some(library) = found else {
-        println!("skipped: there is no libfaketime (`tools/setup test` installs it)");
+        skip(Lack::Tool, "there is no libfaketime (`tools/setup test` installs it)");
         return None;
     };
     Some([

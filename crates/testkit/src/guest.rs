@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::skip::{Lack, skip};
+
 /// The component of this name.
 ///
 /// # Panics
@@ -30,7 +32,7 @@ pub fn find_guest(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
     let path = root.join("target/guests").join(format!("{name}.wasm"));
     if !path.is_file() {
-        println!("skipped: {name} was not built (`tools/setup guests` installs what it needs)");
+        skip(Lack::Tool, &format!("{name} was not built (`tools/setup guests` installs what it needs)"));
         return None;
     }
     Some(path)

@@ -29,6 +29,7 @@ mod process;
 mod provider;
 mod s3;
 mod server;
+mod skip;
 mod wait;
 
 pub use clock::clock_off_by;
@@ -41,4 +42,5 @@ pub use process::{Ended, Up, Wattle};
 pub use provider::{BrokerMessage, ManyPairs, Provider};
 pub use s3::S3;
 pub use server::{Azurite, Mosquitto, Nats, NatsCluster, Postgres, Redis, Registry, Server};
+pub use skip::{Lack, skip};
 pub use wait::{PATIENCE, eventually};

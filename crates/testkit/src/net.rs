@@ -31,6 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::skip::{Lack, skip};
+
 /// What every name of ours begins with.
 const OURS: &str = "wattle-net";
 
@@ -97,7 +99,8 @@ impl Net {
         match made {
             Ok(()) => Some(net),
             Err(why) => {
-                println!("skipped: there are no networks for tests here (`tools/setup test`, and be root): {why}");
+                let lack = if has_tools() { Lack::Permission } else { Lack::Tool };
+                skip(lack, &format!("there are no networks for tests here (`tools/setup test`, and be root): {why}"));
                 None
             }
         }
@@ -304,6 +307,11 @@ fn names(folder: &str, prefix: &str) -> Vec<String> {
 
 fn run(words: &[&str]) -> Result<(), String> {
     feed(words, "")
+}
+
+/// Whether the programs are there that make networks.
+fn has_tools() -> bool {
+    ["ip", "nft", "nsenter", "tc"].iter().all(|program| command(&[program, "-V"]).stdin(Stdio::null()).output().is_ok())
 }
 
 /// Runs a command with this on its standard input, to its end.

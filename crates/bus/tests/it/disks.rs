@@ -7,6 +7,7 @@ use std::time::Duration;
 use bus::{Bucket, BucketError, Bus, ConnectOptions, Keep};
 use stdx::{Code, Explain};
 use tempfile::TempDir;
+use testkit::{Lack, skip};
 
 use crate::keeping::{self, bucket, key, told, told_until};
 use crate::server::{self, Server};
@@ -28,7 +29,7 @@ impl Disk {
         let mut mount = Command::new("mount");
         let mounted = mount.args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.path()).output();
         if !mounted.is_ok_and(|output| output.status.success()) {
-            println!("skipped: this process may not mount a disk");
+            skip(Lack::Permission, "this process may not mount a disk");
             return None;
         }
         Some(Self(folder))

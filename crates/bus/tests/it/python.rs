@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use bus::{Broker, Bus, LoopbackConfig};
+use testkit::{Lack, skip};
 
 use crate::suite::{hear, listen, message};
 use crate::words::beside;
@@ -16,7 +17,7 @@ fn nats_py_takes_part() {
     let python = server::tools().join("python");
     let has_client = Command::new(&python).args(["-c", "import nats"]).output();
     if !has_client.is_ok_and(|output| output.status.success()) {
-        println!("skipped: {} has no nats-py", python.display());
+        skip(Lack::Tool, &format!("{} has no nats-py", python.display()));
         return;
     }
     beside(|runtime| {

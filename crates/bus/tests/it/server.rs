@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
-use testkit::eventually;
+use testkit::{Lack, eventually, skip};
 
 /// A NATS server. It is gone when the value is, however the test ends.
 pub(crate) struct Server {
@@ -29,7 +29,7 @@ pub(crate) fn of_system() -> Option<PathBuf> {
     let programs = [unpacked, PathBuf::from("nats-server"), PathBuf::from("/usr/sbin/nats-server")];
     let found = programs.into_iter().find(|program| Command::new(program).arg("--version").output().is_ok());
     if found.is_none() {
-        println!("skipped: no nats-server is installed");
+        skip(Lack::Tool, "no other nats-server is installed (`tools/setup test` unpacks one)");
     }
     found
 }

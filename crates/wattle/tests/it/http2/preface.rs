@@ -129,7 +129,7 @@ fn clients_that_have_begun_nothing_but_their_preface_do_not_hold_a_host() {
 fn curl_is_answered_with_prior_knowledge_and_where_it_would_change_over() {
     let said = Command::new("curl").arg("--version").output();
     if !said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(" HTTP2 ")) {
-        println!("skipped: there is no curl that speaks HTTP/2");
+        testkit::skip(testkit::Lack::Tool, "there is no curl that speaks HTTP/2 (`tools/setup test` installs it)");
         return;
     }
     let wattle = wattle();

@@ -33,8 +33,10 @@ pub fn skip(lack: Lack, why: &str) {
 
 fn note(line: &str) -> std::io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the workspace");
-    let file = File::options().create(true).append(true).open(root.join("target/skipped-tests"));
-    file?.write_all(line.as_bytes())
+    let folder = root.join("target");
+    std::fs::create_dir_all(&folder)?;
+    let mut file = File::options().create(true).append(true).open(folder.join("skipped-tests"))?;
+    file.write_all(line.as_bytes())
 }
 
 /// The test that runs: its thread is called after it or, where it is the only one, it is named to the process.

@@ -311,7 +311,9 @@ fn run(words: &[&str]) -> Result<(), String> {
 
 /// Whether the programs are there that make networks.
 fn has_tools() -> bool {
-    ["ip", "nft", "nsenter", "tc"].iter().all(|program| command(&[program, "-V"]).stdin(Stdio::null()).output().is_ok())
+    ["ip", "nft", "nsenter", "tc"]
+        .into_iter()
+        .all(|program| command(&[program, "-V"]).stdin(Stdio::null()).output().is_ok())
 }
 
 /// Runs a command with this on its standard input, to its end.

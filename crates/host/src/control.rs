@@ -2,8 +2,8 @@
 //!
 //! | subject | question | answer |
 //! | --- | --- | --- |
-//! | `wattle.ctl.v1.LATTICE.link.put` | [`LinkPut`] | [`LinkChange`] |
-//! | `wattle.ctl.v1.LATTICE.link.del` | [`LinkDel`] | [`LinkChange`] |
+//! | `wattle.ctl.v1.LATTICE.link.put` | [`LinkPut`] | [`LinkChange`](model::LinkChange) |
+//! | `wattle.ctl.v1.LATTICE.link.del` | [`LinkDel`] | [`LinkChange`](model::LinkChange) |
 //! | `wattle.ctl.v1.LATTICE.link.query` | [`LinkQuery`] | a list of [`LinkView`](model::LinkView) |
 //! | `wattle.ctl.v1.LATTICE.link.backends` | nothing | a list of [`BackendView`] |
 //!
@@ -13,6 +13,10 @@
 //!
 //! 1. Every question is answered, also one that nobody can read.
 //! 2. Questions wait for one another only where they change something.
+//!
+//! # Not here
+//!
+//! That what is put or deleted is kept (`membership`).
 
 use std::sync::Arc;
 
@@ -22,12 +26,13 @@ use capability::BackendInfo;
 use capability::settings::Default as Unsaid;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use model::{Answer, BackendView, LinkChange, LinkDel, LinkPut, LinkQuery, Refusal, SettingView, Target};
+use model::{Answer, BackendView, LinkDel, LinkPut, LinkQuery, Refusal, SettingView, Target};
 use rt::Task;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stdx::{Chain, Code, Explain};
 
+use crate::membership::Links;
 use crate::world::World;
 
 /// Questions that are worked on at once; further ones wait in the subscription.
@@ -49,21 +54,21 @@ pub(crate) type Failed = Box<dyn Explain + Send + Sync>;
 // === impl Control ===
 
 impl Control {
-    /// Answers what is asked about `world` on `bus`. Called within the control plane's runtime.
-    pub(crate) async fn start(world: Arc<World>, bus: Bus) -> Result<Self, SubscribeError> {
+    /// Answers what is asked about `world` on `bus`, and changes it by `links`. Called within the control plane's runtime.
+    pub(crate) async fn start(world: Arc<World>, links: Links, bus: Bus) -> Result<Self, SubscribeError> {
         let pattern = format!("{}.link.*", model::control_prefix(model::LATTICE));
         let pattern = pattern.parse().expect("the name of a lattice is a word");
         let questions = bus.subscribe(pattern, None).await?;
-        Ok(Self { _answering: Task::spawn(answer_all(world, bus, questions)) })
+        Ok(Self { _answering: Task::spawn(answer_all((world, links), bus, questions)) })
     }
 }
 
-async fn answer_all(world: Arc<World>, bus: Bus, mut questions: Subscription) {
+async fn answer_all((world, links): (Arc<World>, Links), bus: Bus, mut questions: Subscription) {
     let mut running = FuturesUnordered::new();
     loop {
         tokio::select! {
             question = questions.next(), if running.len() < AT_ONCE_MAX => match question {
-                Some(question) => running.push(answer(&world, &bus, question)),
+                Some(question) => running.push(answer((&world, &links), &bus, question)),
                 None => return,
             },
             Some(()) = running.next() => {}
@@ -71,10 +76,16 @@ async fn answer_all(world: Arc<World>, bus: Bus, mut questions: Subscription) {
     }
 }
 
-async fn answer(world: &World, bus: &Bus, question: Message) {
+async fn answer((world, links): (&World, &Links), bus: &Bus, question: Message) {
     let payload = match question.subject.tokens().last() {
-        Some("put") => said(put(world, &question.payload).await),
-        Some("del") => said(delete(world, &question.payload).await),
+        Some("put") => said(match read::<LinkPut>(&question.payload) {
+            Ok(wanted) => links.put(wanted).await,
+            Err(error) => Err(error),
+        }),
+        Some("del") => said(match read::<LinkDel>(&question.payload) {
+            Ok(wanted) => links.delete(wanted).await,
+            Err(error) => Err(error),
+        }),
         Some("query") => said(query(world, &question.payload).await),
         Some("backends") => said(Ok(backends(world))),
         _ => return,
@@ -83,18 +94,6 @@ async fn answer(world: &World, bus: &Bus, question: Message) {
     if let Err(error) = bus.publish(answer).await {
         tracing::warn!(error = %Chain(&error), "an answer could not be sent");
     }
-}
-
-async fn put(world: &World, payload: &[u8]) -> Result<LinkChange, Failed> {
-    let (now, before) = world.put(read::<LinkPut>(payload)?).await.map_err(boxed)?;
-    tracing::info!(link = %now.link.id, target = %now.link.target, "linked");
-    Ok(LinkChange { now: Some(now), before })
-}
-
-async fn delete(world: &World, payload: &[u8]) -> Result<LinkChange, Failed> {
-    let before = world.delete(read::<LinkDel>(payload)?).await.map_err(boxed)?;
-    tracing::info!(link = %before.link.id, "link deleted");
-    Ok(LinkChange { now: None, before: Some(before) })
 }
 
 async fn query(world: &World, payload: &[u8]) -> Result<Vec<model::LinkView>, Failed> {

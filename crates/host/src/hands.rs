@@ -127,7 +127,7 @@ impl Hands for WorldHands {
             }
             Deed::Check(put) => Ok(world.check(put).await?),
             Deed::Put(put) => Ok(world.put(put).await.map(drop)?),
-            Deed::Delete(delete) => Ok(unless_missing(world.delete(delete).await)?),
+            Deed::Delete { link, successors } => Ok(unless_missing(world.take_back(link, &successors).await)?),
             Deed::CheckRoute(put) => Ok(world.check_route(&put).await?),
             Deed::Route(put) => Ok(world.route(put).await?),
             Deed::Unroute(id) => {
@@ -199,7 +199,7 @@ async fn tell(world: &World, source: ComponentName, settings: Option<Labels>) ->
         },
         None => {
             let contract = Some("wasi:config".parse().expect("these are contracts"));
-            unless_missing(world.delete(LinkDel { source, name: Default::default(), contract }).await)
+            unless_missing(world.take_back(LinkDel { source, name: Default::default(), contract }, &[]).await)
         }
     }
 }

@@ -48,10 +48,19 @@ pub(crate) struct Shape {
     pub(crate) exports: Vec<Contract>,
 }
 
-/// The links that were put.
+/// The links of all components.
 #[derive(Debug, Default)]
 pub(crate) struct LinkTable {
-    links: BTreeMap<LinkId, Link>,
+    links: BTreeMap<LinkId, (Link, Said)>,
+}
+
+/// When a link was said. What was said later counts before what was said earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Said {
+    /// When the host was started, by flags or a manifest.
+    AtStart,
+    /// While it runs; or earlier, where it was kept since.
+    Since,
 }
 
 /// A link that can be put, with what its backend is told.
@@ -190,6 +199,9 @@ pub enum LinkError {
         /// Why.
         why: &'static str,
     },
+    /// What is no component has no imports that the contract could follow from.
+    #[error("{0} is no component: say which interface the link is for, with --contract NAMESPACE:PACKAGE/INTERFACE")]
+    NoInterface(ComponentName),
     /// A name is none.
     #[error(transparent)]
     Name(#[from] NotAName),
@@ -287,7 +299,8 @@ fn backend_of<'a>(
     Ok((offered, settings::check(&format!("{capability}/{backend}"), info.settings, told)?))
 }
 
-/// The contracts of a wanted link: those that were named, or what source and target have in common.
+/// The contracts of a wanted link: those that were named, or what source and target have in common. To a component that is one
+/// interface, where they have one in common.
 fn contracts(
     wanted: &LinkPut,
     imports: &[Contract],
@@ -302,7 +315,7 @@ fn contracts(
         let (link_source, target) = (wanted.source.clone(), wanted.target.clone());
         let mut packages = packages.into_iter();
         return match (packages.next(), packages.next()) {
-            (Some(only), None) => Ok(only),
+            (Some(only), None) => Ok(narrowed(wanted, &only, (common.as_slice(), facts))),
             (None, _) => Err(LinkError::NothingInCommon { link_source, target, imports: imports.to_vec() }),
             (Some(first), Some(second)) => {
                 let contracts = [first, second].into_iter().chain(packages).collect();
@@ -311,18 +324,35 @@ fn contracts(
         };
     };
     if common.iter().any(|import| named.covers(import)) {
-        let is_kept = common.iter().any(|import| named.covers(import) && facts.is_kept_by_components(import));
-        return Ok(match wanted.target {
-            Target::Component(_) if !is_kept || wanted.terms.reach == Reach::Fused => named.clone(),
-            // A capability keeps its contracts together: the keys of one interface are those of the others.
-            _ => Contracts { interface: None, ..named.clone() },
-        });
+        return Ok(narrowed(wanted, named, (common.as_slice(), facts)));
     }
     let (who, what, known) = match imports.iter().any(|import| named.covers(import)) {
         true => (wanted.target.to_string(), "export", given),
         false => (wanted.source.to_string(), "import", imports),
     };
     Err(LinkError::NotThere { who, what, contract: Box::new(named.clone()), known: known.to_vec() })
+}
+
+/// Contracts as a link has them that has these in common with its target.
+fn narrowed(wanted: &LinkPut, named: &Contracts, (common, facts): (&[&Contract], &impl Facts)) -> Contracts {
+    let covered = || common.iter().filter(|import| named.covers(import));
+    let is_kept = wanted.terms.reach != Reach::Fused && covered().any(|import| facts.is_kept_by_components(import));
+    // A capability keeps its contracts together: the keys of one interface are those of the others.
+    if is_kept || matches!(wanted.target, Target::Capability { .. }) {
+        return Contracts { interface: None, ..named.clone() };
+    }
+    let interfaces: BTreeSet<_> = covered().map(|import| Contracts::of_interface(import)).collect();
+    let mut interfaces = interfaces.into_iter();
+    match (interfaces.next(), interfaces.next()) {
+        (Some(only), None) => only,
+        _ => named.clone(),
+    }
+}
+
+/// The interfaces that are imported of these contracts.
+pub(crate) fn interfaces_of(contracts: &Contracts, imports: &[Contract]) -> Vec<String> {
+    let covered = imports.iter().filter(|import| contracts.covers(import));
+    covered.map(|import| import.interface.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn there_are(known: &[String]) -> String {
@@ -369,23 +399,34 @@ impl Shape {
 
 impl LinkTable {
     /// Puts a link, in the place of one of the same identity.
-    pub(crate) fn put(&mut self, link: Link) -> Option<Link> {
-        self.links.insert(link.id.clone(), link)
+    pub(crate) fn put(&mut self, link: Link, said: Said) -> Option<(Link, Said)> {
+        self.links.insert(link.id.clone(), (link, said))
     }
 
     /// The link of that identity.
     pub(crate) fn get(&self, id: &LinkId) -> Option<&Link> {
-        self.links.get(id)
+        self.links.get(id).map(|(link, _)| link)
+    }
+
+    /// When the link of that identity was said.
+    pub(crate) fn said(&self, id: &LinkId) -> Option<Said> {
+        self.links.get(id).map(|(_, said)| *said)
     }
 
     /// Takes a link out.
-    pub(crate) fn take(&mut self, id: &LinkId) -> Option<Link> {
+    pub(crate) fn take(&mut self, id: &LinkId) -> Option<(Link, Said)> {
         self.links.remove(id)
     }
 
     /// The links of a component.
     pub(crate) fn of<'a>(&'a self, source: &'a ComponentName) -> impl Iterator<Item = &'a Link> {
-        self.links.values().filter(move |link| link.id.source == *source)
+        self.links.values().map(|(link, _)| link).filter(move |link| link.id.source == *source)
+    }
+
+    /// Of links of one name for one import the one with the highest rank is followed: what was said later before what was said
+    /// earlier, and of that the one for its interface before the one for its package.
+    pub(crate) fn rank(&self, link: &Link) -> (Option<Said>, bool) {
+        (self.said(&link.id), link.id.contract.interface.is_some())
     }
 
     /// The identity of the link that shall be gone.
@@ -406,11 +447,23 @@ impl LinkTable {
         // A capability keeps its contracts together: the link for one of them is that for all.
         let package = LinkId { contract: Contracts { interface: None, ..id.contract.clone() }, ..id.clone() };
         let is_of_capability = |link: &Link| matches!(link.target, Target::Capability { .. });
-        match self.links.contains_key(&id) {
-            true => Ok(id),
-            false if self.links.get(&package).is_some_and(is_of_capability) => Ok(package),
-            false => Err(LinkError::Missing(Box::new(id))),
+        match (self.links.contains_key(&id), self.get(&package).is_some_and(is_of_capability)) {
+            (true, _) => Ok(id),
+            (false, true) => Ok(package),
+            (false, false) => self.only_within(&id).ok_or_else(|| LinkError::Missing(Box::new(id))),
         }
+    }
+
+    /// The only link for anything in a package, where that was named as a whole.
+    fn only_within(&self, id: &LinkId) -> Option<LinkId> {
+        let Contracts { namespace, package, interface: None } = &id.contract else { return None };
+        let is_within = |link: &&Link| {
+            let Contracts { namespace: of, package: within, .. } = &link.id.contract;
+            link.id.name == id.name && (of, within) == (namespace, package)
+        };
+        let mut within = self.of(&id.source).filter(is_within);
+        let first = within.next()?;
+        within.next().is_none().then(|| first.id.clone())
     }
 }
 
@@ -429,6 +482,7 @@ impl Explain for LinkError {
             | Self::Other { .. }
             | Self::NotFused { .. }
             | Self::Terms { .. }
+            | Self::NoInterface(_)
             | Self::Name(_) => Code::E0602,
             Self::Missing(_) | Self::WhichOne { .. } => Code::E0605,
             Self::Settings(problems) => problems.code(),

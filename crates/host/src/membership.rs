@@ -16,6 +16,7 @@
 
 mod door;
 mod errors;
+mod links;
 mod login;
 mod place;
 
@@ -38,6 +39,7 @@ use crate::running::HostError;
 use crate::world::World;
 use errors::JoinError;
 
+pub(crate) use links::Links;
 pub use login::connect_options;
 pub(crate) use place::{Place, beginning};
 
@@ -119,6 +121,11 @@ impl Membership {
         let shared = Arc::new(shared);
         let answering = door::answer(shared.clone()).await.map_err(HostError::Bus)?;
         Ok(Self { shared, _answering: answering })
+    }
+
+    /// What changes the host's links, wherever it is.
+    pub(crate) fn links(&self) -> Links {
+        Links(self.shared.clone())
     }
 
     /// The host's key, what people call it, and where it is.

@@ -8,15 +8,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Broker, Bus, Login, Loopback};
+use bus::{Broker, Bus, Loopback};
 use engine::{Engines, EnginesConfig, Layout, Limits, Room};
-use http_capability::{Counts, Plane, PlaneConfig, PlaneCounts, Reuse, TlsFiles};
+use http_capability::{Counts, OpenDoor, Plane, PlaneConfig, PlaneCounts, Reuse, TlsFiles};
 use lattice::Identity;
 use model::{DeclaredApplication, LinkPut, MembershipView};
 use rt::{Activity, Task, Ticker};
 use stdx::ByteSize;
 
-use self::doors::{check_listeners, door, open_bus};
+use self::doors::{BusDoor, addresses, bus_door, check_listeners, door, open_doors};
 pub use self::error::HostError;
 use self::loading::{check_names, load_all};
 use crate::capabilities::{Capabilities, CapabilityConfig};
@@ -91,11 +91,12 @@ pub struct BusConfig {
 
 /// A host that is serving.
 pub struct Running {
+    /// One for each listener.
+    doors: Vec<OpenDoor>,
     plane: Plane,
-    /// In the order of the plane's addresses.
     listeners: Vec<ListenerConfig>,
     world: Arc<World>,
-    _control: Control,
+    control: Control,
     membership: Membership,
     loopback: Option<Loopback>,
     // Opens what could not be opened when the host started.
@@ -128,7 +129,7 @@ impl Running {
     /// Loads all components, links them and begins to serve them. Called within the control plane's runtime.
     pub async fn start(config: HostConfig) -> Result<Self, HostError> {
         // The port first: it is the cheapest thing to find out, and nobody else gets it meanwhile.
-        let doors = config.listeners.iter().map(door).collect::<Result<_, _>>()?;
+        let doors = config.listeners.iter().map(door).collect::<Result<Vec<_>, _>>()?;
         let identity = Identity::open(&config.capabilities.data.join("host"))?;
         let is_new = !identity.kept().exists();
         let kept = identity.kept().to_owned();
@@ -155,18 +156,14 @@ impl Running {
         let loading = Loading { engines: &engines, size_max: config.size_max, may_come };
         let prepared = load_all(&loading, config.plane.cores, world.host_offers(), config.sources)?;
         world.start(prepared, config.links).await.map_err(HostError::Load)?;
-        let plane = Plane::start(&config.plane, doors, world.directory().await?).map_err(HostError::Threads)?;
+        let plane = Plane::start(&config.plane, world.directory().await?).map_err(HostError::Threads)?;
         let names = config.listeners.iter().map(|listener| listener.name.clone());
-        let listeners = names.zip(plane.addresses().iter().copied()).collect();
+        let listeners = names.zip(addresses(&doors)?).collect();
         world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
-        let control = Control::start(world.clone(), own_bus).await.map_err(HostError::Bus)?;
-        // Only who serves is asked something; who does not start says why, and nothing of its bus.
-        let own_token = config.bus.as_ref().and_then(|bus| bus.token.clone());
-        let loopback = open_bus(broker, config.bus)?;
-        let home = match &loopback {
-            Some(own) => {
-                home.open_at(format!("nats://{}", own.address()), own_token.map_or(Login::Anyone, Login::Token))
-            }
+        // Who does not start says why, and nothing of its bus.
+        let bus_door = bus_door(config.bus)?;
+        let home = match bus_door.as_ref().map(BusDoor::entrance) {
+            Some((address, login)) => home.open_at(address, login),
             None => home,
         };
         let membership = Membership::start(MembershipSetup {
@@ -179,28 +176,24 @@ impl Running {
             elsewhere,
         });
         let membership = membership.await?;
-        let ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
-        let upkeep = keep_up(world.clone());
-        Ok(Self {
-            plane,
-            listeners: config.listeners,
-            world,
-            _control: control,
-            membership,
-            loopback,
-            _upkeep: upkeep,
-            _ticker: ticker,
-        })
+        let control = Control::start(world.clone(), membership.links(), own_bus).await.map_err(HostError::Bus)?;
+        let _ticker = count_epochs(engines, &plane, world.busy().clone()).map_err(HostError::Threads)?;
+        let _upkeep = keep_up(world.clone());
+        // Only who serves is asked something, and what is kept is linked before the first request.
+        let loopback = bus_door.map(|door| door.open(broker)).transpose()?;
+        let doors = open_doors(&plane, doors)?;
+        let listeners = config.listeners;
+        Ok(Self { doors, plane, listeners, world, control, membership, loopback, _upkeep, _ticker })
     }
 
     /// Where it listens for clients.
     pub fn listening(&self) -> impl Iterator<Item = Listening> {
-        let shown = |(config, address): (&ListenerConfig, &SocketAddr)| Listening {
+        let shown = |(config, door): (&ListenerConfig, &OpenDoor)| Listening {
             name: config.name.clone(),
             scheme: if config.tls.is_some() { "https" } else { "http" },
-            address: *address,
+            address: door.address,
         };
-        self.listeners.iter().zip(self.plane.addresses()).map(shown)
+        self.listeners.iter().zip(&self.doors).map(shown)
     }
 
     /// Where its bus listens.
@@ -232,8 +225,9 @@ impl Running {
     /// and what became of all requests.
     pub async fn drain(self, patience: Duration) -> (bool, Report) {
         // What is linked anew now would serve anew.
-        drop(self._upkeep);
+        drop((self._upkeep, self.control));
         let providers = self.membership.end().await;
+        drop(self.doors);
         let calls = rt::within(Some(patience), self.world.end_serving());
         let ((has_drained, plane), calls) = tokio::join!(self.plane.drain(patience), calls);
         // Whoever called them has ended.

@@ -11,6 +11,7 @@
 //! 3. A target that cannot be opened when a host starts does not keep the host from starting: the link is tried again.
 
 mod changes;
+mod exchanges;
 mod horizon;
 mod kept;
 mod linked;
@@ -22,11 +23,11 @@ mod upkeep;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use capability::{BackendInfo, Capability, OpenError};
+use capability::{BackendInfo, Capability};
 use engine::{Account, Engines, Limits, Room};
 use futures::future::join_all;
 use http_capability::{Counts, Reuse};
-use model::{ComponentName, Contract, LinkDel, LinkId, LinkPut, LinkView, Target};
+use model::{ComponentName, Contract, LinkId, LinkPut, Target};
 use stdx::{ByteSize, Chain};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
@@ -36,9 +37,10 @@ use crate::callee::{self, Slot};
 use crate::capabilities::Capabilities;
 use crate::fusing::Fusions;
 use crate::linking::Offer;
-use crate::links::{self, Facts, LinkError, Resolved, Shape};
+use crate::links::{self, Facts, LinkError, Resolved, Said, Shape};
 use crate::load::{LoadError, Prepared};
 use crate::serving::{Busy, Serving};
+pub(crate) use exchanges::Ready;
 use kept::{is_kept, kept_by};
 use linked::Linkers;
 pub(crate) use live::Beyond;
@@ -137,8 +139,8 @@ impl World {
         let mut errors = Vec::new();
         for mut wanted in wanted {
             wanted.unchecked |= live.beyond.may_come;
-            match links::resolve(wanted, &self.known(&live.members), &live.table) {
-                Ok(resolved) => self.put_unopened(&mut live, resolved),
+            match links::resolve(wanted.clone(), &self.known(&live.members), &live.table) {
+                Ok(resolved) => self.declare(&mut live, wanted, resolved),
                 Err(error) => errors.push(LoadError::Link(error)),
             }
         }
@@ -181,59 +183,6 @@ impl World {
         links::resolve(wanted, &self.known(&live.members), &live.table).map(drop)
     }
 
-    /// Puts a link. Its target is opened first: one that cannot be opened leaves everything as it was, unless that is wanted.
-    /// When it is put, what calls the component by it has begun: a message that is sent from then on is heard.
-    pub(crate) async fn put(&self, wanted: LinkPut) -> Result<(LinkView, Option<LinkView>), LinkError> {
-        let is_unchecked = wanted.unchecked;
-        let resolved = {
-            let live = self.live.lock().await;
-            links::resolve(wanted, &self.known(&live.members), &live.table)?
-        };
-        let target = match (&resolved.link.target, &resolved.settings) {
-            (Target::Capability { capability, backend }, Some(told)) => {
-                let state = match self.config.capabilities.open(capability, backend, told).await {
-                    Ok(opened) => TargetState::Open(opened),
-                    Err(error @ OpenError::Refused { .. }) => return Err(error.into()),
-                    Err(error) if is_unchecked => TargetState::trouble(&error, PAUSE_MIN),
-                    Err(error) => return Err(error.into()),
-                };
-                Some(LinkTarget { told: told.clone(), state, complaint: None })
-            }
-            _ => None,
-        };
-        let id = resolved.link.id.clone();
-        let _fused = self.fuse_beforehand(&id, |live| live.exchange(resolved.link.clone(), None)).await?;
-        let mut live = self.live.lock().await;
-        let before = live.view(&id);
-        let old = live.exchange(resolved.link, target);
-        self.relink(&mut live, &id, old).await?;
-        self.publish(&live);
-        self.troubled.notify_one();
-        let put = live.view(&id).expect("it was put a moment ago");
-        let begun = live.members.get(&id.source).and_then(|member| member.serving.as_ref()).map(Serving::begun);
-        drop(live);
-        if let Some(begun) = begun {
-            begun.await;
-        }
-        Ok((put, before))
-    }
-
-    /// Takes a link out; the import leads to what the host has by itself again, where it has something.
-    pub(crate) async fn delete(&self, wanted: LinkDel) -> Result<LinkView, LinkError> {
-        let live = self.live.lock().await;
-        let id = self.find(&live, wanted.clone())?;
-        drop(live);
-        let _fused = self.fuse_beforehand(&id, |live| live.take(&id)).await?;
-        let mut live = self.live.lock().await;
-        // Another may have deleted it meanwhile.
-        let id = self.find(&live, wanted)?;
-        let before = live.view(&id).expect("it was found a moment ago");
-        let old = live.take(&id);
-        self.relink(&mut live, &id, old).await?;
-        self.publish(&live);
-        Ok(before)
-    }
-
     fn member(&self, prepared: Prepared) -> Member {
         let mut member = Member {
             routes: prepared.source.route.iter().cloned().collect(),
@@ -259,13 +208,17 @@ impl World {
         Known { capabilities: &self.capabilities, members }
     }
 
-    fn put_unopened(&self, live: &mut Live, resolved: Resolved) {
+    /// Puts a link that was said at the start, and does not open its target yet.
+    fn declare(&self, live: &mut Live, wanted: LinkPut, resolved: Resolved) {
         let target = resolved.settings.map(|told| LinkTarget {
             told,
             state: TargetState::Trouble { text: String::new(), pause: PAUSE_MIN, again: Instant::now() },
             complaint: None,
         });
-        live.exchange(resolved.link, target);
+        let id = resolved.link.id.clone();
+        let again = LinkPut { contract: Some(id.contract.clone()), unchecked: true, ..wanted };
+        live.declared.insert(id, again);
+        live.exchange((resolved.link, Said::AtStart), target);
     }
 
     /// Opens what the links lead to that were asked for at the start, all at once.

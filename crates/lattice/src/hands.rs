@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::lattice::{Labels, RegistryCredential};
-use model::{Briefing, ComponentLimits, ComponentName, LinkDel, LinkPut, Registry, RouteId, RoutePut};
+use model::{Briefing, ComponentLimits, ComponentName, LinkDel, LinkPut, Registry, RouteId, RoutePut, Target};
 use stdx::BoxError;
 use trust::ClaimsView;
 
@@ -111,7 +111,12 @@ pub enum Deed {
     /// A link is put, in the place of one for the same imports.
     Put(LinkPut),
     /// A link is gone. It is done where there is none.
-    Delete(LinkDel),
+    Delete {
+        /// Which.
+        link: LinkDel,
+        /// Where links for the same imports lead now: one of them may have its place already, and stays.
+        successors: Vec<Target>,
+    },
     /// It is found out whether requests could be led to a component, as far as that is known before they are.
     CheckRoute(RoutePut),
     /// Requests are led to a component, in the place of those that the same link led there.
@@ -154,7 +159,7 @@ impl fmt::Display for Deed {
                 write!(f, "check whether {source} can be linked to {target}")
             }
             Self::Put(LinkPut { source, target, .. }) => write!(f, "link {source} to {target}"),
-            Self::Delete(LinkDel { source, name, .. }) => write!(f, "unlink {source} ({name})"),
+            Self::Delete { link: LinkDel { source, name, .. }, .. } => write!(f, "unlink {source} ({name})"),
             Self::CheckRoute(RoutePut { id, .. }) => {
                 write!(f, "check whether requests can be led from {} to {}", id.source, id.target)
             }

@@ -16,6 +16,8 @@
 //! 3. What is learned is learned one after the other, and nothing old after something newer.
 //! 4. A host that is alone and was never told anything makes no file.
 
+mod replacing;
+
 use std::time::Duration;
 
 use bus::{BucketError, BucketKey, Bus, Entry, Told, patiently};
@@ -202,9 +204,21 @@ impl Shared {
     pub(crate) async fn link(&self, link: &LatticeLink) -> Result<(), String> {
         self.look_for_settings(link.source_config.iter().chain(&link.target_config)).await;
         rules::check_settings(&self.state(), link)?;
+        let before = self.put_with(link, |links| rules::put_link(links, link)).await?;
+        self.forget_settings_of(&before.links).await;
+        Ok(())
+    }
+
+    /// Puts a link by this change of the links of its source, and gives what was kept before. One that cannot be followed here is not
+    /// put.
+    async fn put_with(
+        &self,
+        link: &LatticeLink,
+        put: impl Fn(&mut Vec<LatticeLink>) -> Result<(), String>,
+    ) -> Result<ComponentSpec, String> {
         let checks = rules::checks(&self.state(), link);
         self.go(checks).await?;
-        let put = |spec: &mut ComponentSpec| rules::put_link(&mut spec.links, link);
+        let put = |spec: &mut ComponentSpec| put(&mut spec.links);
         let Changed { before, now, followed, .. } = self.change_spec(&link.source_id, put).await?;
         if followed.is_err() {
             // Nobody shall find a link that cannot be followed.
@@ -218,7 +232,7 @@ impl Shared {
                 tracing::warn!(source = link.source_id, error, "cannot be linked as before");
             }
         }
-        followed
+        followed.map(|()| before)
     }
 
     /// Deletes a link of the lattice, and gives it; nothing where the source never had any.
@@ -226,6 +240,7 @@ impl Shared {
         let take = |spec: &mut ComponentSpec| Ok(rules::take_link(&mut spec.links, wanted));
         let Changed { before, outcome, followed, .. } = self.change_spec(&wanted.source_id, take).await?;
         followed?;
+        self.forget_settings_of(&before.links).await;
         Ok((before != ComponentSpec::default()).then_some(outcome))
     }
 

@@ -46,7 +46,7 @@ pub use identity::{Identity, IdentityError};
 pub use kept::Keeps;
 pub use merge::{Contradiction, Holdings};
 pub use moving::{MoveError, copy, keep_only, take_along};
-pub use role::{Retired, Role, RoleConfig, RoleSetup};
+pub use role::{NotKept, Retired, Role, RoleConfig, RoleSetup};
 pub use state::Runs;
 pub use stop::Stop;
 pub use voice::Voice;

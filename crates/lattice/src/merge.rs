@@ -171,6 +171,7 @@ mod tests {
             source_config: Vec::new(),
             target_config: Vec::new(),
             terms: None,
+            is_whole: false,
         }
     }
 

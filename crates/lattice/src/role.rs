@@ -7,6 +7,7 @@
 //!    more is refused.
 //! 3. Whatever a command came to is said as a fact.
 
+mod links;
 mod presence;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use crate::question::{patterns, read};
 use crate::state::{Runs, State};
 use crate::stop::Stop;
 use crate::voice::Voice;
+pub use links::NotKept;
 use presence::{beat, farewell, own_labels};
 
 /// Questions that are worked on at once; further ones wait in the subscription.

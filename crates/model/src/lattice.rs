@@ -19,6 +19,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::link::Terms;
 use crate::secret::Secret;
 
+/// What the names of settings begin with that a link has of its own. They are no word of a subject: nobody asks for them by name.
+pub const OWN_SETTINGS: &str = "link.of/";
+
 /// Names with values: labels, annotations, settings.
 pub type Labels = BTreeMap<String, String>;
 
@@ -337,6 +340,10 @@ pub struct LatticeLink {
     /// How far it may reach, and how long it may take. Our own: hosts of others do not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
+    /// Whether it is for all that its source imports of the package: `interfaces` are those that were known when it was put. Our own:
+    /// hosts of others go by the interfaces.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_whole: bool,
 }
 
 /// What a lattice keeps of a component: where it comes from, and the links that it is the source of.

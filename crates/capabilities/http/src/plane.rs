@@ -60,8 +60,6 @@ pub struct Plane {
     directory: Arc<ArcSwap<Directory>>,
     phase: watch::Sender<Phase>,
     reception: Arc<Reception>,
-    acceptors: Vec<Task>,
-    addresses: Vec<SocketAddr>,
 }
 
 /// What happened on the data plane beside the requests of components.
@@ -89,7 +87,7 @@ pub struct Entrance(Weak<Reception>);
 #[derive(Clone)]
 pub struct Receiving(Arc<Reception>);
 
-/// A door that was opened later. Dropping it closes it.
+/// A door that is open. Dropping it closes it.
 pub struct OpenDoor {
     /// Where it is.
     pub address: SocketAddr,
@@ -138,8 +136,8 @@ impl Default for PlaneConfig {
 // === impl Plane ===
 
 impl Plane {
-    /// Starts serving at these doors. Called within the control plane's runtime.
-    pub fn start(config: &PlaneConfig, doors: Vec<Door>, directory: Directory) -> std::io::Result<Self> {
+    /// Starts serving. Nobody comes in before a door is opened ([`Entrance::open`]).
+    pub fn start(config: &PlaneConfig, directory: Directory) -> std::io::Result<Self> {
         let shares: Arc<[Share]> = (0..config.cores).map(|_| Share::default()).collect();
         let directory = Arc::new(ArcSwap::from_pointee(directory));
         let (phase, phases) = watch::channel(Phase::Serving);
@@ -153,16 +151,8 @@ impl Plane {
                 run(core, arrivals, phases.clone(), head_max)
             })?
         };
-        let addresses = doors.iter().map(|door| door.listener.local_addr()).collect::<Result<_, _>>()?;
         let reception = Reception { cores: senders, shares: shares.clone(), connections_max: config.connections_max };
-        let reception = Arc::new(reception);
-        let acceptors = doors.into_iter().map(|door| reception.open(door)).collect::<std::io::Result<_>>()?;
-        Ok(Self { cores, shares, directory, phase, reception, acceptors, addresses })
-    }
-
-    /// Where it listens: the address of each door.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        Ok(Self { cores, shares, directory, phase, reception: Arc::new(reception) })
     }
 
     /// Where other routes are published.
@@ -170,7 +160,7 @@ impl Plane {
         Publisher(self.directory.clone())
     }
 
-    /// The way in, beside its doors.
+    /// The way in.
     pub fn entrance(&self) -> Entrance {
         Entrance(Arc::downgrade(&self.reception))
     }
@@ -185,10 +175,10 @@ impl Plane {
         PlaneCounts::of(&self.shares)
     }
 
-    /// Stops accepting, lets running requests end for at most `patience`, and ends. Who is still [`Receiving`] may bring others
+    /// Lets running requests end for at most `patience`, and ends. Who is still [`Receiving`], or has a door open, may bring others
     /// meanwhile. Says whether all of them ended, and what happened beside the requests of components.
     pub async fn drain(self, patience: Duration) -> (bool, PlaneCounts) {
-        drop((self.acceptors, self.reception));
+        drop(self.reception);
         self.phase.send_replace(Phase::Draining);
         let mut cores = tokio::task::spawn_blocking(|| self.cores.join());
         let in_time = tokio::time::timeout(patience, &mut cores).await;
@@ -210,7 +200,7 @@ impl Publisher {
 }
 
 impl Entrance {
-    /// Opens a further door. Called within the control plane's runtime.
+    /// Opens a door. Called within the control plane's runtime.
     pub fn open(&self, door: Door) -> std::io::Result<OpenDoor> {
         let address = door.listener.local_addr()?;
         let reception = self.0.upgrade().ok_or(std::io::ErrorKind::NotConnected)?;

@@ -8,7 +8,7 @@ use capability::settings::{Default as Unsaid, Kind, Setting};
 use model::{ComponentName, Contract, LinkDel, LinkPut};
 use stdx::Explain;
 
-use super::{Facts, LINKS_MAX, LinkError, LinkTable, Shape, resolve};
+use super::{Facts, LINKS_MAX, LinkError, LinkTable, Said, Shape, interfaces_of, resolve};
 
 const URL: &[Setting] =
     &[Setting { name: "url", about: "where it is", kind: Kind::Url(&["redis"]), default: Unsaid::Required }];
@@ -19,7 +19,8 @@ const BACKENDS: &[BackendInfo] = &[
     BackendInfo { name: "provider", about: "", settings: &[provider::ID, provider::LINK, provider::TIMEOUT] },
 ];
 
-/// A shop that keeps keys and asks a catalog, two catalogs, and a bank with another version of what one of them has.
+/// A shop that keeps keys and asks a catalog, two catalogs, and a bank with another version of what one of them has; a desk that
+/// needs two things of an office.
 struct Street {
     components: BTreeMap<ComponentName, Shape>,
     keyvalue: Vec<Contract>,
@@ -35,8 +36,11 @@ impl Street {
         let catalog = shape(&[], &["acme:shop/stock@1.2.0"]);
         let both = shape(&[], &["acme:shop/stock@1.0.0", "acme:money/rates@1.3.0"]);
         let bank = shape(&[], &["acme:money/rates@2.0.0"]);
-        let components = [("shop", shop), ("catalog", catalog), ("both", both), ("bank", bank)];
-        let components = components.map(|(name, shape)| (name.parse().expect("a name"), shape)).into();
+        let office = shape(&[], &["acme:desk/pens@1.0.0", "acme:desk/ink@1.0.0"]);
+        let desk = shape(&["acme:desk/pens@1.0.0", "acme:desk/ink@1.0.0"], &[]);
+        let sellers = [("shop", shop), ("catalog", catalog), ("both", both), ("bank", bank)];
+        let components = sellers.into_iter().chain([("desk", desk), ("office", office)]);
+        let components = components.map(|(name, shape)| (name.parse().expect("a name"), shape)).collect();
         Self { components, keyvalue: contracts(&keys) }
     }
 }
@@ -99,7 +103,11 @@ fn what_is_not_said_follows_from_what_both_have() {
         ("shop keyvalue/disk", "shop wasi:keyvalue -> keyvalue/disk"),
         ("shop keyvalue/redis url=redis://a name=cache", "shop wasi:keyvalue (cache) -> keyvalue/redis"),
         ("shop keyvalue/disk contract=wasi:keyvalue/store", "shop wasi:keyvalue -> keyvalue/disk"),
-        ("shop catalog", "shop acme:shop -> catalog"),
+        // A component gives interfaces: one by itself, and several of a package as a whole.
+        ("shop catalog", "shop acme:shop/stock -> catalog"),
+        ("shop catalog contract=acme:shop", "shop acme:shop/stock -> catalog"),
+        ("desk office", "desk acme:desk -> office"),
+        ("desk office contract=acme:desk/pens", "desk acme:desk/pens -> office"),
         ("shop both contract=acme:money", "shop acme:money -> both"),
         ("shop both contract=acme:shop/stock@1.0.0", "shop acme:shop/stock -> both"),
         // A capability that calls components keeps its contracts together; what is fused is called without it.
@@ -117,8 +125,8 @@ fn what_is_not_said_follows_from_what_both_have() {
 #[test]
 fn what_cannot_be_linked_says_what_there_is() {
     let cases = [
-        ("ship keyvalue/disk", "there is no component ship; there are bank, both, catalog, shop"),
-        ("shop katalog", "there is no component katalog; there are bank, both, catalog, shop"),
+        ("ship keyvalue/disk", "there is no component ship; there are bank, both, catalog, desk, office, shop"),
+        ("shop katalog", "there is no component katalog; there are bank, both, catalog, desk, office, shop"),
         ("shop keyvalu/disk", "there is no capability keyvalu; there is keyvalue"),
         ("shop keyvalue/rediss", "keyvalue has no backend rediss; there are disk, redis, provider"),
         ("shop keyvalue/redis", "the link cannot be put:\n  url is missing: where it is (--set url=…)"),
@@ -150,7 +158,7 @@ fn a_link_is_replaced_by_one_of_its_identity_and_deleted_by_it() {
     let (street, mut table) = (Street::new(), LinkTable::default());
     let put = |table: &mut LinkTable, line: &str| {
         let link = resolve(wanted(line), &street, table).expect("it can be put").link;
-        table.put(link).map(|old| old.target.to_string())
+        table.put(link, Said::Since).map(|(old, _)| old.target.to_string())
     };
     assert_eq!(put(&mut table, "shop keyvalue/disk"), None);
     assert_eq!(put(&mut table, "shop keyvalue/disk name=cache"), None);
@@ -164,8 +172,12 @@ fn a_link_is_replaced_by_one_of_its_identity_and_deleted_by_it() {
     };
     let found = |wanted| table.find(wanted).map(|id| id.to_string()).map_err(|error| error.to_string());
     assert_eq!(found(del("cache", None)), Ok("shop wasi:keyvalue (cache)".into()));
-    assert_eq!(found(del("default", None)), Err("shop has acme:shop, wasi:keyvalue; say which with --contract".into()));
-    assert_eq!(found(del("default", Some("acme:shop"))), Ok("shop acme:shop".into()));
+    assert_eq!(
+        found(del("default", None)),
+        Err("shop has acme:shop/stock, wasi:keyvalue; say which with --contract".into())
+    );
+    // A package with one link means that one.
+    assert_eq!(found(del("default", Some("acme:shop"))), Ok("shop acme:shop/stock".into()));
     let error = found(del("default", Some("a:b"))).expect_err("there is none");
     assert_eq!(error, "shop a:b has no link of that name that somebody put");
     let error = found(del("other", None)).expect_err("there is none");
@@ -204,17 +216,33 @@ fn somebody_outside_of_the_host_is_called_as_a_provider_where_a_capability_knows
 fn a_link_to_a_backend_is_deleted_by_any_of_its_interfaces() {
     let mut table = LinkTable::default();
     let put = |line: &str| resolve(wanted(line), &Street::new(), &LinkTable::default()).expect("it can be put").link;
-    table.put(put("shop kv unchecked=true contract=wasi:keyvalue/store"));
-    table.put(put("shop catalog contract=acme:shop"));
-    let found = |contract: &str| {
+    table.put(put("shop kv unchecked=true contract=wasi:keyvalue/store"), Said::Since);
+    table.put(put("desk office"), Said::Since);
+    let found = |source: &str, contract: &str| {
         let contract = Some(contract.parse().expect("contracts"));
-        let wanted = LinkDel { source: "shop".parse().expect("a name"), name: Default::default(), contract };
+        let wanted = LinkDel { source: source.parse().expect("a name"), name: Default::default(), contract };
         table.find(wanted).map(|id| id.to_string()).map_err(|error| error.to_string())
     };
     for contract in ["wasi:keyvalue", "wasi:keyvalue/store", "wasi:keyvalue/atomics"] {
-        assert_eq!(found(contract).as_deref(), Ok("shop wasi:keyvalue"));
+        assert_eq!(found("shop", contract).as_deref(), Ok("shop wasi:keyvalue"));
     }
-    assert!(found("acme:shop/stock").is_err(), "a component is linked by the interface");
+    assert!(found("desk", "acme:desk/pens").is_err(), "what a component gives as a whole is deleted as a whole");
+}
+
+#[test]
+fn what_was_said_later_counts_before_what_was_said_at_the_start_however_near_that_is() {
+    let (street, mut table) = (Street::new(), LinkTable::default());
+    let put = |line: &str| resolve(wanted(line), &street, &LinkTable::default()).expect("it can be put").link;
+    let (whole, pens) = (put("desk office"), put("desk office contract=acme:desk/pens"));
+    table.put(pens.clone(), Said::AtStart);
+    table.put(whole.clone(), Said::AtStart);
+    assert!(table.rank(&pens) > table.rank(&whole), "of the same time the nearer one");
+    table.put(whole.clone(), Said::Since);
+    assert!(table.rank(&whole) > table.rank(&pens));
+    table.put(pens.clone(), Said::Since);
+    assert!(table.rank(&pens) > table.rank(&whole));
+    let desk = street.component(&whole.id.source).expect("it is there");
+    assert_eq!(interfaces_of(&whole.id.contract, &desk.imports), ["ink", "pens"]);
 }
 
 #[test]
@@ -222,7 +250,7 @@ fn a_component_has_so_many_links_and_no_more() {
     let (street, mut table) = (Street::new(), LinkTable::default());
     for index in 0..LINKS_MAX {
         let link = resolve(wanted(&format!("shop keyvalue/disk name=n{index}")), &street, &table);
-        table.put(link.expect("there is room").link);
+        table.put(link.expect("there is room").link, Said::Since);
     }
     let refused = resolve(wanted("shop keyvalue/disk name=more"), &street, &table).expect_err("there is no room");
     assert!(matches!(refused, LinkError::TooMany(_)), "{refused}");

@@ -3,16 +3,23 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use bus::{Broker, Loopback, LoopbackConfig};
-use http_capability::{Door, Tls};
+use bus::{Broker, Login, Loopback, LoopbackConfig};
+use http_capability::{Door, OpenDoor, Plane, Tls};
 use route::Route;
 
 use super::{BusConfig, HostError, ListenerConfig};
 use crate::holder::holder_of;
 use crate::load::Source;
 
-/// Opens the bus inside this process to others.
-pub(super) fn open_bus(broker: Broker, config: Option<BusConfig>) -> Result<Option<Loopback>, HostError> {
+/// A socket for clients of the bus that nobody answers yet.
+pub(super) struct BusDoor {
+    listener: TcpListener,
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+/// Takes the address at which the bus inside this process is reached.
+pub(super) fn bus_door(config: Option<BusConfig>) -> Result<Option<BusDoor>, HostError> {
     let Some(BusConfig { address, may_be_missing, token }) = config else { return Ok(None) };
     let listener = match listen(address) {
         Ok(listener) => listener,
@@ -22,8 +29,19 @@ pub(super) fn open_bus(broker: Broker, config: Option<BusConfig>) -> Result<Opti
         }
         Err(error) => return Err(error),
     };
-    let loopback = Loopback::start(listener, broker, LoopbackConfig { token, ..LoopbackConfig::default() });
-    loopback.map(Some).map_err(|source| HostError::Listen { address, source })
+    let address = listener.local_addr().map_err(|source| HostError::Listen { address, source })?;
+    Ok(Some(BusDoor { listener, address, token }))
+}
+
+/// Opens sockets for clients of HTTP.
+pub(super) fn open_doors(plane: &Plane, doors: Vec<Door>) -> Result<Vec<OpenDoor>, HostError> {
+    let entrance = plane.entrance();
+    doors.into_iter().map(|door| entrance.open(door)).collect::<Result<_, _>>().map_err(HostError::Threads)
+}
+
+/// Where these are.
+pub(super) fn addresses(doors: &[Door]) -> Result<Vec<SocketAddr>, HostError> {
+    doors.iter().map(|door| door.listener.local_addr()).collect::<Result<_, _>>().map_err(HostError::Threads)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
@@ -53,5 +71,22 @@ pub(super) fn check_listeners(sources: &[Source], listeners: &[ListenerConfig]) 
             route: route.clone(),
             known: listeners.iter().filter_map(|listener| listener.name.clone()).collect(),
         }),
+    }
+}
+
+// === impl BusDoor ===
+
+impl BusDoor {
+    /// Where clients of the bus connect, and how a provider of this host logs in there.
+    pub(super) fn entrance(&self) -> (String, Login) {
+        let login = self.token.clone().map_or(Login::Anyone, Login::Token);
+        (format!("nats://{}", self.address), login)
+    }
+
+    /// Opens the bus inside this process to others.
+    pub(super) fn open(self, broker: Broker) -> Result<Loopback, HostError> {
+        let Self { listener, address, token } = self;
+        let loopback = Loopback::start(listener, broker, LoopbackConfig { token, ..LoopbackConfig::default() });
+        loopback.map_err(|source| HostError::Listen { address, source })
     }
 }

@@ -136,6 +136,7 @@ impl World {
             let Some(mut member) = live.members.remove(name) else { return };
             let ids: Vec<_> = live.table.of(name).map(|link| link.id.clone()).collect();
             ids.iter().for_each(|id| drop(live.take(id)));
+            live.declared.retain(|id, _| id.source != *name);
             if live.beyond.may_come {
                 self.link_each(&mut live, callers, name).await;
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use capability::{OpenError, OpenLink, Opened, Settings};
 use engine::Account;
 use http_capability::{Counts, Served};
-use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkView, Reach, Terms};
+use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkPut, LinkView, Reach, Terms};
 use stdx::Chain;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use super::linked::shape;
 use crate::abroad::{Abroad, Exposed};
 use crate::callee::{Functions, Slot};
 use crate::fusing::Lead;
-use crate::links::{LinkError, LinkTable, Shape};
+use crate::links::{LinkError, LinkTable, Said, Shape};
 use crate::load::{LoadError, Prepared, describe};
 use crate::serving::{CallCounts, Serving};
 use crate::shim;
@@ -32,6 +32,8 @@ pub(super) struct Live {
     pub(super) beyond: Beyond,
     pub(super) members: BTreeMap<ComponentName, Member>,
     pub(super) table: LinkTable,
+    /// What was said at the start: it counts again when what was said since is deleted.
+    pub(super) declared: BTreeMap<LinkId, LinkPut>,
     pub(super) targets: BTreeMap<LinkId, LinkTarget>,
     pub(super) routing: Routing,
 }
@@ -83,12 +85,12 @@ pub(super) enum TargetState {
 // === impl Live ===
 
 /// A link with its target, taken out to be put back if need be.
-pub(super) type Taken = (Option<Link>, Option<LinkTarget>);
+pub(super) type Taken = (Option<(Link, Said)>, Option<LinkTarget>);
 
 impl Live {
     pub(super) fn new(beyond: Beyond) -> Self {
-        let (members, table) = (BTreeMap::new(), LinkTable::default());
-        Self { beyond, members, table, targets: BTreeMap::new(), routing: Routing::default() }
+        let (members, table, declared) = (BTreeMap::new(), LinkTable::default(), BTreeMap::new());
+        Self { beyond, members, table, declared, targets: BTreeMap::new(), routing: Routing::default() }
     }
 
     /// What reaches the components here, taken out: who links them anew makes it anew.
@@ -100,10 +102,10 @@ impl Live {
     }
 
     /// Puts a link in the place of one of the same identity.
-    pub(super) fn exchange(&mut self, link: Link, target: Option<LinkTarget>) -> Taken {
+    pub(super) fn exchange(&mut self, (link, said): (Link, Said), target: Option<LinkTarget>) -> Taken {
         let id = link.id.clone();
         let old_target = self.targets.remove(&id);
-        let old = self.table.put(link);
+        let old = self.table.put(link, said);
         target.map(|target| self.targets.insert(id, target));
         (old, old_target)
     }
@@ -114,12 +116,17 @@ impl Live {
 
     pub(super) fn restore(&mut self, id: &LinkId, (link, target): Taken) {
         self.take(id);
-        link.map(|link| self.table.put(link));
+        link.map(|(link, said)| self.table.put(link, said));
         target.map(|target| self.targets.insert(id.clone(), target));
     }
 
-    /// The link that an import follows: the one that is named as its label, else the one without a name; of each, one for its
-    /// interface before one for its package.
+    /// What was said at the start under a link that was said since.
+    pub(super) fn beneath(&self, id: &LinkId) -> Option<LinkPut> {
+        self.declared.get(id).filter(|_| self.table.said(id) == Some(Said::Since)).cloned()
+    }
+
+    /// The link that an import follows: the one that is named as its label, else the one without a name; of each, the one with the
+    /// highest rank.
     pub(super) fn link_for<'a>(
         &'a self,
         member: &'a Member,
@@ -128,10 +135,10 @@ impl Live {
     ) -> Option<&'a Link> {
         let covers = |link: &&Link| link.id.contract.covers(contract);
         let covering = || self.table.of(member.name()).filter(covers);
-        let nearest = |link: &&Link| link.id.contract.interface.is_some();
+        let rank = |link: &&Link| self.table.rank(link);
         let labelled =
-            label.and_then(|label| covering().filter(|link| link.id.name.as_str() == label).max_by_key(nearest));
-        labelled.or_else(|| covering().filter(|link| link.id.name.is_default()).max_by_key(nearest))
+            label.and_then(|label| covering().filter(|link| link.id.name.as_str() == label).max_by_key(rank));
+        labelled.or_else(|| covering().filter(|link| link.id.name.is_default()).max_by_key(rank))
     }
 
     /// The links that an import follows where they are chosen by name: one for each, as [`link_for`](Self::link_for) finds it.
@@ -140,13 +147,20 @@ impl Live {
         member: &'a Member,
         contract: &'a Contract,
     ) -> impl Iterator<Item = &'a Link> {
-        let covering = move || self.table.of(member.name()).filter(|link| link.id.contract.covers(contract));
-        covering().filter(move |link| {
-            let is_nearer =
-                |other: &Link| other.id.contract.interface.is_some() && link.id.contract.interface.is_none();
-            let is_hidden = covering().any(|other| other.id.name == link.id.name && is_nearer(other));
-            !link.id.name.is_default() && !is_hidden
-        })
+        let covering = self.table.of(member.name()).filter(move |link| link.id.contract.covers(contract));
+        covering.filter(move |link| !link.id.name.is_default() && !self.is_hidden_for(contract, link))
+    }
+
+    /// Whether another link of the same name is followed for this import.
+    fn is_hidden_for(&self, contract: &Contract, link: &Link) -> bool {
+        let mut others = self.table.of(&link.id.source).filter(|other| other.id.contract.covers(contract));
+        others.any(|other| other.id.name == link.id.name && self.table.rank(other) > self.table.rank(link))
+    }
+
+    /// Whether others are followed for all that a link is for.
+    pub(super) fn is_hidden(&self, member: &Member, link: &Link) -> bool {
+        let mut imports = member.shape.imports.iter().filter(|import| link.id.contract.covers(import)).peekable();
+        imports.peek().is_some() && imports.all(|import| self.is_hidden_for(import, link))
     }
 
     /// The names that a component can choose by.

@@ -58,7 +58,7 @@ impl World {
         live.members.iter().map(counts).chain(away).collect()
     }
 
-    /// The links of one component, or of all: those that were put, and those that the host made.
+    /// The links of one component, or of all: those that were put and are followed, and those that the host made.
     pub(crate) async fn query(&self, source: Option<&ComponentName>) -> Result<Vec<LinkView>, LinkError> {
         let live = self.live.lock().await;
         let known = self.known(&live.members);
@@ -68,7 +68,8 @@ impl World {
         }
         let is_wanted = |name: &ComponentName| source.is_none_or(|source| source == name);
         let of = |(name, member): (&ComponentName, &Member)| {
-            let put: Vec<_> = live.table.of(name).filter_map(|link| live.view(&link.id)).collect();
+            let followed = live.table.of(name).filter(|link| !live.is_hidden(member, link));
+            let put: Vec<_> = followed.filter_map(|link| live.view(&link.id)).collect();
             put.into_iter().chain(self.made_by_host(&live, member)).collect::<Vec<_>>()
         };
         Ok(live.members.iter().filter(|(name, _)| is_wanted(name)).flat_map(of).collect())

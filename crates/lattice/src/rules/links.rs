@@ -101,7 +101,7 @@ pub(crate) fn linked(state: &State, link: &LatticeLink) -> Vec<Step> {
     let put = |put: LinkPut| {
         let stays = leads_away && matches!(put.terms.reach, Reach::Fused | Reach::Local);
         // What may not leave cannot be put, and nothing that was put before may lead it away.
-        let before = stays.then(|| Step::Do(deleted(put.clone())).at_leisure());
+        let before = stays.then(|| Step::Do(deleted(put.clone(), &[])).at_leisure());
         let step = Step::Do(Deed::Put(put));
         before.into_iter().chain([if leads_away { step.at_leisure() } else { step }])
     };
@@ -135,7 +135,7 @@ pub(super) fn unlistening(state: &State, id: &ComponentName) -> Vec<Step> {
 /// What takes the links out that lead to that name.
 pub(super) fn unlinked_from(state: &State, id: &ComponentName) -> Vec<Step> {
     let links = state.links.values().flatten().filter(|link| link.target == id.as_str());
-    links.flat_map(|link| unlinked(state, link)).collect()
+    links.flat_map(|link| unlinked(state, link, &[])).collect()
 }
 
 /// What puts all links of what runs and listens here, as far as they are known.
@@ -152,18 +152,18 @@ pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) ->
     let before = state.links.remove(source).unwrap_or_default();
     let gone = gone(state, &before, &links);
     let put: Vec<_> = links.iter().filter(|link| !before.contains(link)).cloned().collect();
+    let unlinked: Vec<_> = gone.iter().flat_map(|link| unlinked(state, link, &links)).collect();
     if !links.is_empty() {
         state.links.insert(source.to_owned(), links);
     }
-    let unlinked = gone.iter().flat_map(|link| unlinked(state, link));
     let briefed = providers::briefed(state, gone.iter().chain(&put));
-    unlinked.chain(put.iter().flat_map(|link| linked(state, link))).chain(briefed).collect()
+    unlinked.into_iter().chain(put.iter().flat_map(|link| linked(state, link))).chain(briefed).collect()
 }
 
 /// What takes those of these links out that a source had elsewhere, and has not here.
 pub(super) fn left_behind(state: &State, source: &str, had: &[LatticeLink]) -> Vec<Step> {
     let has = state.links.get(source).map(Vec::as_slice).unwrap_or_default();
-    gone(state, had, has).iter().flat_map(|link| unlinked(state, link)).collect()
+    gone(state, had, has).iter().flat_map(|link| unlinked(state, link, has)).collect()
 }
 
 /// Those links of which something is left when these are put.
@@ -176,25 +176,32 @@ fn gone(state: &State, before: &[LatticeLink], links: &[LatticeLink]) -> Vec<Lat
     before.iter().filter(|link| !is_replaced(link)).cloned().collect()
 }
 
-/// What takes a link out that is not among those of the lattice any more.
-fn unlinked(state: &State, link: &LatticeLink) -> Vec<Step> {
+/// What takes a link out that is not among these of its source any more.
+fn unlinked(state: &State, link: &LatticeLink, now: &[LatticeLink]) -> Vec<Step> {
     if let Some(id) = route_id(state, link) {
         return vec![Step::Do(Deed::Unroute(id)).at_leisure()];
     }
+    let beside = now.iter().filter(|other| other.is_beside(link));
+    let successors: Vec<Target> = beside.filter_map(|other| other.target.parse().ok()).collect();
     let puts = mapped(state, link).unwrap_or_default();
-    puts.into_iter().map(|put| Step::Do(deleted(put)).at_leisure()).collect()
+    puts.into_iter().map(|put| Step::Do(deleted(put, &successors)).at_leisure()).collect()
 }
 
-/// What deletes a link again.
-fn deleted(LinkPut { source, name, contract, .. }: LinkPut) -> Deed {
-    Deed::Delete(LinkDel { source, name, contract })
+/// What deletes a link again, which one to these may have taken the place of.
+fn deleted(LinkPut { source, name, contract, .. }: LinkPut, successors: &[Target]) -> Deed {
+    Deed::Delete { link: LinkDel { source, name, contract }, successors: successors.to_vec() }
 }
 
 /// Whether the one link, when it is put, leaves nothing of the other.
 fn is_in_place_of(link: &LatticeLink, other: &LatticeLink) -> bool {
     let is_backend = |link: &LatticeLink| matches!(link.target.parse(), Ok(Target::Capability { .. }));
-    let has_all = other.interfaces.iter().all(|interface| link.interfaces.contains(interface));
-    link.is_beside(other) && is_backend(link) == is_backend(other) && (has_all || is_backend(link))
+    let has_all = || other.interfaces.iter().all(|interface| link.interfaces.contains(interface));
+    let has_its_place = match (is_backend(link), link.is_whole) {
+        (true, _) => is_backend(other),
+        (false, true) => !is_backend(other) && other.is_whole,
+        (false, false) => !is_backend(other) && !other.is_whole && has_all(),
+    };
+    link.is_beside(other) && has_its_place
 }
 
 /// What a link of the lattice is among the links of this host: nothing where its source does not run here.
@@ -223,6 +230,9 @@ pub(super) fn mapped(state: &State, link: &LatticeLink) -> Result<Vec<LinkPut>, 
         Ok(target @ Target::Capability { .. }) => Ok(vec![put(target, told, None)?]),
         Ok(Target::Component(target)) if !told.is_empty() && state.components.contains_key(&target) => {
             Err(format!("{target} is a component: it has the settings that it is started with, not those of a link"))
+        }
+        Ok(Target::Component(target)) if link.is_whole => {
+            Ok(vec![put(Target::Component(target), Labels::new(), None)?])
         }
         Ok(Target::Component(target)) => {
             let of = |interface| put(Target::Component(target.clone()), Labels::new(), Some(interface));

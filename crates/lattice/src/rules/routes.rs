@@ -38,7 +38,7 @@ pub(super) fn route(state: &State, link: &LatticeLink) -> Option<Result<RoutePut
 }
 
 /// Whether this host listens by that name.
-fn listens(state: &State, source: &str) -> bool {
+pub(super) fn listens(state: &State, source: &str) -> bool {
     let is_component = || state.components.keys().any(|name| name.as_str() == source);
     server(state, source).is_some() || (source == HOSTS && !is_component())
 }

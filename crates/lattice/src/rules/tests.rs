@@ -37,6 +37,7 @@ fn link(source: &str, target: &str, interfaces: &[&str]) -> LatticeLink {
         source_config: Vec::new(),
         target_config: Vec::new(),
         terms: None,
+        is_whole: false,
     }
 }
 

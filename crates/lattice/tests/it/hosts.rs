@@ -143,7 +143,7 @@ impl Hands for Noting {
             }
             Deed::Check(_) | Deed::CheckRoute(_) => {}
             Deed::Put(put) => self.put(&put),
-            Deed::Delete(delete) => self.delete(&delete),
+            Deed::Delete { link, .. } => self.delete(&link),
             Deed::StartProvider { id, image_ref, briefing } => {
                 let provider = Provider { image_ref, briefing, is_well: true };
                 let before = lock(&self.done).providers.insert(id.to_string(), provider);

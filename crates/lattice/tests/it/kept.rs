@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bus::sim::{Network, Weather};
 use bus::{Keep, Message};
-use model::lattice::Labels;
+use model::LinkDel;
+use model::lattice::{Labels, LatticeLink};
 
 use crate::hosts::{Host, simulate};
 
@@ -98,4 +99,53 @@ async fn found_and_deleted() -> [Option<Labels>; 2] {
 fn what_a_host_found_and_another_deleted_is_gone() {
     let has = Labels::from([("k".to_owned(), "v".to_owned())]);
     assert_eq!(simulate(found_and_deleted()), [Some(has), Some(Labels::new())]);
+}
+
+/// A link of `till`, as a host is asked for it.
+fn link(target: &str) -> LatticeLink {
+    LatticeLink {
+        source_id: "till".into(),
+        target: target.into(),
+        name: "default".into(),
+        wit_namespace: "demo".into(),
+        wit_package: "shop".into(),
+        interfaces: vec!["tag".into()],
+        source_config: Vec::new(),
+        target_config: Vec::new(),
+        terms: None,
+        is_whole: false,
+    }
+}
+
+/// A host is asked for links to a backend and to a component, one in the place of the other.
+async fn asked_of_the_host() {
+    let network = Network::new(1);
+    let (people, host) = (network.bus("people"), Host::start(network.bus("NA"), "NA", Duration::ZERO).await);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let bucket = people.bucket("CONFIGDATA_default".parse().expect("a name"), Keep::default()).await.expect("a bucket");
+    let kept = async || {
+        let entries = bucket.entries().await.expect("it is there");
+        entries.into_keys().map(|key| key.to_string()).collect::<Vec<_>>()
+    };
+    let leads = || host.hands.done().links.into_iter().collect::<Vec<_>>();
+    let to = |contract: &str, target: &str| (format!("till default {contract}"), target.to_owned());
+    for (number, url) in [(1, "a"), (1, "a"), (2, "b")] {
+        let told = Labels::from([("url".to_owned(), url.to_owned())]);
+        host.role.put_link(link("keyvalue/redis"), &told).await.expect("it is kept");
+        assert_eq!(kept().await, [format!("link.of/till/default/demo/shop/NA-{number}")], "{url}");
+        assert_eq!(leads(), [to("demo:shop", "keyvalue/redis")]);
+    }
+    host.role.put_link(link("price-1"), &Labels::new()).await.expect("it is kept");
+    assert_eq!(leads(), [to("demo:shop/tag", "price-1")]);
+    assert_eq!(kept().await, Vec::<String>::new(), "nobody keeps what a link was told that is gone");
+    let till = || "till".parse().expect("a name");
+    let wanted = LinkDel { source: till(), name: Default::default(), contract: None };
+    let deleted = host.role.delete_link(&wanted).await.expect("it is deleted");
+    assert_eq!((deleted, leads()), (Some(link("price-1")), Vec::new()));
+    assert_eq!(host.role.delete_link(&wanted).await.expect("there is none"), None);
+}
+
+#[test]
+fn a_link_that_a_host_is_asked_for_has_settings_of_its_own_which_go_with_it() {
+    simulate(asked_of_the_host());
 }

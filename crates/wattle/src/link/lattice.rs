@@ -1,6 +1,6 @@
 //! `wattle link` in a lattice of several hosts: what is put is kept for all of them, and followed where its source runs.
 
-use model::lattice::{DeleteLink, LatticeLink};
+use model::lattice::{DeleteLink, LatticeLink, OWN_SETTINGS};
 use model::{Contracts, LinkDel, LinkPut, LinkQuery, Target};
 use serde_json::json;
 use stdx::Code;
@@ -69,6 +69,7 @@ fn described(wanted: LinkPut, target_config: Vec<String>) -> Result<LatticeLink,
         source_config: Vec::new(),
         target_config,
         terms: Some(wanted.terms).filter(|terms| *terms != model::Terms::default()),
+        is_whole: false,
     })
 }
 
@@ -78,7 +79,11 @@ fn line(link: &LatticeLink) -> String {
     let interfaces = if interfaces.is_empty() { String::new() } else { format!("/{}", interfaces.join(",")) };
     let name = if link.name == "default" { String::new() } else { format!(" ({})", link.name) };
     let terms = link.terms.as_ref().map(|terms| format!(" [{terms}]")).unwrap_or_default();
-    let told = link.target_config.iter().map(|name| format!(" --config {name}")).collect::<String>();
+    let told = link.target_config.iter().map(|name| match name.starts_with(OWN_SETTINGS) {
+        true => " with settings of its own".to_owned(),
+        false => format!(" --config {name}"),
+    });
+    let told = told.collect::<String>();
     let text = format!("{source_id} {wit_namespace}:{wit_package}{interfaces}{name} -> {target}{told}{terms}");
     stdx::printable(&text).to_string()
 }

@@ -82,6 +82,7 @@ fn link(source: &str, target: &str, interface: &str) -> LatticeLink {
         source_config: Vec::new(),
         target_config: Vec::new(),
         terms: None,
+        is_whole: false,
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) fn link([source, name, target]: [&str; 3], interfaces: &[&str]) -> La
         source_config: Vec::new(),
         target_config: Vec::new(),
         terms: None,
+        is_whole: false,
     }
 }
 

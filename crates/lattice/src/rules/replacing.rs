@@ -1,0 +1,128 @@
+//! Links that somebody means by what they are for: each takes the place of whatever led the same imports elsewhere, and may have
+//! settings of its own.
+//!
+//! On the control interface of wasmCloud a link with another target is refused, and settings have names that people give. Settings of
+//! a link's own have names that nobody else gives: they are no word of a subject, so that nobody asks for them there either.
+
+use std::collections::BTreeSet;
+
+use model::lattice::{Labels, LatticeLink, OWN_SETTINGS};
+use model::{ComponentName, Contracts, LinkDel, Target};
+
+use super::routes::listens;
+use crate::state::State;
+
+/// Puts a link in the place of all that lead what it is for elsewhere. Links to one target are one, for all that they are for.
+pub(crate) fn replace_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) {
+    let is_package = is_of_package(link);
+    let is_same_way = |other: &LatticeLink| {
+        other.is_beside(link) && other.target == link.target && is_of_package(other) == is_package
+    };
+    links.retain_mut(|other| {
+        if !other.is_beside(link) || is_same_way(other) {
+            return true;
+        }
+        let count = other.interfaces.len();
+        other.interfaces.retain(|interface| !link.interfaces.contains(interface));
+        let is_emptied = count > 0 && other.interfaces.is_empty();
+        !is_emptied && !is_package
+    });
+    match links.iter_mut().find(|other| is_same_way(other)) {
+        Some(other) => {
+            let mut interfaces = if is_package { Vec::new() } else { other.interfaces.clone() };
+            let new: Vec<_> =
+                link.interfaces.iter().filter(|interface| !interfaces.contains(interface)).cloned().collect();
+            interfaces.extend(new);
+            *other = LatticeLink { interfaces, ..link.clone() };
+        }
+        None => links.push(link.clone()),
+    }
+}
+
+/// Takes out what leads the imports elsewhere that are meant. Gives the first link that it took something of, as it was.
+pub(crate) fn drop_link(links: &mut Vec<LatticeLink>, wanted: &LinkDel) -> Option<LatticeLink> {
+    let Contracts { namespace, package, interface } =
+        wanted.contract.clone().or_else(|| only_contract(links, wanted))?;
+    let is_beside =
+        |link: &LatticeLink| is_of(link, wanted) && (&link.wit_namespace, &link.wit_package) == (&namespace, &package);
+    let is_exact =
+        interface.as_deref().is_some_and(|interface| links.iter().any(|it| is_beside(it) && is_for(it, interface)));
+    let has_package = links.iter().any(|link| is_beside(link) && is_of_package(link));
+    let is_meant = |link: &LatticeLink| {
+        let is_meant = match &interface {
+            Some(interface) if is_exact => is_for(link, interface),
+            // What is for a package is meant by any of its interfaces.
+            Some(_) => is_of_package(link),
+            // Where nothing is for a package, the package means all of it.
+            None => is_of_package(link) || !has_package,
+        };
+        is_meant && is_beside(link)
+    };
+    let first = links.iter().find(|link| is_meant(link)).cloned();
+    links.retain_mut(|link| {
+        if !is_meant(link) {
+            return true;
+        }
+        link.interfaces.retain(|it| is_exact && interface.as_ref() != Some(it));
+        !link.interfaces.is_empty()
+    });
+    first
+}
+
+/// What the settings are called that a link is told by this host: as those that are the same where there are such, else as none before.
+/// So a link never has the settings of the one before it.
+pub(crate) fn name_settings(state: &State, (link, host): (&LatticeLink, &str), told: &Labels) -> String {
+    let prefix = own_names(link, host);
+    let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
+    let known = || state.config.iter().filter_map(|(name, settings)| Some((number(name)?, settings)));
+    let same = known().find(|(_, settings)| *settings == told).map(|(number, _)| number);
+    let next = || known().map(|(number, _)| number).max().map_or(1, |last| last.saturating_add(1));
+    format!("{prefix}{}", same.unwrap_or_else(next))
+}
+
+/// The settings of their own that these links have, or were named for them by this host once, as far as no link names them any more.
+pub(crate) fn left_settings(state: &State, links: &[LatticeLink], host: &str) -> BTreeSet<String> {
+    let had = links.iter().flat_map(|link| &link.target_config).filter(|name| name.starts_with(OWN_SETTINGS)).cloned();
+    let prefixes: Vec<_> = links.iter().map(|link| own_names(link, host)).collect();
+    let named = state.config.keys().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).cloned();
+    let is_named = |name: &String| state.links.values().flatten().any(|link| link.target_config.contains(name));
+    had.chain(named).filter(|name| !is_named(name)).collect()
+}
+
+/// Whether links may have this source on this host though no component has that name: the host listens by it, or a provider runs.
+pub(crate) fn is_source(state: &State, source: &str) -> bool {
+    let has_name = |name: &ComponentName| name.as_str() == source;
+    listens(state, source) || state.providers.keys().any(has_name)
+}
+
+/// What the names of the settings begin with that this host gives a link.
+fn own_names(link: &LatticeLink, host: &str) -> String {
+    let LatticeLink { source_id, name, wit_namespace, wit_package, .. } = link;
+    // Whoever puts the same link by another host at the same time does not give the same name.
+    let host: String = host.chars().take(8).collect();
+    format!("{OWN_SETTINGS}{source_id}/{name}/{wit_namespace}/{wit_package}/{host}-")
+}
+
+/// Whether a link is for a package, whatever its source imports of it.
+fn is_of_package(link: &LatticeLink) -> bool {
+    link.is_whole || matches!(link.target.parse(), Ok(Target::Capability { .. }))
+}
+
+/// Whether a link is for this interface, and not for a package.
+fn is_for(link: &LatticeLink, interface: &str) -> bool {
+    !is_of_package(link) && link.interfaces.iter().any(|it| it == interface)
+}
+
+fn is_of(link: &LatticeLink, wanted: &LinkDel) -> bool {
+    link.source_id == wanted.source.as_str() && link.name == wanted.name.as_str()
+}
+
+/// The contract that is meant where none is named: that of the only link.
+fn only_contract(links: &[LatticeLink], wanted: &LinkDel) -> Option<Contracts> {
+    let mut links = links.iter().filter(|link| is_of(link, wanted));
+    let only = links.next().filter(|_| links.next().is_none())?;
+    Some(Contracts { namespace: only.wit_namespace.clone(), package: only.wit_package.clone(), interface: None })
+}
+
+#[cfg(test)]
+mod tests;

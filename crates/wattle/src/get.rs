@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use model::lattice::{Capacity, HostInventory, Labels, LatticeLink, ProviderDescription};
+use model::lattice::{Capacity, HostInventory, Labels, LatticeLink, OWN_SETTINGS, ProviderDescription};
 use serde::Serialize;
 use serde_json::{Value, json};
 use stdx::{ByteSize, printable};
@@ -155,14 +155,22 @@ fn providers(providers: &[ProviderDescription]) -> String {
 fn links(links: &[LatticeLink], output: Output) {
     let rows = links.iter().map(|link| {
         let contract = format!("{}:{}/{}", link.wit_namespace, link.wit_package, link.interfaces.join(","));
-        let config = [link.source_config.join(","), link.target_config.join(",")].join(" ");
-        [link.source_id.clone(), contract, link.name.clone(), link.target.clone(), config.trim().to_owned()]
+        let named = link.source_config.iter().chain(&link.target_config).map(|name| settings_name(name));
+        let config = named.collect::<Vec<_>>().join(" ");
+        [link.source_id.clone(), contract, link.name.clone(), link.target.clone(), config]
     });
     let text = match links.is_empty() {
-        true => "there are no links in this lattice".to_owned(),
+        true => {
+            "nobody has put a link in this lattice (`wattle link query` lists what a host links by itself)".to_owned()
+        }
         false => table(["source", "contract", "name", "target", "config"], rows),
     };
     output.print(&text, &json!({ "links": links }));
+}
+
+/// What settings are called; those that a link has of its own have a name for nobody.
+fn settings_name(name: &str) -> &str {
+    if name.starts_with(OWN_SETTINGS) { "(its own)" } else { name }
 }
 
 fn claims(claims: &[Labels], output: Output) {

@@ -1,6 +1,7 @@
 //! `wattle link`: what a running host's components are linked to, and changing that.
 //!
-//! A host answers on its own bus. On a bus of several hosts none does, and the links of their lattice are meant.
+//! A host answers on its own bus, and has what is put kept: what it is alone in is a lattice as well. On a bus of several hosts none
+//! does, and the links of their lattice are meant.
 
 mod lattice;
 
@@ -54,7 +55,7 @@ struct Put {
     /// What the target is told (can be given several times)
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
-    /// What the target is told, as the settings of this name are: in a lattice of several hosts (can be given several times)
+    /// What the target is told, as the settings of this name are, see `wattle config` (can be given several times)
     #[arg(long, value_name = "NAME", conflicts_with = "set")]
     config: Vec<String>,
     /// How far the link may reach and how long a call may take: fused, local, prefer-local or remote, timeout=TIME, retry=COUNT
@@ -91,14 +92,14 @@ pub(crate) fn run(command: LinkCommand, output: Output) -> Result<ExitCode, Fail
     reach.once_reached(async |host| {
         let is_alone = host.has_control().await?;
         match action {
-            Action::Put(put) if is_alone => {
-                host.ask_host("put", &put.alone()?).await.map(|change| show_change(&change, output))?;
+            Action::Put(put) if is_alone && put.config.is_empty() => {
+                host.ask_host("put", &put.wanted()).await.map(|change| show_put(&change, output))?;
             }
             Action::Put(put) => lattice::put(&host, put, output).await?,
             Action::Del(Del { source, contract, name }) => {
                 let wanted = LinkDel { source, name, contract };
                 match is_alone {
-                    true => host.ask_host("del", &wanted).await.map(|change| show_change(&change, output))?,
+                    true => host.ask_host("del", &wanted).await.map(|change| show_deleted(&change, output))?,
                     false => lattice::delete(&host, wanted, output).await?,
                 }
             }
@@ -131,14 +132,6 @@ impl Reached {
 // === impl Put ===
 
 impl Put {
-    /// For a host that is alone.
-    fn alone(self) -> Result<LinkPut, Failure> {
-        match self.config.is_empty() {
-            true => Ok(self.wanted()),
-            false => Err(Failure::new(Code::E0602, "a host that is alone is told what a link has: --set NAME=VALUE")),
-        }
-    }
-
     fn wanted(self) -> LinkPut {
         let Self { source, target, contract, name, set, config: _, terms, unchecked } = self;
         LinkPut { source, target, name, contract, config: set.into_iter().collect(), terms, unchecked }
@@ -152,15 +145,17 @@ fn setting(text: &str) -> Result<(String, String), String> {
 
 // === what is shown ===
 
-fn show_change(change: &LinkChange, output: Output) {
+fn show_put(change: &LinkChange, output: Output) {
     let before = change.before.as_ref().map(|view| format!(" (was {})", view.link.target));
-    let before = before.unwrap_or_default();
-    let text = match (&change.now, &change.before) {
-        (Some(now), _) => format!("{}{before}", line(now)),
-        (None, Some(before)) => format!("{}: deleted, was {}", before.link.id, before.link.target),
-        (None, None) => String::new(),
-    };
-    output.print(&text, &json!(change));
+    let now = change.now.as_ref().map(line).unwrap_or_default();
+    output.print(&format!("{now}{}", before.unwrap_or_default()), &json!(change));
+}
+
+fn show_deleted(change: &LinkChange, output: Output) {
+    let before = change.before.as_ref().map(|view| format!("{}: deleted, was {}", view.link.id, view.link.target));
+    // What the host was started with is there again.
+    let now = change.now.as_ref().map(|view| format!("; {} as at the start", view.link.target));
+    output.print(&format!("{}{}", before.unwrap_or_default(), now.unwrap_or_default()), &json!(change));
 }
 
 fn show_links(links: Vec<LinkView>, output: Output) {

@@ -2,10 +2,10 @@
 
 use async_nats::jetstream;
 use serde_json::{Value, json};
-use testkit::{Nats, Up, Wattle, eventually};
+use testkit::{Nats, Redis, Up, Wattle, eventually};
 
 use crate::lattice::{Stranger, host, refusal, tell};
-use crate::links::sell;
+use crate::links::{linked, sell};
 use crate::{guest, route, wattle};
 
 /// A host that sells at the price of `price-1` by itself.
@@ -177,5 +177,48 @@ fn a_lone_host_keeps_settings_and_links_through_a_crash() {
     let up = start();
     assert_eq!(price(&up), 2);
     assert_eq!(tell(&wattle, &up.bus(), &["config", "get", "shop"])["settings"], json!({ "open": "9" }));
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// What the lattice of a host keeps of links, as `wattle get links` shows it.
+pub(crate) fn links(wattle: &Wattle, bus: &str) -> Vec<String> {
+    let links = tell(wattle, bus, &["get", "links"]);
+    let links = links["links"].as_array().expect("a list").iter();
+    links.map(|link| format!("{} {}", link["wit_package"], link["target"]).replace('"', "")).collect()
+}
+
+/// A host that is alone is a lattice, too: what a second terminal puts is its link, and not forgotten.
+#[test]
+fn a_link_that_is_put_from_a_second_terminal_is_there_after_a_crash_until_it_is_deleted() {
+    let (wattle, redis) = (wattle(), Redis::start_with_password("hunter2"));
+    let start = || wattle.up([route("/", "till"), guest("price-1"), guest("price-2"), "--link=till=price-1".into()]);
+    let up = start();
+    assert_eq!(sell(&up), (1, 1));
+    assert_eq!(links(&wattle, &up.bus()), Vec::<String>::new());
+    linked(&wattle, &up, "put till price-2");
+    linked(&wattle, &up, &format!("put till keyvalue/redis --set url=redis://:hunter2@{}", redis.address()));
+    assert_eq!(sell(&up), (1, 2), "another store");
+    let put = ["shop price-2", "keyvalue keyvalue/redis"];
+    assert_eq!(links(&wattle, &up.bus()), put);
+    up.kill();
+
+    let up = start();
+    assert_eq!(sell(&up), (2, 2), "what was put counts before what the host is started with");
+    assert_eq!(links(&wattle, &up.bus()), put);
+    for words in [["get", "links"], ["link", "query"]] {
+        let shown = wattle.run(words.iter().chain(&["--nats", &up.bus()]));
+        assert!(shown.stdout.contains("keyvalue/redis") && !shown.stdout.contains("hunter2"), "{}", shown.stdout);
+    }
+    let folder = std::fs::metadata(wattle.home().join(".local/share/wattle/host")).expect("the host keeps it there");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o777, 0o700);
+    linked(&wattle, &up, "del till --contract wasi:keyvalue");
+    let change = linked(&wattle, &up, "del till");
+    let targets = (&change["before"]["target"], &change["now"]["target"]);
+    assert_eq!(targets, (&json!("price-2"), &json!("price-1")), "it is as it was started again");
+    assert_eq!(sell(&up), (2, 1));
+    up.kill();
+
+    let up = start();
+    assert_eq!((sell(&up), links(&wattle, &up.bus())), ((3, 1), Vec::new()), "what was deleted is gone");
     assert_eq!(up.stop().code, Some(0));
 }

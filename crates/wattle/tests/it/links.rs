@@ -193,7 +193,7 @@ fn a_link_is_put_seen_and_deleted_from_a_second_terminal() {
     let links = linked(&wattle, &up, "query till");
     let short = |link: &Value| format!("{} {} {}", link["contract"], link["target"], link["is_put"]).replace('"', "");
     let links: Vec<_> = links["links"].as_array().expect("a list").iter().map(short).collect();
-    assert_eq!(links, ["demo:shop price-2 true", "wasi:keyvalue keyvalue/memory true"]);
+    assert_eq!(links, ["demo:shop/tag price-2 true", "wasi:keyvalue keyvalue/memory true"]);
 
     linked(&wattle, &up, "del till --contract wasi:keyvalue");
     assert_eq!(sell(&up), (4, 2), "the store that the host has by itself still has what was kept");

@@ -88,6 +88,13 @@ fn an_application_runs_as_its_manifest_declares() {
     // What is declared is a beginning: links change as all others do.
     linked(&wattle, &up, "put till keyvalue/memory");
     assert_eq!(sell(&up), (1, 2));
+    // What was said later counts also when it is declared again, until it is deleted.
+    up.kill();
+    let up = wattle.up([&manifest]);
+    assert_eq!(sell(&up), (1, 2));
+    linked(&wattle, &up, "del till --contract wasi:keyvalue");
+    assert_eq!(sell(&up), (3, 2));
+    assert_eq!(up.stop().code, Some(0));
 }
 
 /// The manifest that the README shows.

@@ -15,21 +15,28 @@
 //!
 //! What is declared (`manifest`). Where components run now: hosts say that in their inventories.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bus::{Bucket, BucketError, BucketKey, Bus, Keep, SubscribeError, Subscription, patiently};
 use model::{Declaration, DeclaredApplication};
 use rt::{Task, within};
 use stdx::Chain;
+use tokio::sync::SetOnce;
 
 use crate::control::{Failed, boxed, said};
 
 /// How long taking back what was said may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How long who wants what is said to be written down waits for that.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Answers what is asked about applications, until it is dropped.
 pub(crate) struct Applications {
     books: Books,
+    /// Set when the lattice knows what this host was told to run.
+    known: Arc<SetOnce<()>>,
     _task: Task,
 }
 
@@ -60,13 +67,21 @@ impl Applications {
         let subject = model::applications_subject(&books.lattice);
         let pattern = subject.parse().expect("the name of a lattice is a word, see LatticeConfig");
         let questions = books.bus.subscribe(pattern, Some("wattle".parse().expect("this is a word"))).await?;
-        let task = Task::spawn(run(books.clone(), application, questions));
-        Ok(Self { books, _task: task })
+        let known = Arc::<SetOnce<()>>::default();
+        let _task = Task::spawn(run((books.clone(), known.clone()), application, questions));
+        Ok(Self { books, known, _task })
+    }
+
+    /// Waits until the lattice knows what this host was told to run, for a while.
+    pub(crate) async fn known(&self) {
+        if within(Some(PATIENCE), self.known.wait()).await.is_err() {
+            tracing::warn!("the lattice does not know yet what this host was told to run; it is told later");
+        }
     }
 
     /// Answers nothing more, and takes back what was said.
     pub(crate) async fn end(self) {
-        let Self { books, _task } = self;
+        let Self { books, _task, .. } = self;
         drop(_task);
         if !books.may_be_kept {
             return;
@@ -79,7 +94,11 @@ impl Applications {
     }
 }
 
-async fn run(books: Books, application: Option<DeclaredApplication>, mut questions: Subscription) {
+async fn run(
+    (books, known): (Books, Arc<SetOnce<()>>),
+    application: Option<DeclaredApplication>,
+    mut questions: Subscription,
+) {
     if books.may_be_kept {
         let declaration = application.map(|application| books.declaration(application));
         patiently("the lattice does not know yet what this host was told to run", || {
@@ -87,6 +106,8 @@ async fn run(books: Books, application: Option<DeclaredApplication>, mut questio
         })
         .await;
     }
+    // It is set here alone, once.
+    known.set(()).ok();
     while let Some(question) = questions.next().await {
         let Some(answer) = question.answer(said(books.declarations().await)) else { continue };
         if let Err(error) = books.bus.publish(answer).await {

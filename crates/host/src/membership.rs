@@ -179,7 +179,8 @@ impl Shared {
         };
         match moved.await {
             Ok(begun) => {
-                // Who asks next finds it there.
+                // Who asks next finds it there, with its application.
+                begun.applications.known().await;
                 if let Err(error) = there.bus.flush().await {
                     tracing::warn!(error = %Chain(&error), "the bus was lost a moment after it was joined");
                 }

@@ -7,7 +7,7 @@ use crate::lattice::{host, tell};
 use crate::manifests::shop_in_memory;
 use crate::{guest, wattle};
 
-fn applications(wattle: &Wattle, bus: &str) -> Value {
+pub(crate) fn applications(wattle: &Wattle, bus: &str) -> Value {
     tell(wattle, bus, &["get", "applications"])["applications"].clone()
 }
 

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use testkit::{Ended, Nats, Up, Wattle, eventually};
 
+use crate::applications::applications;
+use crate::known::links;
 use crate::lattice::{Stranger, host, tell};
-use crate::links::sell;
+use crate::links::{linked, sell};
+use crate::manifests::shop_in_memory;
 use crate::{guest, route, wattle};
 
 /// What a client asks that wants the links of `till` gone.
@@ -119,6 +122,52 @@ fn a_host_joins_and_leaves_with_all_that_it_has_and_no_request_is_lost() {
     let up = till(&ada, &["--name=ada"]);
     assert_eq!((sell(&up).1, lattice(&ada, &up, &["get"])["standing"].clone()), (2, json!("alone")));
     assert_eq!(up.stop().code, Some(0));
+}
+
+/// What a lattice says of the application that a manifest declares: who was told to run it, and where its components run.
+fn shop(wattle: &Wattle, bus: &str) -> Value {
+    let shop = applications(wattle, bus)[0].clone();
+    let hosts = shop["hosts"].as_array().into_iter().flatten();
+    let told: Vec<_> = hosts.map(|host| (host["friendly_name"].clone(), host["answers"].clone())).collect();
+    let components = shop["components"].as_array().into_iter().flatten();
+    let runs: Vec<_> = components.map(|it| (it["name"].clone(), it["hosts"].clone())).collect();
+    json!({ "name": shop["name"], "told": told, "runs": runs })
+}
+
+#[test]
+fn an_application_is_taken_along_with_what_was_put_while_it_ran() {
+    let (ada, bob, server) = (wattle(), wattle(), Nats::start());
+    let bus = server.url();
+    let manifest = shop_in_memory(&ada);
+    let start = || ada.up([manifest.as_str(), "--name=ada"]);
+    let runs = [("till", ["ada"]), ("price", ["ada"]), ("hello", ["ada"])];
+    let shop_of_ada = json!({ "name": "shop", "told": [["ada", true]], "runs": runs });
+    let up = start();
+    linked(&ada, &up, "put till keyvalue/disk");
+    assert_eq!((sell(&up), shop(&ada, &up.bus())), ((1, 2), shop_of_ada.clone()));
+    let other = host(&bob, &["--nats", &bus, "--name", "bob"]);
+    eventually("bob answers", || hosts(&bob, &bus) == ["bob"]);
+    assert_eq!(applications(&bob, &bus), json!([]));
+
+    under_load(&up, |some_more| {
+        assert_eq!(lattice(&ada, &up, &["join", &bus])["standing"], "joined");
+        assert_eq!(shop(&bob, &bus), shop_of_ada);
+        assert_eq!(links(&bob, &bus), ["keyvalue keyvalue/disk"]);
+        some_more();
+    });
+    let nobody = ada.run(["get", "applications", "--nats", &up.bus()]);
+    assert!(nobody.code == Some(69) && nobody.stderr.contains("there is no host on this bus"), "{}", nobody.stderr);
+    let (sold, _) = sell(&up);
+    up.kill();
+    let up = start();
+    assert_eq!(sell(&up), (sold + 1, 2), "it keeps its keys where it was told to while it was alone");
+    eventually("it is in the lattice again", || shop(&bob, &bus) == shop_of_ada);
+
+    assert_eq!(lattice(&ada, &up, &["leave"])["standing"], "alone");
+    assert_eq!(applications(&bob, &bus), json!([]));
+    eventually("it says so where it is alone", || shop(&ada, &up.bus()) == shop_of_ada);
+    assert_eq!((sell(&up), links(&ada, &up.bus())), ((sold + 2, 2), vec!["keyvalue keyvalue/disk".to_owned()]));
+    assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }
 
 #[test]

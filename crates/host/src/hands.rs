@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use lattice::{Deed, Hands, ProviderView, RoleConfig, Runs};
 use model::lattice::{Labels, RegistryCredential};
 use model::{ComponentName, LinkDel, LinkPut, NotAReference, Reference, Registry, Target, Terms};
-use stdx::BoxError;
+use stdx::{BoxError, Code, Explain};
 use trust::ClaimsView;
 
 use crate::links::LinkError;
@@ -71,6 +71,16 @@ enum NotFetched {
     Pull(#[from] PullError),
 }
 
+/// Hosts of one user have one folder of data where nobody says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[error("another process has the data of this host, which needs a folder of its own then: start it with --data DIR")]
+struct DataInUse(#[source] BoxError);
+
+/// Who hears of it by a lattice has no command line that would say what helps.
+fn with_help(error: impl Explain + Send + Sync + 'static) -> BoxError {
+    if error.code() == Code::E0402 { DataInUse(error.into()).into() } else { error.into() }
+}
+
 /// What runs when the host begins to answer: all that it was started with.
 pub(crate) async fn running(world: &World) -> BTreeMap<ComponentName, Runs> {
     let count = world.concurrency();
@@ -93,11 +103,11 @@ impl Hands for WorldHands {
         match deed {
             Deed::Start { id, image_ref, count, limits } => {
                 let prepared = world.prepare(self.source(id, image_ref).await?).await?;
-                Ok(world.add(prepared, (count, limits)).await?)
+                Ok(world.add(prepared, (count, limits)).await.map_err(with_help)?)
             }
             Deed::Exchange { id, image_ref } => {
                 let prepared = world.prepare(self.source(id, image_ref).await?).await?;
-                Ok(world.update(prepared).await?)
+                Ok(world.update(prepared).await.map_err(with_help)?)
             }
             Deed::Allow { id, count } => {
                 world.allow(&id, count).await;
@@ -126,7 +136,7 @@ impl Hands for WorldHands {
                 Ok(logins.try_for_each(|(registry, credential)| self.log_in(registry, credential))?)
             }
             Deed::Check(put) => Ok(world.check(put).await?),
-            Deed::Put(put) => Ok(world.put(put).await.map(drop)?),
+            Deed::Put(put) => Ok(world.put(put).await.map(drop).map_err(with_help)?),
             Deed::Delete { link, successors } => Ok(unless_missing(world.take_back(link, &successors).await)?),
             Deed::CheckRoute(put) => Ok(world.check_route(&put).await?),
             Deed::Route(put) => Ok(world.route(put).await?),

@@ -63,6 +63,8 @@ pub struct ListenerConfig {
     pub name: Option<String>,
     /// The address.
     pub address: SocketAddr,
+    /// Whether the system chooses another port where somebody else has the address.
+    pub may_be_elsewhere: bool,
     /// The certificate and its key, where connections are encrypted.
     pub tls: Option<TlsFiles>,
 }

@@ -30,7 +30,8 @@ pub struct Wattle {
 #[derive(Debug)]
 pub struct Up {
     process: Process,
-    address: SocketAddr,
+    /// Where it listens for HTTP, if it does.
+    address: Option<SocketAddr>,
     /// Kept for as long as it runs, where it was started as [`Wattle::up`] does: a host keeps data there.
     _home: Option<Arc<TempDir>>,
 }
@@ -152,21 +153,27 @@ impl Up {
     /// Starts the command and waits until it serves or has ended.
     pub fn try_start(command: &mut Command) -> Result<Self, Ended> {
         let mut process = Process::start(command);
-        let mut url = None;
+        let mut said = None;
         eventually("wattle listens or has ended", || {
             let has_ended = process.has_ended();
-            url = values(&process.stdout.text()).iter().find_map(|value| Some(value["listening"].as_str()?.to_owned()));
-            url.is_some() || has_ended
+            said = values(&process.stdout.text()).iter().find_map(|value| value.get("listening").cloned());
+            said.is_some() || has_ended
         });
-        let Some(url) = url else { return Err(process.wait()) };
-        let address = url.strip_prefix("http://").and_then(|address| address.parse().ok());
-        let address = address.expect("it prints the address that it listens on");
+        let Some(said) = said else { return Err(process.wait()) };
+        let address = said.as_str().map(|url| {
+            let address = url.strip_prefix("http://").and_then(|address| address.parse().ok());
+            address.expect("it prints the address that it listens on")
+        });
         Ok(Self { process, address, _home: None })
     }
 
     /// Where it listens.
+    ///
+    /// # Panics
+    ///
+    /// Where it listens for no HTTP.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.address.expect("it listens for HTTP")
     }
 
     /// The address of its bus, as a command takes it with `--nats`.
@@ -200,7 +207,7 @@ impl Up {
 
     /// A new connection.
     pub fn connect(&self) -> Connection {
-        Connection::open(self.address).expect("it listens")
+        Connection::open(self.address()).expect("it listens")
     }
 
     /// Sends these bytes on a new connection and reads one answer.
@@ -210,7 +217,7 @@ impl Up {
 
     /// As [`send`](Self::send), where the connection may be cut.
     pub fn try_send(&self, bytes: &[u8]) -> std::io::Result<Answer> {
-        Connection::open(self.address)?.exchange(bytes)
+        Connection::open(self.address())?.exchange(bytes)
     }
 
     /// The answer to a `GET`.

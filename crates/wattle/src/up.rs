@@ -20,7 +20,7 @@ use stdx::{ByteSize, Code};
 
 use self::declared::Declared;
 use self::joined::LatticeFlags;
-use self::listen::{ListenAddress, ListenerFlag, listeners, url_of};
+use self::listen::{Company, ListenAddress, ListenerFlag, listeners, url_of};
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::imports::ImportFlags;
@@ -41,7 +41,8 @@ pub(crate) struct Up {
     #[arg(long, value_name = "[NAME@][HOST]/PATH=FILE")]
     route: Vec<String>,
     /// The address to listen on, for HTTP/1.1 and HTTP/2; `off` for none. A listener with a name answers the routes of that name,
-    /// and no others (can be given several times) [default: 127.0.0.1:8000]
+    /// and no others (can be given several times) [default: 127.0.0.1:8000; where that is in use, a host with --nats, and
+    /// `wattle host`, takes a port that is free]
     #[arg(long, value_name = "[NAME=]ADDR")]
     http: Vec<ListenerFlag>,
     /// The address to listen on for encrypted connections (can be given several times)
@@ -120,15 +121,16 @@ pub(crate) fn run(up: Up, common: &Common, output: Output) -> Result<ExitCode, F
         let why = "there is nothing to serve: give a FILE, a REFERENCE, a FOLDER or a MANIFEST (`wattle host` starts a host without)";
         crate::cli::refuse(why);
     }
-    start(up, common, output)
+    let company = if up.lattice.is_carried() { Company::OfMany } else { Company::Alone };
+    start(up, common, (company, output))
 }
 
 /// Carries out `wattle host`.
 pub(crate) fn run_host(host: HostCommand, common: &Common, output: Output) -> Result<ExitCode, Failure> {
-    start(host.up, common, output)
+    start(host.up, common, (Company::OfMany, output))
 }
 
-fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failure> {
+fn start(mut up: Up, common: &Common, (company, output): (Company, Output)) -> Result<ExitCode, Failure> {
     let (manifests, files): (Vec<_>, Vec<_>) = up.files.iter().partition(|file| declared::is_manifest(file));
     let declared = Declared::read(&manifests, up.http.iter().any(|flag| flag.name.is_none()))?;
     let mut sources = sources(&files, &up.route, manifests.is_empty())?;
@@ -139,7 +141,8 @@ fn start(mut up: Up, common: &Common, output: Output) -> Result<ExitCode, Failur
     let is_to_be_found = up.bus_token.is_none();
     let registries = registries::open(common, &up.imports.data())?;
     registries::pull_all(&mut sources, &registries, common.size_max())?;
-    let config = HostConfig { application: declared.application, ..host_config(up, common, (sources, registries))? };
+    let config = host_config(up, common, (sources, registries), company)?;
+    let config = HostConfig { application: declared.application, ..config };
     let token = config.bus.as_ref().and_then(|bus| bus.token.clone()).filter(|_| is_to_be_found);
     let cannot_start =
         |error: std::io::Error| Failure::new(Code::E0209, format!("the host cannot start its threads: {error}"));
@@ -168,6 +171,7 @@ fn host_config(
     up: Up,
     common: &Common,
     (sources, registries): (Vec<Source>, Registries),
+    company: Company,
 ) -> Result<HostConfig, Failure> {
     let limits = Limits {
         memory: up.limits.memory,
@@ -178,8 +182,9 @@ fn host_config(
         ..Limits::default()
     };
     let tls = up.tls_cert.zip(up.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
-    let listeners = listeners(up.http, up.https, tls);
-    if listeners.is_empty() {
+    let listeners = listeners(up.http, (up.https, tls), company);
+    // Those of a lattice are asked by way of others.
+    if listeners.is_empty() && company == Company::Alone {
         return Err(Failure::new(Code::E0301, "nothing would be listened on: with --http off there has to be --https"));
     }
     let layout = Layout::Pooled { instances: up.limits.instances_total };
@@ -326,6 +331,9 @@ async fn show(running: &Running, token: Option<&Published>, output: Output) {
             text.push_str(" (Ctrl-C stops)");
         }
         output.print(&text, &value);
+    }
+    if listening.is_empty() {
+        output.print("listening for no HTTP (Ctrl-C stops)", &json!({ "listening": null }));
     }
 }
 

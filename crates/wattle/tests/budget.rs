@@ -104,7 +104,12 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
             origin: None,
             route: Some(route::Route::root()),
         }],
-        listeners: vec![ListenerConfig { name: None, address: ([127, 0, 0, 1], 0).into(), tls: None }],
+        listeners: vec![ListenerConfig {
+            name: None,
+            address: ([127, 0, 0, 1], 0).into(),
+            may_be_elsewhere: false,
+            tls: None,
+        }],
         engines: EnginesConfig {
             compiler: Compiler::Cranelift,
             layout: Layout::Pooled { instances: 50 },

@@ -52,8 +52,17 @@ fn listen(address: SocketAddr) -> Result<TcpListener, HostError> {
 }
 
 /// A socket for clients.
-pub(super) fn door(ListenerConfig { name, address, tls }: &ListenerConfig) -> Result<Door, HostError> {
-    let listener = listen(*address)?;
+pub(super) fn door(config: &ListenerConfig) -> Result<Door, HostError> {
+    let ListenerConfig { name, address, may_be_elsewhere, tls } = config;
+    let listener = match listen(*address) {
+        Err(error @ HostError::AddressInUse { .. }) if *may_be_elsewhere => {
+            let listener = listen((address.ip(), 0).into())?;
+            let port = listener.local_addr().map_or(0, |address| address.port());
+            tracing::warn!("this host listens for HTTP on port {port}: {error} (--http ADDR says where)");
+            listener
+        }
+        outcome => outcome?,
+    };
     let tls = tls.clone().map(Tls::open).transpose()?.map(Arc::new);
     Ok(Door { name: name.as_deref().map(Arc::from), listener, tls })
 }

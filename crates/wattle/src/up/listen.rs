@@ -32,18 +32,29 @@ pub(crate) enum ListenAddress {
     Off,
 }
 
-/// All listeners. One without a name is there unless somebody said `off`.
+/// Whether a host is one of several, as far as its command says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    /// It serves by itself: who asks it asks at the address that is usual.
+    Alone,
+    /// Others of its lattice may be on the same machine.
+    OfMany,
+}
+
+/// All listeners. One without a name is there unless somebody said `off`; where nobody said where, that of a host in company gives way
+/// to whoever has the usual address.
 pub(super) fn listeners(
     http: Vec<ListenerFlag>,
-    https: Vec<ListenerFlag>,
-    tls: Option<TlsFiles>,
+    (https, tls): (Vec<ListenerFlag>, Option<TlsFiles>),
+    company: Company,
 ) -> Vec<ListenerConfig> {
-    let usual = ListenerConfig { name: None, address: ([127, 0, 0, 1], 8000).into(), tls: None };
+    let may_be_elsewhere = company == Company::OfMany;
+    let usual = ListenerConfig { name: None, address: ([127, 0, 0, 1], 8000).into(), may_be_elsewhere, tls: None };
     let usual = Some(usual).filter(|_| http.iter().all(|flag| flag.name.is_some()));
     let plain = http.into_iter().map(|flag| (flag, None));
     let encrypted = https.into_iter().map(|flag| (flag, tls.clone()));
     let told = plain.chain(encrypted).filter_map(|(ListenerFlag { name, address }, tls)| {
-        address.address().map(|address| ListenerConfig { name, address, tls })
+        address.address().map(|address| ListenerConfig { name, address, may_be_elsewhere: false, tls })
     });
     usual.into_iter().chain(told).collect()
 }
@@ -91,5 +102,24 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::At) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_usual_listener_of_a_host_in_company_gives_way() {
+        let shown = |http: &[&str], company| {
+            let http = http.iter().map(|flag| flag.parse().expect("a listener")).collect();
+            let listeners = listeners(http, (Vec::new(), None), company).into_iter();
+            listeners.map(|it| format!("{} {}", it.address, it.may_be_elsewhere)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&[], Company::Alone), ["127.0.0.1:8000 false"]);
+        assert_eq!(shown(&[], Company::OfMany), ["127.0.0.1:8000 true"]);
+        assert_eq!(shown(&["admin=[::1]:9000"], Company::OfMany), ["127.0.0.1:8000 true", "[::1]:9000 false"]);
+        assert_eq!(shown(&["127.0.0.1:8000"], Company::OfMany), ["127.0.0.1:8000 false"], "where it was said to be");
+        assert_eq!(shown(&["off"], Company::OfMany), Vec::<String>::new());
     }
 }

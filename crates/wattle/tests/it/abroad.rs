@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::{Connection, Nats, Up, eventually, request};
 
 use crate::lattice::{Stranger, host, refusal, tell};
-use crate::{guest, route, wattle};
+use crate::{guest, known, route, wattle};
 
 fn link(source: &str, target: &str, package: &str, interface: &str) -> Value {
     json!({
@@ -74,6 +74,9 @@ fn a_component_here_is_called_before_one_elsewhere() {
     let put = ["link", "put", "till", "price", "--contract", "demo:shop/tag", "--terms", "timeout=5s"];
     let link = tell(&ada, &bus, &put)["link"].clone();
     assert_eq!(tell(&ada, &bus, &["link", "query", "till"])["links"], json!([link]));
+    assert_eq!(known::links(&bob, &bus), ["shop price"]);
+    let shown = bob.run(["get", "links", "--nats", &bus]).stdout;
+    assert!(["till", "demo:shop/tag", "price"].iter().all(|word| shown.contains(word)), "{shown}");
     tell(&ada, &bus, &["start", "component", &guest("price-1"), "price", "--host", "bob"]);
     eventually("it is called", || up.get("/").status == 200);
     assert_eq!(prices(&up, 5), ["1"; 5]);

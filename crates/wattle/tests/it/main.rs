@@ -5,6 +5,7 @@
 mod abroad;
 mod applications;
 mod asked;
+mod beside;
 mod blobs;
 mod bombs;
 mod builtin;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::json;
 use testkit::{Nats, Up, Wattle, eventually};
 
-use crate::lattice::{refusal, tell};
+use crate::lattice::{id, refusal, tell};
 use crate::links::sell;
 use crate::{guest, route, wattle};
 
@@ -60,6 +60,46 @@ fn hosts_of_one_machine_need_no_flags_to_be_beside_each_other() {
     for up in [ada, bob, eve, fay] {
         assert_eq!(up.stop().code, Some(0));
     }
+}
+
+/// Where the bus of a host that is alone is reached where nobody says otherwise.
+const USUAL_BUS: &str = "127.0.0.1:4222";
+
+/// Starts one that is alone, and is told nothing of its bus. Gives the address of that, too.
+fn start_alone(wattle: &Wattle) -> (Up, Option<String>) {
+    let up = Up::start(&mut wattle.command(["up", "--http", "127.0.0.1:0", "-o", "json", &guest("hello")]));
+    let bus = up.values().iter().find_map(|value| Some(value["bus"].as_str()?.to_owned()));
+    (up, bus)
+}
+
+/// It is the only test that wants the usual address, and who else has it is on the machine for long.
+#[test]
+fn a_host_that_is_alone_has_its_bus_at_the_usual_address_and_none_where_that_is_in_use() {
+    let (ada, bob) = (wattle(), wattle());
+    let goes_without = |(up, bus): (Up, Option<String>), holder: &str| {
+        assert_eq!(bus, None);
+        up.says(&format!("this host has no bus: cannot listen on {USUAL_BUS}: {holder}"));
+        up.says("(--bus ADDR gives it one elsewhere)");
+        assert_eq!((up.get("/").status, up.stop().code), (200, Some(0)), "it serves all the same");
+    };
+    // Whoever has it, it is not free.
+    let held = TcpListener::bind(USUAL_BUS);
+    goes_without(start_alone(&ada), "");
+    let was_free = held.is_ok();
+    drop(held);
+    let (up, bus) = start_alone(&bob);
+    let Some(bus) = bus else {
+        return goes_without((up, None), "");
+    };
+    assert!(was_free, "whoever had it has it still");
+    assert_eq!(bus, format!("nats://{USUAL_BUS}"));
+    // Who has it is found where nothing is said, by its own user.
+    let hosts = bob.run(["get", "hosts", "-o", "json"]);
+    assert_eq!(hosts.values()[0]["hosts"][0]["id"], id(&up), "{}", hosts.stderr);
+    let stranger = ada.run(["get", "hosts"]);
+    assert!(stranger.stderr.contains("refuses the login"), "{}", stranger.stderr);
+    goes_without(start_alone(&ada), &format!("wattle (process {}) listens there", up.id()));
+    assert_eq!(up.stop().code, Some(0));
 }
 
 /// Who is one of several need not listen itself: requests come by way of others.

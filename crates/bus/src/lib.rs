@@ -56,7 +56,7 @@ pub use carrier::{FlushError, PublishError, SubscribeError};
 pub use ear::Listening;
 pub use headers::{Headers, HeadersError, Status};
 pub use limits::Limits;
-pub use loopback::{Loopback, LoopbackConfig};
+pub use loopback::{Loopback, LoopbackConfig, Pass};
 pub use message::Message;
 pub use nats::{BadFile, ClientCertificate, ConnectError, ConnectOptions, FirstTry, Login, Tls};
 pub use patience::patiently;

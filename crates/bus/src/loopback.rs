@@ -11,18 +11,19 @@
 //! # Invariants
 //!
 //! 1. What a client can make the process hold is bounded: connections, subscriptions, a line, a message, what it does not read.
-//! 2. Where a token is required, nothing but a greeting is heard before it was given, and only for a short time.
+//! 2. Where a client has to show something, nothing but a greeting is heard before it did, and only for a short time.
 //! 3. Who does not read is disconnected; who publishes does not wait for it.
 //! 4. Dropping the [`Loopback`] ends the listener and all connections.
 //!
 //! # Not here
 //!
-//! Accounts, TLS, JetStream, and other servers: that is what a NATS server is for.
+//! Accounts (a user is known by his key, whoever vouches for him), TLS, JetStream, and other servers: that is what a NATS server is for.
 
 mod client;
 mod connection;
 mod greeting;
 mod outbox;
+mod pass;
 mod protocol;
 
 use std::fmt;
@@ -39,11 +40,13 @@ use tokio::task::JoinSet;
 
 use crate::broker::Broker;
 
+pub use pass::Pass;
+
 /// What clients may use.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoopbackConfig {
-    /// What a client has to show, if anything.
-    pub token: Option<String>,
+    /// What lets a client in: any of these, or nothing at all where there is none.
+    pub passes: Vec<Pass>,
     /// How many clients may be connected.
     pub connections_max: usize,
     /// How many subscriptions each may have.
@@ -54,7 +57,7 @@ pub struct LoopbackConfig {
     pub pending_max: ByteSize,
     /// How long a client may be silent before it is asked whether it is there. After two silences it is disconnected.
     pub ping_every: Duration,
-    /// How long a client may take to show its token.
+    /// How long a client may take to show what lets it in.
     pub greeting_max: Duration,
 }
 
@@ -87,7 +90,7 @@ const BREATH: Duration = Duration::from_millis(100);
 impl Default for LoopbackConfig {
     fn default() -> Self {
         Self {
-            token: None,
+            passes: Vec::new(),
             connections_max: 256,
             subscriptions_max: 1_000,
             line_max: ByteSize::kib(4),
@@ -98,9 +101,15 @@ impl Default for LoopbackConfig {
     }
 }
 
-impl fmt::Debug for LoopbackConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoopbackConfig").field("has_token", &self.token.is_some()).finish_non_exhaustive()
+impl LoopbackConfig {
+    /// Whether a client has to show anything.
+    fn asks(&self) -> bool {
+        !self.passes.is_empty()
+    }
+
+    /// Whether any user is known by a key.
+    fn knows_keys(&self) -> bool {
+        self.passes.iter().any(|pass| matches!(pass, Pass::Nkey(_)))
     }
 }
 

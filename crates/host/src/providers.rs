@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use bus::{Bus, Login};
+use bus::Bus;
 use lattice::{ProviderView, Voice};
 use model::fact::{Checked, Fact};
 use model::{Briefing, ComponentName};
@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 
 use admission::{Admission, NotAdmitted, admission};
 
+pub(crate) use admission::ProviderLogin;
+
 /// News that wait to be said; whoever has more waits.
 const NEWS_MAX: usize = 256;
 
@@ -32,8 +34,8 @@ pub(crate) struct ProvidersSetup {
     /// The key of the host.
     pub(crate) host: String,
     pub(crate) lattice: String,
-    /// Where they find the bus, and how the host logs in there; nowhere, where it listens to nobody.
-    pub(crate) at: Option<(String, Login)>,
+    /// Where they find the bus, and how they log in there; nowhere, where it listens to nobody.
+    pub(crate) at: Option<(String, ProviderLogin)>,
     /// Where archives are unpacked.
     pub(crate) folder: PathBuf,
     /// What they find in their environment.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Broker, Bus, Loopback};
+use bus::{Broker, Bus, Loopback, Pass};
 use engine::{Engines, EnginesConfig, Layout, Limits, Room};
 use http_capability::{Counts, OpenDoor, Plane, PlaneConfig, PlaneCounts, Reuse, TlsFiles};
 use lattice::Identity;
@@ -16,7 +16,7 @@ use model::{DeclaredApplication, LinkPut, MembershipView};
 use rt::{Activity, Task, Ticker};
 use stdx::ByteSize;
 
-use self::doors::{BusDoor, addresses, bus_door, check_listeners, door, open_doors};
+use self::doors::{addresses, bus_door, check_listeners, door, open_doors};
 pub use self::error::HostError;
 use self::loading::{check_names, load_all};
 use crate::capabilities::{Capabilities, CapabilityConfig};
@@ -87,8 +87,10 @@ pub struct BusConfig {
     pub address: SocketAddr,
     /// Whether the host does without where somebody else has the address.
     pub may_be_missing: bool,
-    /// What a client has to show, if anything.
+    /// The token that lets clients in.
     pub token: Option<String>,
+    /// What lets clients in beside it. Where there is neither, everybody is let in.
+    pub passes: Vec<Pass>,
 }
 
 /// A host that is serving.
@@ -164,8 +166,8 @@ impl Running {
         world.open_to(Front { publisher: plane.publisher(), entrance: plane.entrance(), listeners }).await;
         // Who does not start says why, and nothing of its bus.
         let bus_door = bus_door(config.bus)?;
-        let home = match bus_door.as_ref().map(BusDoor::entrance) {
-            Some((address, login)) => home.open_at(address, login),
+        let home = match &bus_door {
+            Some(door) => home.open_at(door.url(), door.for_providers()),
             None => home,
         };
         let membership = Membership::start(MembershipSetup {

@@ -12,6 +12,7 @@ use model::lattice::Labels;
 use model::{Briefing, LinkDefinition};
 use nkeys::XKey;
 use serde::Serialize;
+use trust::{Credentials, KeyKind, PublicKey, Seed};
 use zeroize::Zeroizing;
 
 /// Where a provider runs, and how it reaches the bus from there.
@@ -143,6 +144,21 @@ fn random<const COUNT: usize>() -> io::Result<[u8; COUNT]> {
 }
 
 // === impl Login ===
+
+impl Login {
+    /// A user that nobody had before, and the key that a bus knows him by.
+    pub fn new() -> io::Result<(Self, PublicKey)> {
+        let credentials = Credentials::self_issued(Seed::new(KeyKind::User, random()?), "provider");
+        Ok((Self::from(&credentials), credentials.seed().public()))
+    }
+}
+
+impl From<&Credentials> for Login {
+    fn from(credentials: &Credentials) -> Self {
+        let (jwt, seed) = (credentials.token().to_owned(), credentials.seed().to_secret_text().to_string());
+        Self { jwt, seed }
+    }
+}
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

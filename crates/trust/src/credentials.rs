@@ -1,6 +1,6 @@
-//! Reads what a user shows to be let in by a NATS server: the token that an account issued for him, and his seed.
+//! What a user shows to be let in by a NATS server: the token that an account issued for him, or he himself, and his seed.
 //!
-//! Both are in one file, each under a line of dashes that says what follows, as the tools of NATS write it.
+//! As read, both are in one file, each under a line of dashes that says what follows, as the tools of NATS write it.
 //!
 //! # Invariants
 //!
@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::seed::Seed;
 
@@ -49,6 +50,23 @@ struct Body {
 // === impl Credentials ===
 
 impl Credentials {
+    /// Those of a user whom a server knows by his key: the token is issued by himself, and says who he is and no more.
+    pub fn self_issued(seed: Seed, name: &str) -> Self {
+        let user = seed.public().to_string();
+        let unbounded = -1;
+        let body = json!({
+            "jti": user, "iat": 0, "iss": user, "name": name, "sub": user,
+            "nats": {
+                "pub": {}, "sub": {}, "subs": unbounded, "data": unbounded, "payload": unbounded, "type": "user",
+                "version": 2,
+            },
+        });
+        let encoded = |part: Value| BASE64URL_NOPAD.encode(part.to_string().as_bytes());
+        let signed = format!("{}.{}", encoded(json!({ "typ": "JWT", "alg": "ed25519-nkey" })), encoded(body));
+        let signature = BASE64URL_NOPAD.encode(&seed.sign(signed.as_bytes()));
+        Self { token: format!("{signed}.{signature}"), seed }
+    }
+
     /// The token, as the server is shown it.
     pub fn token(&self) -> &str {
         &self.token
@@ -89,7 +107,7 @@ fn section<'a>(text: &'a str, title: &str) -> Option<&'a str> {
 }
 
 /// Whom a token is about, where it looks like one.
-fn user_of(token: &str) -> Option<String> {
+pub(crate) fn user_of(token: &str) -> Option<String> {
     let [_header, body, _signature] = token.split('.').collect::<Vec<_>>().try_into().ok()?;
     let body: Body = serde_json::from_slice(&BASE64URL_NOPAD.decode(body.as_bytes()).ok()?).ok()?;
     Some(body.sub)

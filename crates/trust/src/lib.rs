@@ -1,4 +1,4 @@
-//! Keys, claims and credentials: who says what of a component, whether they signed it, and what a user shows to be let in.
+//! Keys, claims and credentials: who says what of a component, whether they signed it, and by what a user is let in.
 //!
 //! Nothing here reads a file, a clock or randomness: a token and a time go in, a value comes out.
 //!
@@ -11,12 +11,14 @@
 //!
 //! Where in a file the token lies (`engine`).
 
+mod challenge;
 mod claims;
 mod credentials;
 mod key;
 mod seed;
 mod vouch;
 
+pub use challenge::{Answer, signer_of};
 pub use claims::{ClaimsError, ClaimsView, Period, Signature, read_claims};
 pub use credentials::{Credentials, CredentialsError};
 pub use key::{KeyKind, NotAKey, PublicKey};

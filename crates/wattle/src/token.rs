@@ -1,4 +1,4 @@
-//! The token of a host's bus: who can read it can change what the host's components are linked to.
+//! The token of a host's bus, and whom else it lets in: who has it can change what the host's components are linked to.
 //!
 //! ```text
 //! wattle up   ─▶ new token ─▶ STATE/bus/127.0.0.1-4222.token (for this user only) ─▶ wattle link
@@ -16,7 +16,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bus::Pass;
 use stdx::Code;
+use trust::{KeyKind, PublicKey};
 
 use crate::cli::state_folder;
 use crate::failure::Failure;
@@ -67,6 +69,32 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     }
 }
 
+/// Who is let in beside who has the token, as a file that somebody named says it.
+pub(crate) fn read_users(path: &Path) -> Result<Vec<Pass>, Failure> {
+    let failed = |why: String| {
+        Failure::new(Code::E0705, format!("the users of the bus cannot be read from {}: {why}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    users(&text).map_err(failed)
+}
+
+/// A line each: `NAME:PASSWORD`, or the public key of a user. What is wrong is said by its line, since a password may be in it.
+fn users(text: &str) -> Result<Vec<Pass>, String> {
+    let lines = text.lines().map(str::trim).enumerate();
+    let said = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let user = |(index, line): (usize, &str)| {
+        let key = line.parse::<PublicKey>().ok().filter(|key| key.kind() == KeyKind::User).map(Pass::Nkey);
+        let named = || {
+            let (name, password) = line.split_once(':').filter(|(name, word)| !name.is_empty() && !word.is_empty())?;
+            Some(Pass::User { name: name.to_owned(), password: password.to_owned() })
+        };
+        let wrong = || format!("line {} is neither NAME:PASSWORD nor the public key of a user (U…)", index + 1);
+        key.or_else(named).ok_or_else(wrong)
+    };
+    let users = said.map(user).collect::<Result<Vec<_>, _>>()?;
+    if users.is_empty() { Err("it names nobody".into()) } else { Ok(users) }
+}
+
 /// The token that a host of this user has left for others, if the address is that of one.
 pub(crate) fn left_for(url: &str) -> Option<String> {
     let address = url.strip_prefix("nats://")?.trim_end_matches('/');
@@ -113,6 +141,27 @@ impl Drop for Published {
         // Another host may have the address by now, and its token there.
         if read(&self.path).is_ok_and(|token| token == self.token) {
             std::fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_named_by_a_password_or_a_key_and_no_password_is_repeated() {
+        let key = "UAAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB63NN";
+        let read = users(&format!("# who\nada:secret:1\n\n  {key}  \n")).expect("two users");
+        let ada = Pass::User { name: "ada".into(), password: "secret:1".into() };
+        assert_eq!(read, [ada, Pass::Nkey(key.parse().expect("a key"))]);
+        for (text, why) in [("", "it names nobody"), ("# only\n", "it names nobody")] {
+            assert_eq!(users(text), Err(why.to_owned()));
+        }
+        // The key of a host, half of a user, and a line too many.
+        for wrong in ["NAAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB6CRG", "ada:", ":secret", "secret"] {
+            let why = users(&format!("bob:b\n{wrong}\n")).expect_err("it is wrong");
+            assert!(why.starts_with("line 2 is neither") && !why.contains("secret"), "{wrong}: {why}");
         }
     }
 }

@@ -62,6 +62,10 @@ pub(crate) struct Up {
     /// token, which `wattle link` of this user finds by itself]
     #[arg(long, value_name = "FILE")]
     bus_token: Option<TokenFlag>,
+    /// A file of further clients that the bus lets in, a line each: NAME:PASSWORD, or the public key of a user, an nkey (U…), who
+    /// shows that he has its seed
+    #[arg(long, value_name = "FILE")]
+    bus_users: Option<PathBuf>,
     /// Links a component otherwise than by default, as `wattle link put` does: SOURCE=TARGET[,SETTING=VALUE]..., where contract=,
     /// name= and terms= say more of the link (can be given several times)
     #[arg(long, value_name = "LINK")]
@@ -196,7 +200,7 @@ fn host_config(
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
         reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
-        bus: bus(up.bus, up.bus_token, up.lattice.is_carried())?,
+        bus: bus(up.bus, (up.bus_token, up.bus_users), up.lattice.is_carried())?,
         lattice: up.lattice.config(registries)?,
         capabilities: up.imports.capabilities()?,
         links: up.link,
@@ -208,7 +212,7 @@ fn host_config(
 /// Where the bus listens, and what its clients have to show.
 fn bus(
     address: Option<ListenAddress>,
-    token: Option<TokenFlag>,
+    (token, users): (Option<TokenFlag>, Option<PathBuf>),
     is_carried: bool,
 ) -> Result<Option<BusConfig>, Failure> {
     let (address, may_be_missing) = match address {
@@ -223,7 +227,8 @@ fn bus(
         Some(TokenFlag::None) => None,
         Some(TokenFlag::File(path)) => Some(token::read(&path)?),
     };
-    Ok(Some(BusConfig { address, may_be_missing, token }))
+    let passes = users.map_or_else(|| Ok(Vec::new()), |path| token::read_users(&path))?;
+    Ok(Some(BusConfig { address, may_be_missing, token, passes }))
 }
 
 /// Leaves the token of the host's bus where `wattle link` finds it.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::greeting::{self, Options};
 use super::outbox::Outbox;
+use super::pass::lets_in;
 use super::protocol::{Grammar, Operation, Stage};
 use super::{Shared, connection::Ending};
 use crate::broker::{Echo, Origin, Subscribed};
@@ -29,6 +30,8 @@ pub(super) struct Client {
     outbox: Arc<Outbox>,
     origin: Origin,
     stage: Stage,
+    /// What it was asked to sign, if it may show a key. No other client ever was.
+    nonce: Option<String>,
     options: Options,
     subscriptions: HashMap<Box<[u8]>, Subscription>,
     /// Whether one of the subscriptions has had all its messages.
@@ -71,14 +74,16 @@ impl Client {
     /// A client that just came: it is greeted.
     pub(super) fn greet(shared: Arc<Shared>, outbox: Arc<Outbox>, ip: IpAddr) -> Self {
         let origin = shared.broker.origin();
+        let nonce = shared.config.knows_keys().then(|| nuid::NUID::new().next().to_string());
         // Where it is closed already, the connection notices by itself.
-        drop(outbox.put_line(&greeting::info(&shared, origin.0, ip)));
-        let stage = if shared.config.token.is_some() { Stage::Greeting } else { Stage::Open };
+        drop(outbox.put_line(&greeting::info(&shared, (origin.0, ip), nonce.as_deref())));
+        let stage = if shared.config.asks() { Stage::Greeting } else { Stage::Open };
         Self {
             shared,
             outbox,
             origin,
             stage,
+            nonce,
             options: Options::default(),
             subscriptions: HashMap::new(),
             has_finished: Arc::default(),
@@ -127,9 +132,7 @@ impl Client {
 
     fn connect(&mut self, json: &[u8]) -> Result<(), Ending> {
         self.options = Options::parse(json).map_err(Ending::NotJson)?;
-        if let Some(token) = &self.shared.config.token
-            && !self.options.shows(token)
-        {
+        if !lets_in(&self.shared.config.passes, &self.options, self.nonce.as_deref()) {
             return Err(Ending::Violation);
         }
         self.stage = Stage::Open;

@@ -43,9 +43,9 @@ pub(super) enum Ending {
     Refused(Refusal),
     #[error("the options of CONNECT are not JSON")]
     NotJson(#[source] serde_json::Error),
-    #[error("the token is missing or wrong")]
+    #[error("it shows nothing that lets it in")]
     Violation,
-    #[error("no token came in time")]
+    #[error("it did not show in time what lets it in")]
     NotGreeted,
     #[error("headers came from a client that does not know of headers")]
     NoHeaders,
@@ -152,7 +152,7 @@ fn act_on(client: &mut Client, buffer: &mut BytesMut) -> Result<(), Ending> {
 
 /// Watches whether the client greets in time, and whether it is still there.
 async fn watch(signs: &Signs, outbox: &Outbox, config: &LoopbackConfig) -> Ending {
-    if config.token.is_some() {
+    if config.asks() {
         tokio::time::sleep(config.greeting_max).await;
         if !signs.is_greeted.load(Ordering::Relaxed) {
             return Ending::NotGreeted;

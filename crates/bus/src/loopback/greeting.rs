@@ -10,8 +10,9 @@ use super::Shared;
 /// Clients compare it to decide what they may use. It is the oldest server with all that is spoken here.
 const SPOKEN: &str = "2.9.0";
 
-/// What a client says about itself. What it does not say is as the server has it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// What a client says about itself. What it does not say is as the server has it. It is not printed: secrets are in it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(Debug))]
 #[serde(default)]
 pub(super) struct Options {
     /// Whether each operation is answered with `+OK`.
@@ -22,7 +23,15 @@ pub(super) struct Options {
     pub(super) headers: bool,
     /// Whether it wants to know that nobody listens.
     pub(super) no_responders: bool,
-    auth_token: Option<String>,
+    pub(super) auth_token: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) pass: Option<String>,
+    /// The public key of a user.
+    pub(super) nkey: Option<String>,
+    /// A token about a user.
+    pub(super) jwt: Option<String>,
+    /// The nonce, signed by that user.
+    pub(super) sig: Option<String>,
 }
 
 /// What a client is told of a server.
@@ -40,6 +49,9 @@ struct Info<'a> {
     client_ip: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     auth_required: bool,
+    /// What the client signs that shows who it is by a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
 }
 
 // === impl Options ===
@@ -51,23 +63,27 @@ impl Options {
         let object: Map<String, Value> = serde_json::from_slice(json)?;
         serde_json::from_value(Value::Object(object))
     }
-
-    /// Whether the client may be let in where `token` is required. Takes as long for a wrong token as for the right one, if
-    /// both are equally long.
-    pub(super) fn shows(&self, token: &str) -> bool {
-        let shown = self.auth_token.as_deref().unwrap_or_default();
-        constant_time_eq::constant_time_eq(shown.as_bytes(), token.as_bytes())
-    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { verbose: true, echo: true, headers: false, no_responders: false, auth_token: None }
+        Self {
+            verbose: true,
+            echo: true,
+            headers: false,
+            no_responders: false,
+            auth_token: None,
+            user: None,
+            pass: None,
+            nkey: None,
+            jwt: None,
+            sig: None,
+        }
     }
 }
 
-/// The line that a client is greeted with.
-pub(super) fn info(shared: &Shared, client_id: u64, client: IpAddr) -> String {
+/// The line that a client is greeted with. What it signs that shows who it is by a key is this nonce.
+pub(super) fn info(shared: &Shared, (client_id, client): (u64, IpAddr), nonce: Option<&str>) -> String {
     let info = Info {
         server_id: &shared.server_id,
         server_name: "wattle",
@@ -79,7 +95,8 @@ pub(super) fn info(shared: &Shared, client_id: u64, client: IpAddr) -> String {
         max_payload: shared.broker.limits().payload_max.as_u64(),
         client_id,
         client_ip: client.to_string(),
-        auth_required: shared.config.token.is_some(),
+        auth_required: shared.config.asks(),
+        nonce,
     };
     let json = serde_json::to_string(&info).expect("names, numbers and text are JSON");
     format!("INFO {json}")

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bus::{Broker, Bus, Loopback, LoopbackConfig};
+use bus::{Broker, Bus, Loopback, LoopbackConfig, Pass};
 use stdx::ByteSize;
 use testkit::eventually;
 use tokio::runtime::Runtime;
@@ -141,7 +141,7 @@ fn who_asks_and_never_reads_is_disconnected_too() {
 
 #[test]
 fn nothing_is_heard_before_the_token() {
-    let config = LoopbackConfig { token: Some("secret".into()), ..LoopbackConfig::default() };
+    let config = LoopbackConfig { passes: vec![Pass::Token("secret".into())], ..LoopbackConfig::default() };
     attacked(config, |attacked| {
         let mut told = attacked
             .runtime
@@ -168,7 +168,8 @@ fn nothing_is_heard_before_the_token() {
 #[test]
 fn who_does_not_show_a_token_in_time_loses_its_place() {
     let greeting_max = Duration::from_millis(300);
-    let config = LoopbackConfig { token: Some("secret".into()), greeting_max, ..LoopbackConfig::default() };
+    let config =
+        LoopbackConfig { passes: vec![Pass::Token("secret".into())], greeting_max, ..LoopbackConfig::default() };
     attacked(config, |attacked| {
         let mut silent: Vec<Raw> = (0..50).map(|_| Raw::open(attacked.address())).collect();
         silent.iter_mut().for_each(|client| client.send("PING\r\nCONNECT {\"auth"));

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bus::{Bus, ClientCertificate, ConnectError, ConnectOptions, Login, Tls};
+use bus::{Broker, Bus, ClientCertificate, ConnectError, ConnectOptions, Login, LoopbackConfig, Pass, Tls};
 use stdx::{Blame, Chain, Code, Explain};
 use tempfile::TempDir;
 use trust::Seed;
 
 use crate::operators::{Operator, in_time, user};
 use crate::server::Server;
-use crate::{eventually, keeping, run};
+use crate::{carriers, eventually, keeping, run};
 
 /// A file with a secret in it, which changes whole.
 struct Secret {
@@ -38,7 +38,11 @@ impl Secret {
 }
 
 async fn connect(server: &Server, login: Login) -> Result<Bus, ConnectError> {
-    Bus::connect(&server.url(), ConnectOptions { login, ..ConnectOptions::default() }).await
+    connect_to(&server.url(), login).await
+}
+
+async fn connect_to(url: &str, login: Login) -> Result<Bus, ConnectError> {
+    Bus::connect(url, ConnectOptions { login, ..ConnectOptions::default() }).await
 }
 
 fn is_refused(connected: Result<Bus, ConnectError>) -> bool {
@@ -63,17 +67,21 @@ fn lines_for(user: &Seed) -> String {
 fn an_nkey_lets_in_and_another_does_not() {
     run(async {
         let server = Server::configured(&lines_for(&user(1)));
+        let config = LoopbackConfig { passes: vec![Pass::Nkey(user(1).public())], ..LoopbackConfig::default() };
+        let loopback = carriers::listen(Broker::default(), config);
         let (ours, other) = (Secret::new(&user(1).to_secret_text()), Secret::new(&user(2).to_secret_text()));
-        let bus = connect(&server, Login::NkeyFile(ours.path())).await.expect("it lets us in");
-        bus.flush().await.expect("the bus is there");
         let framed = format!(
             "# a user\n-----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
             user(1).to_secret_text().as_str()
         );
         let framed = Secret::new(&framed);
-        connect(&server, Login::NkeyFile(framed.path())).await.expect("it lets us in");
-        assert!(is_refused(connect(&server, Login::NkeyFile(other.path())).await));
-        assert!(is_refused(connect(&server, Login::Anyone).await));
+        for url in [server.url(), format!("nats://{}", loopback.address())] {
+            let bus = connect_to(&url, Login::NkeyFile(ours.path())).await.expect("it lets us in");
+            bus.flush().await.expect("the bus is there");
+            connect_to(&url, Login::NkeyFile(framed.path())).await.expect("it lets us in");
+            assert!(is_refused(connect_to(&url, Login::NkeyFile(other.path())).await), "{url}");
+            assert!(is_refused(connect_to(&url, Login::Anyone).await), "{url}");
+        }
     });
 }
 

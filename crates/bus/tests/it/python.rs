@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use bus::{Broker, Bus, LoopbackConfig};
+use bus::{Broker, Bus, LoopbackConfig, Pass};
 use testkit::{Lack, skip};
 
 use crate::suite::{hear, listen, message};
@@ -23,7 +23,7 @@ fn nats_py_takes_part() {
     beside(|runtime| {
         let _entered = runtime.enter();
         let broker = Broker::default();
-        let config = LoopbackConfig { token: Some("secret".into()), ..LoopbackConfig::default() };
+        let config = LoopbackConfig { passes: vec![Pass::Token("secret".into())], ..LoopbackConfig::default() };
         let loopback = carriers::listen(broker.clone(), config);
         let bus = Bus::in_process(broker);
         let _answering = runtime.block_on(answer(bus.clone()));

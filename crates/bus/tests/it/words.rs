@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bus::{Broker, LoopbackConfig};
+use bus::{Broker, LoopbackConfig, Pass};
 
 use crate::carriers;
 use crate::raw::Raw;
@@ -103,12 +103,11 @@ fn differences(server: SocketAddr, listener: SocketAddr, cases: &[(&str, String)
     cases.iter().filter_map(differs).collect()
 }
 
-/// Compares our listener with each server that there is.
-fn compare(token: Option<&str>, cases: &[(&str, String)]) {
-    let arguments: Vec<&str> = token.iter().flat_map(|token| ["--auth", token]).collect();
-    let config = LoopbackConfig { token: token.map(str::to_owned), ..LoopbackConfig::default() };
+/// Compares our listener with each server that there is, where both let in who shows this.
+fn compare((arguments, passes): (&[&str], &[Pass]), cases: &[(&str, String)]) {
+    let config = LoopbackConfig { passes: passes.to_vec(), ..LoopbackConfig::default() };
     for program in std::iter::once(server::newest()).chain(server::of_system()) {
-        let server = Server::start(program.clone(), &arguments);
+        let server = Server::start(program.clone(), arguments);
         beside(|runtime| {
             let _entered = runtime.enter();
             let loopback = carriers::listen(Broker::default(), config.clone());
@@ -120,7 +119,7 @@ fn compare(token: Option<&str>, cases: &[(&str, String)]) {
 
 #[test]
 fn the_same_words_get_the_same_answers() {
-    compare(None, &cases());
+    compare((&[], &[]), &cases());
 }
 
 /// Here we differ: a server does not count this answer, and keeps a subscription for it that nobody ends.
@@ -149,5 +148,20 @@ fn a_token_is_asked_for_in_the_same_words() {
         ("a verb that is none", "HELLO\r\n".into()),
         ("the wrong one after the right one", format!("{right}{wrong}")),
     ];
-    compare(Some("secret"), &cases);
+    compare((&["--auth", "secret"], &[Pass::Token("secret".into())]), &cases);
+}
+
+#[test]
+fn a_user_is_asked_for_in_the_same_words() {
+    let right = "CONNECT {\"verbose\":false,\"user\":\"ada\",\"pass\":\"secret\"}\r\n";
+    let cases = [
+        ("the right one", format!("{right}SUB a 1\r\nPUB a 0\r\n\r\n")),
+        ("a wrong password", right.replace("secret", "secreT")),
+        ("another user", right.replace("ada", "bob")),
+        ("no password", "CONNECT {\"verbose\":false,\"user\":\"ada\"}\r\n".into()),
+        ("the password as a token", "CONNECT {\"verbose\":false,\"auth_token\":\"secret\"}\r\n".into()),
+        ("none", QUIET.into()),
+    ];
+    let passes = [Pass::User { name: "ada".into(), password: "secret".into() }];
+    compare((&["--user", "ada", "--pass", "secret"], &passes), &cases);
 }

@@ -31,6 +31,7 @@ impl Links {
     /// Puts a link in the place of whatever leads the same imports elsewhere.
     pub(crate) async fn put(&self, wanted: LinkPut) -> Result<LinkChange, Failed> {
         let Self(shared) = self;
+        let wanted = self.meant(wanted).await;
         // Before it is its turn: what is opened may take its time.
         let ready = shared.world.ready(wanted.clone()).await;
         let member = shared.member.lock().await;
@@ -50,6 +51,15 @@ impl Links {
         }
         tracing::info!(link = %exchanged.id, target = %wanted.target, "linked");
         Ok(LinkChange { now: exchanged.now, before: exchanged.before })
+    }
+
+    /// The same link, put as it is where it leads to a provider that runs here: that is no component which could be looked at.
+    async fn meant(&self, wanted: LinkPut) -> LinkPut {
+        let Target::Component(name) = &wanted.target else { return wanted };
+        let member = self.0.member.lock().await;
+        let providers = member.as_ref().map(|member| member.role.providers()).unwrap_or_default();
+        let unchecked = wanted.unchecked || providers.iter().any(|id| id == name.as_str());
+        LinkPut { unchecked, ..wanted }
     }
 
     /// Deletes a link. What the host was started with for the same imports counts again.

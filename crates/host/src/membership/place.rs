@@ -8,13 +8,14 @@
 
 use std::path::Path;
 
-use bus::{Bus, ConnectOptions, Durability, FirstTry, Login, SubscribeError};
+use bus::{Bus, ConnectOptions, Durability, FirstTry, SubscribeError};
 use model::Standing;
 use wire::Servers;
 
 use super::{connect_options, door};
 use crate::abroad::Abroad;
 use crate::hands::LatticeConfig;
+use crate::providers::ProviderLogin;
 use crate::running::HostError;
 use crate::world::Beyond;
 
@@ -26,8 +27,8 @@ pub(crate) struct Place {
     pub(crate) abroad: Abroad,
     /// Where others reach the bus.
     pub(crate) address: String,
-    /// Where the providers of this host reach it, and how the host logs in there.
-    pub(crate) providers_at: Option<(String, Login)>,
+    /// Where the providers of this host reach it, and how they log in there.
+    pub(crate) providers_at: Option<(String, ProviderLogin)>,
     /// The domain of JetStream that what the lattice keeps is in, where it is in one.
     pub(crate) domain: Option<String>,
     /// What acknowledgements of the bus survive, where somebody has said it.
@@ -96,7 +97,7 @@ impl Place {
             lattice: lattice.to_owned(),
             abroad: Abroad::open(bus.clone(), lattice, Some((servers, &self.bus))).await?,
             address: bus.describe(),
-            providers_at: Some((nats.to_owned(), options.login.clone())),
+            providers_at: Some((nats.to_owned(), options.login.clone().into())),
             domain: options.domain.as_ref().map(ToString::to_string),
             declared: options.durability,
             bus,
@@ -107,8 +108,8 @@ impl Place {
         })
     }
 
-    /// The same bus where it listens at this address for who logs in like this.
-    pub(crate) fn open_at(self, address: String, login: Login) -> Self {
+    /// The same bus where it listens at this address, for providers that log in like this.
+    pub(crate) fn open_at(self, address: String, login: ProviderLogin) -> Self {
         Self { providers_at: Some((address.clone(), login)), address, ..self }
     }
 

@@ -1,7 +1,7 @@
 //! Decides how a provider gets onto the bus of its host: by which address, and with which login.
 //!
-//! It logs in as the host does. A file with a secret is read when the host starts: a provider is a process of others, which is told
-//! what it needs and nothing of where that is from.
+//! It logs in as the host does, or on the host's own bus as a user of its own. A file with a secret is read when the host starts: a
+//! provider is a process of others, which is told what it needs and nothing of where that is from.
 
 use std::fs;
 use std::io;
@@ -9,6 +9,15 @@ use std::path::{Path, PathBuf};
 
 use bus::Login;
 use trust::{Credentials, CredentialsError};
+
+/// How the providers of a host log in.
+#[derive(Clone)]
+pub(crate) struct ProviderLogin {
+    /// As the host does.
+    pub(crate) login: Login,
+    /// Or by credentials, where the bus knows them by such: those that were made with the SDK of wasmCloud know nothing else.
+    pub(crate) own: Option<provider::Login>,
+}
 
 /// How a provider gets onto a bus.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,8 +43,14 @@ pub(super) enum NotAdmitted {
     },
 }
 
-/// How a provider gets onto the bus at these addresses, where the host logs in like that.
-pub(super) fn admission(addresses: &str, login: &Login) -> Result<Admission, NotAdmitted> {
+/// How a provider gets onto the bus at these addresses, where providers log in like that. Credentials do not keep a token or a password
+/// out of the address: who knows no credentials finds it there.
+pub(super) fn admission(addresses: &str, how: &ProviderLogin) -> Result<Admission, NotAdmitted> {
+    let as_host = admission_of_host(addresses, &how.login)?;
+    Ok(Admission { login: how.own.clone().or(as_host.login), ..as_host })
+}
+
+fn admission_of_host(addresses: &str, login: &Login) -> Result<Admission, NotAdmitted> {
     let by_address = |login: &str| Ok(Admission { address: with_login(addresses, login), login: None });
     match login {
         Login::Anyone => Ok(Admission { address: addresses.to_owned(), login: None }),
@@ -47,9 +62,14 @@ pub(super) fn admission(addresses: &str, login: &Login) -> Result<Admission, Not
             let failed =
                 |error: CredentialsError| NotAdmitted::File { path: path.clone(), source: io::Error::other(error) };
             let credentials: Credentials = text(path)?.parse().map_err(failed)?;
-            let (jwt, seed) = (credentials.token().to_owned(), credentials.seed().to_secret_text().to_string());
-            Ok(Admission { address: addresses.to_owned(), login: Some(provider::Login { jwt, seed }) })
+            Ok(Admission { address: addresses.to_owned(), login: Some((&credentials).into()) })
         }
+    }
+}
+
+impl From<Login> for ProviderLogin {
+    fn from(login: Login) -> Self {
+        Self { login, own: None }
     }
 }
 
@@ -77,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_address_holds_the_login_that_a_provider_needs() {
-        let with = |login| admission("nats://a:1,b:2", &login).expect("it gets in").address;
+        let with = |login: Login| admission("nats://a:1,b:2", &ProviderLogin::from(login)).expect("it gets in").address;
         assert_eq!(with(Login::Anyone), "nats://a:1,b:2");
         assert_eq!(with(Login::Token("s/1".into())), "nats://s%2F1@a:1,nats://s%2F1@b:2");
         let user = Login::User { name: "ada".into(), password: "p@x".into() };
@@ -85,8 +105,17 @@ mod tests {
     }
 
     #[test]
+    fn who_knows_credentials_and_who_does_not_both_get_in() {
+        let (own, _) = provider::Login::new().expect("there is randomness");
+        let how = ProviderLogin { login: Login::Token("secret".into()), own: Some(own.clone()) };
+        let Admission { address, login } = admission("nats://a:1", &how).expect("it gets in");
+        assert_eq!((address.as_str(), login), ("nats://secret@a:1", Some(own)));
+    }
+
+    #[test]
     fn what_a_provider_cannot_show_is_said() {
-        let why = |login| admission("nats://a:1", &login).expect_err("there is none").to_string();
+        let why =
+            |login: Login| admission("nats://a:1", &ProviderLogin::from(login)).expect_err("there is none").to_string();
         assert!(why(Login::NkeyFile("seed".into())).contains("give it credentials"));
         let missing = why(Login::CredentialsFile("/nowhere/user.creds".into()));
         assert!(missing.ends_with("cannot be read from /nowhere/user.creds"), "{missing}");

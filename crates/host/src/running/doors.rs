@@ -3,24 +3,26 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use bus::{Broker, Login, Loopback, LoopbackConfig};
+use bus::{Broker, Login, Loopback, LoopbackConfig, Pass};
 use http_capability::{Door, OpenDoor, Plane, Tls};
 use route::Route;
 
 use super::{BusConfig, HostError, ListenerConfig};
 use crate::holder::holder_of;
 use crate::load::Source;
+use crate::providers::ProviderLogin;
 
 /// A socket for clients of the bus that nobody answers yet.
 pub(super) struct BusDoor {
     listener: TcpListener,
     address: SocketAddr,
-    token: Option<String>,
+    passes: Vec<Pass>,
+    for_providers: ProviderLogin,
 }
 
 /// Takes the address at which the bus inside this process is reached.
 pub(super) fn bus_door(config: Option<BusConfig>) -> Result<Option<BusDoor>, HostError> {
-    let Some(BusConfig { address, may_be_missing, token }) = config else { return Ok(None) };
+    let Some(BusConfig { address, may_be_missing, token, passes: others }) = config else { return Ok(None) };
     let listener = match listen(address) {
         Ok(listener) => listener,
         Err(error @ HostError::AddressInUse { .. }) if may_be_missing => {
@@ -30,7 +32,16 @@ pub(super) fn bus_door(config: Option<BusConfig>) -> Result<Option<BusDoor>, Hos
         Err(error) => return Err(error),
     };
     let address = listener.local_addr().map_err(|source| HostError::Listen { address, source })?;
-    Ok(Some(BusDoor { listener, address, token }))
+    let login = token.clone().map_or(Login::Anyone, Login::Token);
+    let mut passes: Vec<_> = token.map(Pass::Token).into_iter().chain(others).collect();
+    let mut own = None;
+    // Stock providers can show credentials and nothing else: where anything is asked for, they are a user with a key of their own.
+    if !passes.is_empty() {
+        let (providers, user) = provider::Login::new().map_err(HostError::NoKey)?;
+        passes.push(Pass::Nkey(user));
+        own = Some(providers);
+    }
+    Ok(Some(BusDoor { listener, address, passes, for_providers: ProviderLogin { login, own } }))
 }
 
 /// Opens sockets for clients of HTTP.
@@ -86,16 +97,20 @@ pub(super) fn check_listeners(sources: &[Source], listeners: &[ListenerConfig]) 
 // === impl BusDoor ===
 
 impl BusDoor {
-    /// Where clients of the bus connect, and how a provider of this host logs in there.
-    pub(super) fn entrance(&self) -> (String, Login) {
-        let login = self.token.clone().map_or(Login::Anyone, Login::Token);
-        (format!("nats://{}", self.address), login)
+    /// Where clients of the bus connect.
+    pub(super) fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    /// How the providers of this host log in there.
+    pub(super) fn for_providers(&self) -> ProviderLogin {
+        self.for_providers.clone()
     }
 
     /// Opens the bus inside this process to others.
     pub(super) fn open(self, broker: Broker) -> Result<Loopback, HostError> {
-        let Self { listener, address, token } = self;
-        let loopback = Loopback::start(listener, broker, LoopbackConfig { token, ..LoopbackConfig::default() });
+        let Self { listener, address, passes, .. } = self;
+        let loopback = Loopback::start(listener, broker, LoopbackConfig { passes, ..LoopbackConfig::default() });
         loopback.map_err(|source| HostError::Listen { address, source })
     }
 }

@@ -86,7 +86,7 @@ pub enum HostError {
     #[error("the host cannot start its threads")]
     Threads(#[source] std::io::Error),
     /// There is no randomness for a key.
-    #[error("the key that providers know the host by cannot be made")]
+    #[error("the keys that the host and its providers know each other by cannot be made")]
     NoKey(#[source] std::io::Error),
 }
 

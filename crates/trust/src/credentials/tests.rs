@@ -54,3 +54,14 @@ fn what_is_no_file_of_credentials_says_why() {
         assert_eq!(read(&text).expect_err("no credentials"), wrong, "{text}");
     }
 }
+
+#[test]
+fn credentials_of_ones_own_are_read_as_those_of_others() {
+    let own = Credentials::self_issued(seed(1), "files");
+    let (token, secret) = (own.token().to_owned(), own.seed().to_secret_text());
+    let read = read(&file(&token, &secret)).expect("credentials");
+    assert_eq!((read.token(), user_of(&token)), (token.as_str(), Some(seed(1).public().to_string())));
+    let (signed, signature) = token.rsplit_once('.').expect("three parts");
+    let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).expect("base64");
+    assert!(seed(1).public().has_signed(signed.as_bytes(), &signature));
+}

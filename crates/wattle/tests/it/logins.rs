@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::{Nats, Up, eventually};
 use trust::{KeyKind, Seed};
 
-use crate::lattice::host;
+use crate::lattice::{host, id};
 use crate::wattle;
 
 /// A server that knows one user by an nkey, encrypts with a certificate that nobody knows, and keeps a domain of its own.
@@ -72,4 +72,35 @@ fn a_host_says_what_is_wrong_with_the_files_and_does_not_start() {
     let alone = wattle.command(["host", "--http", "127.0.0.1:0", "--nats-creds", "a"]);
     let ended = Up::try_start(&mut { alone }).expect_err("there is no address");
     assert!(ended.code == Some(2) && ended.stderr.contains("--nats"), "{}", ended.stderr);
+}
+
+/// The bus of a host that is alone lets in whom its servers would: by a token, by a password, by an nkey.
+#[test]
+fn a_host_that_is_alone_lets_in_whom_a_file_names() {
+    let (owner, other) = (wattle(), wattle());
+    let (known, unknown) = (Seed::new(KeyKind::User, [7; 32]), Seed::new(KeyKind::User, [8; 32]));
+    owner.write("users", format!("ada:secret\n{}\n", known.public()));
+    let up = host(&owner, &["--bus", "127.0.0.1:0", "--bus-users", "users"]);
+    let bus = up.bus();
+    let seed = |name: &str, seed: &Seed| other.write(name, seed.to_secret_text().as_bytes()).display().to_string();
+    let (right, wrong) = (seed("right", &known), seed("wrong", &unknown));
+    let named = |login: &str| bus.replace("://", &format!("://{login}@"));
+    let (ada, eve) = (named("ada:secret"), named("ada:secreT"));
+    let get = |more: &[&str]| other.run(["get", "hosts", "-o", "json"].iter().chain(more));
+    for let_in in [&["--nats", ada.as_str()][..], &["--nats", &bus, "--nats-nkey", &right]] {
+        let ended = get(let_in);
+        assert_eq!(ended.values()[0]["hosts"][0]["id"], id(&up), "{}", ended.stderr);
+    }
+    for refused in [&["--nats", eve.as_str()][..], &["--nats", &bus, "--nats-nkey", &wrong], &["--nats", &bus]] {
+        let ended = get(refused);
+        assert!(ended.code == Some(65) && ended.stderr.contains("refuses the login"), "{refused:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("secreT"), "{}", ended.stderr);
+    }
+    let own = owner.run(["get", "hosts", "--nats", &bus]);
+    assert_eq!(own.code, Some(0), "who has the token is let in as ever: {}", own.stderr);
+    owner.write("users", "ada\n");
+    let refused = Up::try_start(&mut owner.command(["host", "--http=127.0.0.1:0", "--bus-users=users"]));
+    let refused = refused.expect_err("the file is of no use").stderr;
+    assert!(refused.contains("E0705") && refused.contains("line 1"), "{refused}");
+    assert_eq!(up.stop().code, Some(0));
 }

@@ -12,7 +12,7 @@ use wire::{Address, Call, Function, Limits, Origin, Remote, Shape, Shapes, Signa
 use crate::lattice::{Stranger, host, id, refusal, tell};
 use crate::{guest, noise, wattle};
 
-/// A host that is alone, whose bus lets in whoever is on this machine: stock clients know no token. It says what providers write.
+/// A host that is alone, whose bus lets in whoever is on this machine, as the clients of these tests. It says what providers write.
 const ALONE: [&str; 5] = ["--bus", "127.0.0.1:0", "--bus-token=none", "--log", "info"];
 
 /// The provider of blobs in folders.
@@ -166,6 +166,27 @@ fn a_component_keeps_its_objects_with_a_stock_provider() {
     tell(&wattle, &bus, &["stop", "provider", "files"]);
     eventually("it is gone", || up.get("/a").status == 503);
     assert_eq!(up.get("/a").text(), "the blob store is not available\n");
+    assert_eq!(up.stop().code, Some(0));
+}
+
+/// A host that is alone asks for a token that stock providers cannot show: it knows them by a key that it gives them.
+#[test]
+fn a_stock_provider_reaches_a_host_that_is_alone_with_its_usual_protection() {
+    let wattle = wattle();
+    let up = wattle.up([guest("blobs")]);
+    let bus = up.bus();
+    tell(&wattle, &bus, &["start", "provider", &archive(), "files"]);
+    let root = wattle.home().join("kept");
+    let told = format!("root={}", root.display());
+    tell(&wattle, &bus, &["link", "put", "blobs", "files", "--contract", "wasi:blobstore", "--set", &told]);
+    let kept = root.join("files").join("a");
+    eventually("the component and the provider are linked", || {
+        up.ask("PUT", "/a", b"kept").status == 204 && kept.is_file()
+    });
+    assert_eq!((up.get("/a").text().as_str(), std::fs::read(kept).expect("a file").as_slice()), ("kept", &b"kept"[..]));
+    let refused = bus::Bus::connect(&bus, bus::ConnectOptions::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    assert!(matches!(runtime.block_on(refused), Err(bus::ConnectError::Refused { .. })), "others are not let in");
     assert_eq!(up.stop().code, Some(0));
 }
 

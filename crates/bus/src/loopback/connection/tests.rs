@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::broker::Broker;
-use crate::loopback::Shared;
+use crate::loopback::{Pass, Shared};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -34,7 +34,7 @@ async fn serve_one(config: LoopbackConfig, script: impl AsyncFnOnce(&mut DuplexS
 }
 
 fn with_token() -> LoopbackConfig {
-    LoopbackConfig { token: Some("secret".into()), ..LoopbackConfig::default() }
+    LoopbackConfig { passes: vec![Pass::Token("secret".into())], ..LoopbackConfig::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +61,7 @@ async fn a_client_that_answers_stays() {
 async fn a_token_is_waited_for_two_seconds() {
     let script = async |client: &mut DuplexStream| client.write_all(b"PING\r\n").await.expect("it is there");
     let (ending, lasted, told) = serve_one(with_token(), script).await;
-    assert_eq!((ending.as_str(), lasted.as_secs()), ("no token came in time", 2));
+    assert_eq!((ending.as_str(), lasted.as_secs()), ("it did not show in time what lets it in", 2));
     assert_eq!(told, "PONG\r\n-ERR 'Authentication Timeout'\r\n");
     let script = async |client: &mut DuplexStream| {
         client.write_all(b"CONNECT {\"auth_token\":\"secret\"}\r\n").await.expect("it is there");

@@ -1,24 +1,27 @@
-//! Builds the binary that is released, and arranges its code by what a request runs; and so the one that it is compared with.
+//! Builds the binary that is released, compiled and arranged by what a request runs; and so the one that it is compared with.
 //!
 //! The binary is large, and a request runs a thousand functions that lie all over it, most of them once and in part. What such
-//! code costs is fetching it. So the linked binary is made to count what it runs, asked a few thousand times, and written anew
-//! by LLVM's BOLT: what ran lies side by side and in order, what did not is out of the way.
+//! code costs is fetching it. So it is compiled twice: first to count what it runs while it is asked (`profile`), then by those
+//! counts, so that what runs is inlined and what does not is out of the way. The linked binary is made to count once more, and
+//! written anew by LLVM's BOLT: what ran lies side by side and in order.
 //!
 //! ```text
-//! cargo, with relocations ──► counting copy ──► asked ──► counts ──► arranged copy ──► asked ──► target/release/
+//! cargo, counting ──► asked ──► profile ──► cargo, with relocations ──► counting copy ──► asked ──► counts
+//!                                                target/release/ ◄── asked ◄── arranged copy ◄────────┘
 //! ```
 //!
 //! # Invariants
 //!
-//! 1. The code is the linker's, moved: nothing is compiled for it. A binary that could not be arranged, or that does not answer
+//! 1. Arranging compiles nothing: the code is the linker's, moved. A binary that could not be arranged, or that does not answer
 //!    afterwards, is left as it was linked.
-//! 2. Without BOLT there is a binary all the same, as cargo builds it.
+//! 2. Without LLVM's tools there is a binary all the same, as cargo builds it.
 //!
 //! # Not here
 //!
-//! Installing BOLT (`tools/setup release`), the components that are asked (`guests`).
+//! Installing the tools (`tools/setup release`), the components that are asked (`guests`).
 
 mod asked;
+mod profile;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -27,7 +30,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-/// Where BOLT is found. It looks for its own library beside the place that it is called at, so a link to it does not do.
+/// Where LLVM's tools are found. BOLT looks for its own library beside the place that it is called at, so a link does not do.
 const PLACES: [&str; 2] = ["/usr/lib/llvm-19/bin", "/usr/local/bin"];
 
 /// A program whose code is arranged.
@@ -55,18 +58,19 @@ const ARRANGED: [&str; 9] = [
     "-plt=hot",
 ];
 
-/// Builds a program into `target/release`, arranged where BOLT is there.
+/// Builds a program into `target/release`, compiled by a profile and arranged where LLVM's tools are there.
 pub(crate) fn run(program: Program) -> anyhow::Result<()> {
     let root = root()?;
-    let (package, name) = program.target();
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(root).args(["rustc", "--release", "--package", package, "--bin", name]);
+    let mut cargo = program.build(root);
     let Some(tools) = tools() else {
         call(&mut cargo)?;
         return say("llvm-bolt is not here, so the code lies as it was linked (tools/setup release installs it)");
     };
+    if let Some(profile) = profile::of(program, &tools, root)? {
+        profile::use_in(&mut cargo, &profile);
+    }
     call(cargo.args(["--", "-C", "link-arg=-Wl,--emit-relocs"]))?;
-    arrange_with(&tools, root, program, &root.join("target/release").join(name))
+    arrange_with(&tools, root, program, &root.join("target/release").join(program.target().1))
 }
 
 /// Arranges a binary of `wattle` that was linked with its relocations.
@@ -130,6 +134,14 @@ impl Program {
             Self::Wattle => ("wattle", "wattle"),
             Self::Floor => ("bench", "hyper-floor"),
         }
+    }
+
+    /// What builds it for the release.
+    fn build(self, root: &Path) -> Command {
+        let (package, name) = self.target();
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(root).args(["rustc", "--release", "--package", package, "--bin", name]);
+        cargo
     }
 
     /// How it is run while it counts, one after the other; each serves thirteen bytes.

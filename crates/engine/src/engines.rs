@@ -174,6 +174,7 @@ impl Engines {
         if let Some(loaded) = self.find(program)? {
             return Ok(loaded);
         }
+        tracing::debug!(bytes = program.bytes.len(), "compiling");
         let draft = self.cache.draft()?;
         let artefact = draft.writer().map_err(CompileError::NoChild)?;
         if let Err(error) =
@@ -229,7 +230,10 @@ impl Engines {
     /// An artefact of sound bytes that the engine does not take was made by an engine that only looks the same: make it anew.
     fn load_or_forget(&self, program: &Program<'_>, key: &Key, sound: &Sound) -> Result<Option<Loaded>, PrepareError> {
         match self.load(program, sound) {
-            Ok(loaded) => Ok(Some(loaded)),
+            Ok(loaded) => {
+                tracing::debug!(bytes = program.bytes.len(), "found compiled");
+                Ok(Some(loaded))
+            }
             Err(error) => {
                 tracing::warn!(error = %stdx::Chain(&error), "cached artefact cannot be loaded, compiling it anew");
                 self.cache.forget(key)?;

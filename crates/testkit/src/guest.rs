@@ -1,4 +1,4 @@
-//! Finds the components and providers that `cargo xtask guests` built.
+//! Finds the components and providers that `cargo xtask guests` built, and the programs that `tools/setup test` fetched.
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,18 @@ pub fn provider(name: &str) -> (PathBuf, PathBuf) {
     assert!(files.iter().all(|file| file.is_file()), "there is no provider {name}: run `cargo xtask guests {name}`");
     let [executable, archive] = files;
     (executable, archive)
+}
+
+/// A file or folder of a program that nobody here wrote, as in `yosys/yosys.wasm`.
+///
+/// # Panics
+///
+/// Where it was not fetched.
+pub fn program(path: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("it lies in the repository");
+    let found = root.join("target/tools/programs").join(path);
+    assert!(found.exists(), "there is no program {path}: run `tools/setup test`");
+    found
 }
 
 /// The component of this name, or a line that says that it is not there: those in C, JavaScript and Python need tools that not

@@ -34,7 +34,7 @@ mod wait;
 
 pub use clock::clock_off_by;
 pub use gcs::Gcs;
-pub use guest::{find_guest, guest, provider};
+pub use guest::{find_guest, guest, program, provider};
 pub use http::{Answer, Connection, chunked, request};
 pub use net::{Cut, Net, Site};
 pub use process::{Ended, Up, Wattle};

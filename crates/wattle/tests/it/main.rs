@@ -38,6 +38,7 @@ mod network;
 mod outside;
 mod p3;
 mod pipes;
+mod programs;
 mod providers;
 mod registries;
 mod requests;

@@ -83,15 +83,18 @@ fn a_command_ends_with_its_reader() {
 #[test]
 fn imports_of_another_host_are_all_named() {
     let wattle = wattle();
-    let text =
-        r#"(module (import "rb-js-abi-host" "eval-js" (func)) (import "mine" "f" (func)) (func (export "_start")))"#;
+    let text = r#"(module (import "rb-js-abi-host" "eval-js" (func)) (import "mine" "f" (func))
+            (import "wasi_snapshot_preview1" "sock_open" (func)) (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+            (func (export "_start")))"#;
     let ended = wattle.run(["run", &wattle.write("foreign.wat", text).display().to_string()]);
     assert_eq!(ended.code, Some(65));
     for part in [
-        "2 imports cannot be met",
+        "3 imports cannot be met",
         "Ruby's bridge to JavaScript",
         "eval-js",
         "mine: functions of another host",
+        "wasi_snapshot_preview1: functions that WASI 0.1 does not have",
+        "\n    sock_open\n",
         "  help: ",
     ] {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);

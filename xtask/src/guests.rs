@@ -27,6 +27,8 @@ use anyhow::{Context as _, bail, ensure};
 enum Recipe {
     /// From the text format, in this process.
     Text,
+    /// The same, as a core module that carries the world which the first line of its text names.
+    Core,
     /// A component of the package `guests/rust`.
     Example,
     /// One of the same package, linked as a core module and made into a component here: what it imports is of a kind that the
@@ -93,6 +95,9 @@ fn all(places: &Places) -> anyhow::Result<Vec<Guest>> {
     for name in stems(&places.root.join("guests/wat"), "wat")? {
         add(Recipe::Text, &name);
     }
+    for name in stems(&places.root.join("guests/core"), "wat")? {
+        add(Recipe::Core, &name);
+    }
     for name in stems(&places.root.join("guests/rust/examples"), "rs")? {
         add(Recipe::Example, &name);
     }
@@ -150,6 +155,11 @@ fn make(places: &Places, guest: &Guest) -> anyhow::Result<Outcome> {
             let source = places.root.join("guests/wat").join(&guest.name).with_extension("wat");
             places.install(&guest.name, &wat::parse_file(source)?).map(|()| Outcome::Ready)
         }
+        Recipe::Core => {
+            let source = places.root.join("guests/core").join(&guest.name).with_extension("wat");
+            let module = with_world(places, &std::fs::read_to_string(source)?)?;
+            places.install(&guest.name, &module).map(|()| Outcome::Ready)
+        }
         Recipe::Example | Recipe::Command | Recipe::CommandP1 | Recipe::Application => {
             let built = std::fs::read(rust::product(places, guest))?;
             places.install(&guest.name, &built).map(|()| Outcome::Ready)
@@ -163,6 +173,18 @@ fn make(places: &Places, guest: &Guest) -> anyhow::Result<Outcome> {
         Recipe::JavaScript => optional::javascript(places, &guest.name),
         Recipe::Python => optional::python(places, &guest.name),
     }
+}
+
+/// A core module with a world in it, from a text that begins with `;; world NAME of FOLDER`.
+fn with_world(places: &Places, text: &str) -> anyhow::Result<Vec<u8>> {
+    let named = text.lines().next().and_then(|line| line.strip_prefix(";; world ")?.split_once(" of "));
+    let (world, folder) = named.context("the first line is not `;; world NAME of FOLDER`")?;
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) = resolve.push_dir(places.root.join(folder))?;
+    let world = resolve.select_world(&[package], Some(world))?;
+    let mut module = wat::parse_str(text)?;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8)?;
+    Ok(module)
 }
 
 /// Makes a core module that carries its world into a component.

@@ -112,6 +112,17 @@ impl Program<'_> {
     pub fn digest(&self) -> [u8; 32] {
         *self.digest.as_bytes()
     }
+
+    /// The bytes of the component that it is, or is made into. They cost no more than compiling it did.
+    pub fn to_component(&self) -> Result<Vec<u8>, PrepareError> {
+        let target = self.recipe.target;
+        match target {
+            Target::CommandComponent | Target::ReactorComponent => {
+                Ok(compile::componentize(self.bytes, target).map_err(CompileError::Invalid)?)
+            }
+            Target::Component | Target::CoreModule => Ok(self.bytes.to_vec()),
+        }
+    }
 }
 
 // === impl Engines ===

@@ -266,8 +266,11 @@ impl Recipe {
     fn make(self, engines: &Engines, size_max: ByteSize) -> Result<Fusion, NotFused> {
         let read = |part: &Original| -> Result<Vec<u8>, NotFused> {
             let bytes = artifact::fetch(&part.path, size_max)?;
-            let is_same = engines.read(&bytes, Use::Linked)?.digest() == part.digest;
-            if is_same { Ok(bytes) } else { Err(NotFused::Changed(part.path.clone())) }
+            let program = engines.read(&bytes, Use::Linked)?;
+            if program.digest() != part.digest {
+                return Err(NotFused::Changed(part.path.clone()));
+            }
+            Ok(program.to_component()?)
         };
         let bytes: Vec<_> = self.parts.iter().map(read).collect::<Result<_, _>>()?;
         let parts = self.parts.iter().zip(&bytes);

@@ -15,7 +15,7 @@ use wasmtime::component::Component;
 
 use crate::foreign::Foreign;
 use crate::linking::{self, Import, Missing, Offer};
-use crate::links::LinkError;
+use crate::links::{LinkError, Shape};
 
 /// A component to run, and where it is served.
 #[derive(Debug, Clone)]
@@ -196,12 +196,15 @@ impl Source {
 impl Step {
     /// What it exports to other components.
     pub(crate) fn exports(&self) -> Vec<Offer> {
-        let (source, anatomy) = match self {
-            Self::Prepared(prepared) => (&prepared.source, &prepared.anatomy),
-            Self::Waits(source, anatomy) => (source, anatomy.as_ref()),
+        let (source, contracts) = match self {
+            // What a core module exports is known once it is a component.
+            Self::Prepared(prepared) => (&prepared.source, Shape::of(prepared).exports),
+            Self::Waits(source, anatomy) => {
+                (source, anatomy.exports.iter().filter_map(|export| export.parse().ok()).collect())
+            }
         };
-        let contracts = anatomy.exports.iter().filter_map(|export| export.parse().ok());
-        contracts.map(|contract| Offer { contract, by: source.name.to_string(), is_linkable: true }).collect()
+        let offer = |contract| Offer { contract, by: source.name.to_string(), is_linkable: true };
+        contracts.into_iter().map(offer).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::core_module::{self, CoreState};
-use engine::{Engines, Failure as Ended, Form, ImportName, Layout, Limits, Loaded, Pattern, Program, State, command};
+use engine::{Engines, Failure as Ended, ImportName, Layout, Limits, Loaded, Pattern, Program, State, command};
 use host::{Capabilities, Foreign, LoadError, linking};
 use rt::Tick;
 use stdx::{ByteSize, Code};
@@ -102,10 +102,9 @@ async fn start(
         Loaded::Component(component) => {
             let name = registries::name_of(&run.file);
             let capabilities = Capabilities::new(run.imports.capabilities()?);
-            if program.anatomy.form == Form::Component {
-                linking::check(&linking::link(&program.anatomy.imports, &capabilities.offers()))?;
-            }
+            // A core module's imports are known once it is a component.
             let imports = ImportName::all_of(component);
+            linking::check(&linking::link(&imports, &capabilities.offers()))?;
             let settings = program.recipe.settings;
             let linker = capabilities.linker_for(engines.engine(settings)?, settings, &imports);
             let linker = linker.map_err(alone::engine_failure)?;

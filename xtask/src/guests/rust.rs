@@ -32,7 +32,8 @@ pub(super) fn build(places: &Places, guests: &[Guest]) -> anyhow::Result<()> {
     let examples: Vec<&str> = of(Recipe::Example).flat_map(|name| ["--example", name]).collect();
     let (command, command_p1) = (of(Recipe::Command).count() > 0, of(Recipe::CommandP1).count() > 0);
     let is_rust = |guest: &Guest| {
-        !matches!(guest.recipe, Recipe::Text | Recipe::Provider | Recipe::C | Recipe::JavaScript | Recipe::Python)
+        let others = [Recipe::Text, Recipe::Core, Recipe::Provider, Recipe::C, Recipe::JavaScript, Recipe::Python];
+        !others.contains(&guest.recipe)
     };
     if !guests.iter().any(is_rust) {
         return Ok(());

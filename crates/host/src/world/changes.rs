@@ -216,7 +216,7 @@ impl Program {
 
 impl Shape {
     /// What a component that is compiled imports and exports.
-    pub(super) fn of(prepared: &Prepared) -> Self {
+    pub(crate) fn of(prepared: &Prepared) -> Self {
         let imports =
             prepared.imports.iter().filter_map(|import: &ImportName| import.interface().parse().ok()).collect();
         let shape = prepared.component.component_type();

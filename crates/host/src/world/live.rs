@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capability::{OpenError, OpenLink, Opened, Settings};
-use engine::Account;
+use engine::{Account, Pattern};
 use http_capability::{Counts, Served};
 use model::{ComponentName, Contract, Link, LinkId, LinkName, LinkPut, LinkView, Reach, Terms};
 use stdx::Chain;
@@ -203,7 +203,9 @@ impl Live {
 
     /// Whether links can lead to a component: now or, where there are others that import, later.
     pub(super) fn is_a_target(&self, member: &Member) -> bool {
-        self.members.len() > 1 && member.prepared.anatomy.patterns().contains(&engine::Pattern::Library)
+        let patterns = member.prepared.anatomy.patterns();
+        let is_called = |pattern: &Pattern| matches!(pattern, Pattern::Library | Pattern::Reactor);
+        self.members.len() > 1 && patterns.iter().any(is_called)
     }
 
     pub(super) fn open_link(&self, link: &Link) -> Option<OpenLink> {

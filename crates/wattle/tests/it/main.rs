@@ -13,6 +13,7 @@ mod cache;
 mod call;
 mod claims;
 mod clusters;
+mod core_modules;
 mod drain;
 mod engines;
 mod fused;

@@ -48,6 +48,22 @@ fn a_command_gives_its_own_exit_code() {
     }
 }
 
+/// WASI 0.3 has codes, too: the guest ends with the number of its arguments.
+#[test]
+fn a_command_of_wasi_03_runs_on_every_engine() {
+    let file = guest("args-p3");
+    for engine in ["cranelift", "winch", "pulley"] {
+        let run = |arguments: &[&str]| {
+            let ended = wattle().run(["run", "--engine", engine, &file].iter().chain(arguments));
+            (ended.code, ended.stdout, ended.stderr)
+        };
+        let none = String::new;
+        assert_eq!(run(&[]), (Some(1), none(), none()), "{engine}");
+        assert_eq!(run(&["größe"]), (Some(0), "größe\n".into(), none()), "{engine}");
+        assert_eq!(run(&["a", "--env", "", "-V"]), (Some(4), "a\n--env\n\n-V\n".into(), none()), "{engine}");
+    }
+}
+
 /// A folder that was not named is not there; one that was is, under the name that it was given.
 #[test]
 fn a_command_sees_the_folders_that_were_named() {

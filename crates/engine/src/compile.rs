@@ -111,16 +111,14 @@ impl Target {
     }
 }
 
-/// Compiles `program` with `binary` into an artefact in `artefact`, sealed for `key`, waiting for the child to end. What the child reads is
-/// put into `folder` first.
+/// Compiles `program` with `binary` into an artefact in `artefact`, sealed for `key`, waiting for the child to end within its limits. What
+/// the child reads is put into `folder` first.
 pub(crate) fn compile(
     (binary, folder): (&Path, &Path),
     program: &[u8],
-    recipe: Recipe,
+    (Recipe { target, settings }, limits): (Recipe, CompileLimits),
     (key, artefact): (&Key, File),
 ) -> Result<(), CompileError> {
-    let limits = CompileLimits::for_size(program.len() as u64);
-    let Recipe { target, settings } = recipe;
     let mut source = tempfile::tempfile_in(folder).map_err(CompileError::NoFile)?;
     let mut complaints = tempfile::tempfile_in(folder).map_err(CompileError::NoFile)?;
     source.write_all(program).and_then(|()| source.seek(SeekFrom::Start(0))).map_err(CompileError::NoFile)?;
@@ -277,3 +275,6 @@ fn judge(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use wasmtime::{Engine, Module};
 
 use crate::anatomy::{Anatomy, Form, Pattern, ScanError, ScanLimits};
 use crate::cache::{Cache, CacheError, Key, Sound};
-use crate::compile::{self, CompileError, Recipe, Target};
+use crate::compile::{self, CompileError, CompileLimits, Recipe, Target};
 use crate::settings::{Compiler, Layout, Settings};
 
 /// What the engines of a process are made from.
@@ -188,9 +188,9 @@ impl Engines {
         tracing::debug!(bytes = program.bytes.len(), "compiling");
         let draft = self.cache.draft()?;
         let artefact = draft.writer().map_err(CompileError::NoChild)?;
-        if let Err(error) =
-            compile::compile((&self.config.binary, &self.config.cache), program.bytes, program.recipe, (&key, artefact))
-        {
+        let places = (self.config.binary.as_path(), self.config.cache.as_path());
+        let limits = CompileLimits::for_size(program.bytes.len() as u64);
+        if let Err(error) = compile::compile(places, program.bytes, (program.recipe, limits), (&key, artefact)) {
             if let CompileError::Exhausted(why) = &error {
                 self.cache.fail(&key, why)?;
             }

@@ -1,9 +1,14 @@
 //! Small files that would take gigabytes or minutes to compile: refused, given up, and never the end of the host.
 
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use testkit::{Ended, Wattle};
+use rustix::process::Signal;
+use testkit::{Ended, Wattle, eventually};
 
+use crate::lattice::refusal;
 use crate::{guest, wattle};
 
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -39,10 +44,12 @@ fn module(functions: &[Vec<u8>]) -> Vec<u8> {
     let count = number(functions.len());
     let types = section(1, b"\x01\x60\0\0");
     let declared = section(3, &[count.as_slice(), &vec![0; functions.len()]].concat());
-    let exports = section(7, b"\x01\x06_start\0\0");
+    // A component is only made of what has a memory.
+    let memory = section(5, b"\x01\0\x01");
+    let exports = section(7, b"\x02\x06_start\0\0\x06memory\x02\0");
     let bodies = functions.iter().flat_map(|body| [number(body.len()), body.clone()].concat());
     let code = section(10, &count.iter().copied().chain(bodies).collect::<Vec<u8>>());
-    [MODULE, &types, &declared, &exports, &code].concat()
+    [MODULE, &types, &declared, &memory, &exports, &code].concat()
 }
 
 fn nested(depth: usize) -> Vec<u8> {
@@ -68,7 +75,12 @@ fn live_loops(locals: usize, loops: usize) -> Vec<u8> {
     command(locals, &body)
 }
 
-/// Blocks behind each other that all change one local.
+/// So many of them that no child has the memory for it.
+fn memory_bomb() -> Vec<u8> {
+    live_loops(20_000, 2_000)
+}
+
+/// Blocks behind each other that all change one local, of ten bytes each.
 fn chained_blocks(count: usize) -> Vec<u8> {
     command(1, &[0x02, 0x40, 0x41, 1, 0x20, 0, 0x6a, 0x21, 0, 0x0b].repeat(count))
 }
@@ -103,7 +115,7 @@ fn what_is_too_deep_or_too_much_is_refused_before_it_is_compiled() {
 #[test]
 fn what_takes_too_much_memory_to_compile_is_given_up_once() {
     let wattle = wattle().with_own_cache();
-    let bomb = live_loops(3_000, 3_000);
+    let bomb = memory_bomb();
     let first = run(&wattle, "loops.wasm", &bomb);
     assert_eq!(first.code, Some(65), "{}", first.stderr);
     assert!(first.stderr.starts_with("error[E0201]: "), "{}", first.stderr);
@@ -117,14 +129,55 @@ fn what_takes_too_much_memory_to_compile_is_given_up_once() {
     answers(&wattle);
 }
 
-/// Blocks upon blocks in one function, whose cost grows faster than their number: compiled within the limits or given up, but never without an end.
+/// The same is given to a host that serves: its neighbour is answered all the while and afterwards.
 #[test]
-fn a_function_of_chained_blocks_compiles_or_is_given_up() {
+fn a_host_that_is_given_a_bomb_says_why_it_does_not_run_it_and_serves_on() {
+    let wattle = wattle().with_own_cache();
+    let up = wattle.up([guest("hello-p2"), "--bus-token=none".into()]);
+    let bomb = wattle.write("bomb.wasm", memory_bomb()).display().to_string();
+    let start = || refusal(&wattle, &up.bus(), &["start", "component", &bomb, "bomb"]);
+    let first = std::thread::scope(|threads| {
+        let starting = threads.spawn(start);
+        eventually("the bomb was given up", || {
+            assert_eq!(up.get("/").status, 200);
+            starting.is_finished()
+        });
+        starting.join().expect("it is refused")
+    });
+    assert!(first.contains("compiling it was given up") && first.contains("of memory"), "{first}");
+    assert!(start().contains("tried before"));
+    assert_eq!(up.get("/").status, 200);
+    let ended = up.stop();
+    assert_eq!((ended.code, ended.requests("hello-p2")["failed"].as_u64()), (Some(0), Some(0)));
+}
+
+/// What a compiling child does with a program, within so many seconds of processor time.
+fn compiled(wattle: &Wattle, program: &[u8], seconds: &str) -> ExitStatus {
+    let file = File::open(wattle.write("blocks.wasm", program)).expect("it was written");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wattle"));
+    child.args([engine::compile::CHILD_ARGUMENT, "core-module", "cranelift", "serial", "plain", "4294967296", seconds]);
+    child.arg("key").env_clear().stdin(file).stdout(Stdio::null()).stderr(Stdio::null());
+    child.status().expect("the binary starts")
+}
+
+/// Two megabytes of one function, which take minutes: the system ends the child by the limit that it has set itself. It has a second, and
+/// not the minute that it has in earnest.
+#[test]
+fn what_takes_too_much_time_to_compile_is_ended_by_the_system() {
+    let wattle = wattle();
+    let bomb = chained_blocks(200_000);
+    assert!((2_000_000..2_001_000).contains(&bomb.len()), "{}", bomb.len());
+    let ended = compiled(&wattle, &bomb, "1");
+    assert_eq!((ended.signal(), ended.code()), (Some(Signal::XCPU.as_raw()), None));
+    assert_eq!(compiled(&wattle, &chained_blocks(10), "60").code(), Some(0));
+}
+
+/// A tenth of that is within the limits.
+#[test]
+fn a_large_function_is_compiled_within_the_limits() {
     let wattle = wattle().with_own_cache();
     let ended = run(&wattle, "blocks.wasm", &chained_blocks(20_000));
-    let is_given_up = ended.stderr.starts_with("error[E0201]: ");
-    assert!(ended.code == Some(0) || (ended.code == Some(65) && is_given_up), "{:?} {}", ended.code, ended.stderr);
-    answers(&wattle);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
 
 fn answers(wattle: &Wattle) {

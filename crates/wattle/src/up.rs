@@ -74,9 +74,11 @@ pub(crate) struct Up {
     lattice: LatticeFlags,
     #[command(flatten)]
     imports: ImportFlags,
-    /// Lets an instance answer more than one request: faster, and a component that keeps state sees it again
-    #[arg(long)]
-    reuse: bool,
+    /// Lets an instance answer more than one request, so many at most (100000 where no number is given): faster, and a component that
+    /// keeps state sees it again
+    #[arg(long, value_name = "REQUESTS", num_args = 0..=1, require_equals = true, default_missing_value = "100000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    reuse: Option<u32>,
     #[command(flatten)]
     limits: LimitFlags,
     /// Threads that answer requests [default: one a core]
@@ -199,7 +201,7 @@ fn host_config(
         engines: common.engines(layout),
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
-        reuse: up.reuse.then_some(Reuse { requests_max: 100_000, at_once_max: 32 }),
+        reuse: up.reuse.map(|requests_max| Reuse { requests_max, at_once_max: 32 }),
         bus: bus(up.bus, (up.bus_token, up.bus_users), up.lattice.is_carried())?,
         lattice: up.lattice.config(registries)?,
         capabilities: up.imports.capabilities()?,

@@ -125,6 +125,10 @@ async fn run_shared(core: Rc<Core>, pool: Rc<Pool>, reuse: Reuse, call: Streamin
     };
     shared.active.set(shared.active.get() + 1);
     shared.accepted.set(shared.accepted.get() + 1);
+    if shared.accepted.get() >= reuse.requests_max {
+        // Nobody finds it any more, so that it ends with the last of those that it answers.
+        pool.unshare(&shared);
+    }
     let mut lease = Lease { shared: shared.clone(), has_ended: false };
     let (ended, has_ended) = oneshot::channel();
     let gone = || Failure::Trap("the instance that it shared with other requests ended".into());

@@ -61,6 +61,9 @@ fn more_requests_than_may_run_at_once_are_told_to_come_again() {
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
     drop(running);
     eventually("its place is free", || up.get("/").status == 200);
+    // This one, and those by which it was found out that there is no place.
+    let full = up.stop().requests("http-kit")["full"].as_u64();
+    assert!(full >= Some(3), "{full:?}");
 }
 
 /// Requests of one component never take the places of another.
@@ -125,6 +128,36 @@ fn what_the_host_holds_for_a_component_is_bounded() {
     }
     assert_eq!(up.get("/handles?n=1000").status, 200);
     assert_eq!(counts(up, "http-kit"), [is("answered", 6), is("failed", 4)]);
+}
+
+/// What a request may take, a call may take as well: tables, what the host copies for one call, and sets of headers.
+#[test]
+fn what_one_instance_may_take_is_bounded_to_the_byte() {
+    let greedy = guest("greedy");
+    let called = |calls: &[&str]| wattle().run(["call", &greedy].iter().chain(calls));
+    let grown = called(&["grow(65000)", "grow(536)", "grow(1)"]);
+    assert_eq!((grown.code, grown.stdout.as_str()), (Some(0), "0\n65000\n-1\n"), "{}", grown.stderr);
+    for (fits, is_too_much, why) in [
+        ("ask(16777216)", "ask(16777217)", "fuel allocated for hostcalls has been exhausted"),
+        ("headers(1000, 60)", "headers(1000, 70)", "total size of fields exceeds limit"),
+    ] {
+        let ended = called(&[fits, is_too_much]);
+        assert_eq!((ended.code, ended.stdout.lines().count()), (Some(134), 1), "{fits}: {}", ended.stderr);
+        assert!(ended.stderr.contains(why), "{is_too_much}: {}", ended.stderr);
+    }
+}
+
+/// A table that is too large from the start is named for what it is; a program that somebody runs by hand may have it.
+#[test]
+fn a_table_that_is_too_large_keeps_an_instance_from_starting() {
+    let wattle = wattle();
+    let text = r#"(module (table 65537 funcref) (func (export "_start")) (func (export "f")))"#;
+    let file = wattle.write("table.wat", text).display().to_string();
+    let called = wattle.run(["call", &file, "f()"]);
+    assert_eq!(called.code, Some(134), "{}", called.stderr);
+    assert!(called.stderr.contains("E0208") && called.stderr.contains("tables of 65537 elements"), "{}", called.stderr);
+    let ran = wattle.run(["run", &file]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -219,9 +252,15 @@ fn more_instances_than_there_may_be_are_refused() {
         connections.iter_mut().map(|connection| connection.answer().expect("an answer").status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 503, 503, 503, 503]);
+    let mut refused = 4;
     for _ in 0..20 {
-        eventually("an instance is free", || up.get("/").status == 200);
+        eventually("an instance is free", || {
+            let is_free = up.get("/").status == 200;
+            refused += u64::from(!is_free);
+            is_free
+        });
     }
+    assert_eq!(counts(up, "http-kit"), [is("answered", 22), is("full", refused)]);
 }
 
 /// Spares are made to be quick, so they must not take the instances that other threads and components need.

@@ -98,6 +98,39 @@ fn an_instance_of_wasi_03_that_ran_out_of_time_is_retired() {
     assert_eq!(count(&up), 1);
 }
 
+/// What has answered as many as it may is retired, and its place is another's: two instances are enough for all of them.
+#[test]
+fn an_instance_answers_no_more_requests_than_it_may() {
+    let up = wattle().up([&guest("echo-p3"), "--threads=1", "--reuse=3", "--instances=2"]);
+    let counted: Vec<_> = (0..20).map(|_| count(&up)).collect();
+    assert_eq!(counted, [1, 2, 3].into_iter().cycle().take(20).collect::<Vec<_>>());
+
+    // Of WASI 0.2 there may be several in turn, as spares come: each of them counts for itself.
+    let up = wattle().up([&guest("http-kit"), "--threads=1", "--reuse=3"]);
+    let counted: Vec<_> = (0..30).map(|_| count(&up)).collect();
+    let first = counted.iter().filter(|count| **count == 1).count();
+    assert!(counted.iter().max() == Some(&3) && first >= 10, "{counted:?}");
+}
+
+/// Of 33 requests at once 32 are in the one instance that there may be, and one is told to come again.
+#[test]
+fn an_instance_of_wasi_03_answers_so_many_requests_at_once_and_no_more() {
+    let up = wattle().up([&guest("echo-p3"), "--threads=1", "--reuse", "--instances=1", "--timeout=600"]);
+    assert_eq!(count(&up), 1);
+    let mut sleeping: Vec<_> = (0..33).map(|_| begin(&up, "/slow?ms=500000")).collect();
+    let mut answered = None;
+    eventually("one of them is answered", || {
+        answered = sleeping.iter_mut().position(|connection| connection.has_answer().expect("it is open"));
+        answered.is_some()
+    });
+    let answer = sleeping.remove(answered.expect("it was found")).answer().expect("an answer");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert_eq!(up.get("/count").status, 503);
+    assert!(sleeping.iter_mut().all(|connection| !connection.has_answer().expect("it is open")));
+    drop(sleeping);
+    eventually("there is an instance again", || up.get("/count").status == 200);
+}
+
 /// Four clients hammer at reused instances while others trap: every answer is the right one.
 #[test]
 fn reused_instances_answer_everyone_while_some_trap() {

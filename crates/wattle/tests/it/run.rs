@@ -29,6 +29,14 @@ fn a_command_reads_and_writes_like_a_native_one() {
     }
 }
 
+#[test]
+fn a_command_complains_on_standard_error_and_nowhere_else() {
+    for file in forms() {
+        let ended = wattle().run(["run", &file, "err", "it rains"]);
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", "it rains\n"), "{file}");
+    }
+}
+
 /// What stands behind the file is the program's own, flags of `wattle` included.
 #[test]
 fn arguments_and_variables_arrive_as_they_were_given() {
@@ -38,9 +46,29 @@ fn arguments_and_variables_arrive_as_they_were_given() {
     }
 }
 
+/// A variable that is named without a value has that of this process, if it has one; all others are not there.
+#[test]
+fn a_variable_without_a_value_is_taken_from_the_environment() {
+    let wattle = wattle();
+    for file in forms() {
+        let env = |flags: &[&str], name: &str| {
+            let mut command = wattle.command(["run"].iter().chain(flags).chain(&[file.as_str(), "env", name]));
+            let output = command.env("COLOR", "blue").env("SIZE", "").output().expect("it starts");
+            (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+        };
+        let none = (false, String::new());
+        assert_eq!(env(&["--env=COLOR", "--env=SIZE"], "COLOR"), (true, "blue\n".into()), "{file}");
+        assert_eq!(env(&["--env=COLOR", "--env=SIZE"], "SIZE"), (true, "\n".into()), "{file}");
+        assert_eq!(env(&["--env=TASTE"], "TASTE"), none, "{file}");
+        assert_eq!(env(&["--env=SIZE"], "COLOR"), none, "{file}");
+    }
+}
+
+/// WASI 0.2 knows no codes but success and failure.
 #[test]
 fn a_command_gives_its_own_exit_code() {
     assert_eq!(piped(&["run", &guest("cat-p1"), "exit", "7"], b"").0, Some(7));
+    assert_eq!(piped(&["run", &guest("cat"), "exit", "7"], b"").0, Some(1));
     for file in forms() {
         assert_eq!(piped(&["run", &file, "exit", "0"], b"").0, Some(0));
         assert_eq!(piped(&["run", &file, "panic"], b"").0, Some(134));
@@ -80,19 +108,45 @@ fn a_command_sees_the_folders_that_were_named() {
     }
 }
 
+/// A folder has its own name where none is given; it is written to, too, and nothing is seen of what lies beside it.
+#[test]
+fn a_command_lists_and_writes_the_folders_that_were_named() {
+    for file in forms() {
+        let wattle = wattle();
+        wattle.write("secret.txt", "not for everybody\n");
+        let path = wattle.write("notes/one.txt", "written outside\n");
+        let folder = path.parent().expect("a folder").display().to_string();
+        let run = |dir: &str, words: &[&str]| {
+            let ended = wattle.run(["run", "--dir", dir, &file].iter().chain(words));
+            (ended.code, ended.stdout)
+        };
+        assert_eq!(run("notes", &["read", "notes/one.txt"]), (Some(0), "written outside\n".into()), "{file}");
+        assert_eq!(run(&folder, &["read", &format!("{folder}/one.txt")]), (Some(0), "written outside\n".into()));
+        assert_eq!(run("notes", &["write", "notes/two.txt", "written inside"]), (Some(0), String::new()), "{file}");
+        let written = std::fs::read_to_string(path.with_file_name("two.txt")).expect("it was written");
+        assert_eq!(written, "written inside");
+        assert_eq!(run("notes::/", &["ls", "/"]), (Some(0), "one.txt\ntwo.txt\n".into()), "{file}");
+        for beside in ["secret.txt", "notes/../secret.txt"] {
+            assert_eq!(run("notes", &["read", beside]), (Some(1), String::new()), "{file} {beside}");
+        }
+    }
+}
+
 /// A reader that goes away ends the writer quietly, by the signal that ends a native program.
 #[test]
 fn a_command_ends_with_its_reader() {
     use std::os::unix::process::ExitStatusExt;
-    let wattle = wattle();
-    let mut command = wattle.command(["run", &guest("cat-p1")]);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
-    drop(child.stdout.take());
-    let mut input = child.stdin.take().expect("piped");
-    while input.write_all(&[b'y'; 4096]).is_ok() {}
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!((output.status.signal(), output.stderr.len()), (Some(13), 0));
+    for file in forms() {
+        let wattle = wattle();
+        let mut command = wattle.command(["run", &file]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+        drop(child.stdout.take());
+        let mut input = child.stdin.take().expect("piped");
+        while input.write_all(&[b'y'; 4096]).is_ok() {}
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!((output.status.signal(), output.stderr.len()), (Some(13), 0), "{file}");
+    }
 }
 
 /// A module that wants another host: each import is named, with what it would take.

@@ -22,7 +22,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 use stdx::ByteSize;
 
 use crate::cache::{Key, seal};
-use crate::settings::{Layout, Settings};
+use crate::settings::{Compiler, Layout, Settings};
 
 /// The first argument that makes the binary a compiling child.
 pub const CHILD_ARGUMENT: &str = "__compile";
@@ -201,7 +201,10 @@ fn precompile(program: &[u8], target: Target, settings: Settings) -> Result<Vec<
             engine.precompile_component(&componentize(program, target)?)
         }
     };
-    artefact.map_err(|error| format!("{error:#}"))
+    artefact.map_err(|error| match settings.compiler {
+        Compiler::Winch => format!("{error:#}; winch does not know all of WebAssembly, --engine cranelift may take it"),
+        Compiler::Cranelift | Compiler::Pulley => format!("{error:#}"),
+    })
 }
 
 /// Makes a core module into a component, with WASI 0.1 carried by the adapter that its pattern needs.

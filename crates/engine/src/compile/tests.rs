@@ -4,7 +4,6 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::settings::Compiler;
 
 const LIMITS: CompileLimits =
     CompileLimits { memory: ByteSize::mib(2048), processor: Duration::from_secs(60), wall: Duration::from_secs(600) };

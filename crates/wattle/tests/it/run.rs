@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use testkit::find_guest;
+
 use crate::{guest, wattle};
 
 /// The exit code and standard output of a command with something to read.
@@ -26,6 +28,16 @@ fn a_command_reads_and_writes_like_a_native_one() {
     for file in forms() {
         assert_eq!(piped(&["run", &file], input.as_bytes()), (Some(0), input.clone()));
         assert_eq!(piped(&["run", &file, "--upper"], b"abc\n"), (Some(0), "ABC\n".into()));
+    }
+}
+
+#[test]
+fn a_command_in_c_reads_and_writes_like_a_native_one() {
+    if let Some(file) = find_guest("hello-c") {
+        let file = file.display().to_string();
+        assert_eq!(piped(&["run", &file, "größe", ""], b""), (Some(0), "Hello from C!\ngröße\n\n".into()));
+        let input: String = (0..20_000).map(|number| format!("{number}\n")).collect();
+        assert_eq!(piped(&["run", &file], input.as_bytes()), (Some(0), input.clone()));
     }
 }
 

@@ -37,6 +37,7 @@ mod mqtt;
 mod names;
 mod network;
 mod outside;
+mod outward;
 mod p3;
 mod pipes;
 mod programs;

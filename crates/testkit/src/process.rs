@@ -156,7 +156,7 @@ impl Up {
         let mut said = None;
         eventually("wattle listens or has ended", || {
             let has_ended = process.has_ended();
-            said = values(&process.stdout.text()).iter().find_map(|value| value.get("listening").cloned());
+            said = listening(&process.stdout.text());
             said.is_some() || has_ended
         });
         let Some(said) = said else { return Err(process.wait()) };
@@ -350,6 +350,13 @@ impl Stream {
         }
         self.text()
     }
+}
+
+/// Where it says that it listens, in JSON or in words; null where it says that it does not.
+fn listening(text: &str) -> Option<Value> {
+    let in_words = |line: &str| Some(Value::from(line.strip_prefix("listening on ")?.strip_suffix(" (Ctrl-C stops)")?));
+    let in_json = values(text).iter().find_map(|value| value.get("listening").cloned());
+    in_json.or_else(|| text.lines().find_map(in_words))
 }
 
 fn values(text: &str) -> Vec<Value> {

@@ -122,4 +122,22 @@ mod tests {
         assert_eq!(shown(&["127.0.0.1:8000"], Company::OfMany), ["127.0.0.1:8000 false"], "where it was said to be");
         assert_eq!(shown(&["off"], Company::OfMany), Vec::<String>::new());
     }
+
+    fn told(http: &[&str]) -> Vec<String> {
+        let flags = http.iter().map(|text| text.parse().expect("a listener")).collect();
+        let shown = |listener: ListenerConfig| match listener.name {
+            Some(name) => format!("{name}={}", listener.address),
+            None => listener.address.to_string(),
+        };
+        listeners(flags, (Vec::new(), None), Company::Alone).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn one_without_a_name_is_there_unless_another_or_none_was_said() {
+        assert_eq!(told(&[]), ["127.0.0.1:8000"]);
+        assert_eq!(told(&["admin=127.0.0.1:9000"]), ["127.0.0.1:8000", "admin=127.0.0.1:9000"]);
+        assert_eq!(told(&["[::1]:80"]), ["[::1]:80"]);
+        assert_eq!(told(&["off", "admin=127.0.0.1:9000"]), ["admin=127.0.0.1:9000"]);
+        assert!(told(&["off"]).is_empty());
+    }
 }

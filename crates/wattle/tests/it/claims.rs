@@ -126,6 +126,43 @@ fn what_a_signed_component_says_of_itself_is_known_in_its_lattice() {
 }
 
 #[test]
+fn a_signed_component_is_shown_with_what_it_says_of_itself() {
+    let wattle = wattle();
+    let shown = |expires: u64, flags: &[&str]| {
+        let token = token(&program(), &json!({ "exp": expires }));
+        let file = wattle.write("echo.wasm", with(program(), &token)).display().to_string();
+        let ended = wattle.run(["inspect", &file].iter().chain(flags));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    };
+    let (issuer, subject) = (account().public().to_string(), subject());
+    let claims = format!(
+        "
+claims (signature valid; the digest in them was not compared with this file)
+  issuer        {issuer}
+  subject       {subject}
+  name          echo
+  version       0.3.1
+  revision      4
+  tags          a, b
+  issued        1970-01-01 00:00:05 UTC
+  expires       "
+    );
+    let current = shown(4_000_000_000, &[]).stdout;
+    assert!(current.contains(&format!("{claims}2096-10-02 07:06:40 UTC\nconsists of ")), "{current}");
+    let expired = shown(6, &[]).stdout;
+    let end = "1970-01-01 00:00:06 UTC\n  period        expired\nconsists of ";
+    assert!(expired.contains(&format!("{claims}{end}")), "{expired}");
+    let read = shown(4_000_000_000, &["-o", "json"]).values()[0]["claims"]["read"].clone();
+    assert_eq!((&read["issuer"], &read["subject"], &read["name"]), (&json!(issuer), &json!(subject), &json!("echo")));
+    assert_eq!(
+        (&read["revision"], &read["tags"], &read["expires"]),
+        (&json!(4), &json!(["a", "b"]), &json!(4_000_000_000_u64))
+    );
+    assert_eq!(read["digest_checked"], false);
+}
+
+#[test]
 fn claims_that_do_not_hold_keep_a_component_from_running() {
     let wattle = wattle();
     let up = host(&wattle, &["--bus", "127.0.0.1:0", "--bus-token", "none"]);

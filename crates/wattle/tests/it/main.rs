@@ -54,6 +54,7 @@ mod sql;
 mod swap;
 mod tls;
 mod traces;
+mod worlds;
 
 use testkit::{Connection, Up, Wattle, eventually, request};
 

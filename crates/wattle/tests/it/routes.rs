@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use testkit::Connection;
+use testkit::{Connection, Up};
 
 use crate::{guest, route, wattle};
 
@@ -87,6 +87,54 @@ fn what_an_import_may_reach_is_said_beside_it() {
     assert_eq!(said(&["--allow-http", "example.com"]), [address, name, "this host, to example.com"]);
 }
 
+/// The same for people: what is served, what each import leads to, where it listens, and at the end what became of it.
+#[test]
+fn what_is_served_is_told_in_words() {
+    let wattle = wattle();
+    let words = ["up", "--http=127.0.0.1:0", "--bus=off", &route("/", "hello-p2"), &guest("greedy")].map(String::from);
+    let up = Up::start(&mut wattle.command(words));
+    let address = up.address().to_string();
+    assert_eq!((up.get("/").status, up.get("/x").status), (200, 200));
+    let ended = up.stop();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let plain = |line: &str| match line.strip_prefix("host ") {
+        Some(named) if named.ends_with(") in lattice default") => "host NAME (ID) in lattice default".to_owned(),
+        _ => line.replace(&address, "ADDRESS"),
+    };
+    let told: Vec<_> = ended.stdout.lines().map(plain).collect();
+    expect_test::expect![[r#"
+        greedy: component, library, WASI 0.2, 1.1 KiB
+          wasi:config/store@0.2.0-rc.1  -> config on no settings
+          wasi:http/types@0.2.0         -> this host
+          serves other components
+        hello-p2: component, HTTP handler, WASI 0.2, 3.3 KiB
+          wasi:io/error@0.2.0    -> this host
+          wasi:io/streams@0.2.0  -> this host
+          wasi:http/types@0.2.0  -> this host
+          serves http://ADDRESS/
+        host NAME (ID) in lattice default
+        listening on http://ADDRESS (Ctrl-C stops)
+        stopping: running requests are let end (Ctrl-C again stops at once)
+        greedy: no request
+        hello-p2: 2 answered
+        stopped"#]]
+    .assert_eq(&told.join("\n"));
+}
+
+/// Whoever else has the port at this moment: that is where it wants to listen.
+#[test]
+fn it_listens_at_port_8000_of_this_machine_where_nobody_says_otherwise() {
+    let wattle = wattle();
+    let mut command = wattle.command(["up", "--bus=off", "-o", "json", &guest("hello-p2")]);
+    match Up::try_start(&mut command) {
+        Ok(up) => assert_eq!((up.address().to_string().as_str(), up.get("/").status), ("127.0.0.1:8000", 200)),
+        Err(ended) => {
+            assert_eq!(ended.code, Some(69), "{}", ended.stderr);
+            assert!(ended.stderr.contains("cannot listen on 127.0.0.1:8000"), "{}", ended.stderr);
+        }
+    }
+}
+
 /// WebAssembly text is taken as well as the binary that it stands for.
 #[test]
 fn a_component_in_text_form_is_served() {
@@ -124,7 +172,7 @@ fn a_route_at_a_listener_that_is_not_there_is_refused() {
 }
 
 /// Who answers a request for these hosts and this path: `hello`, `kit`, which knows no such path, or the host with its status.
-fn who(up: &testkit::Up, hosts: &[&str], path: &str) -> String {
+fn who(up: &Up, hosts: &[&str], path: &str) -> String {
     let hosts: String = hosts.iter().map(|host| format!("host: {host}\r\n")).collect();
     let answer = up.send(format!("GET {path} HTTP/1.1\r\n{hosts}\r\n").as_bytes());
     match (answer.status, answer.text().as_str()) {

@@ -135,7 +135,7 @@ fn a_host_that_is_given_a_bomb_says_why_it_does_not_run_it_and_serves_on() {
     let wattle = wattle().with_own_cache();
     let up = wattle.up([guest("hello-p2"), "--bus-token=none".into()]);
     let bomb = wattle.write("bomb.wasm", memory_bomb()).display().to_string();
-    let start = || refusal(&wattle, &up.bus(), &["start", "component", &bomb, "bomb"]);
+    let start = || refusal(&wattle, &up.bus(), &["start", "component", &bomb, "bomb", "--timeout=80"]);
     let first = std::thread::scope(|threads| {
         let starting = threads.spawn(start);
         eventually("the bomb was given up", || {

@@ -310,17 +310,23 @@ impl Shared {
         }
         errand
     }
+
     /// Sends an answer; where it is larger than what the bus carries, that this is so.
     async fn send(&self, answer: Message) {
         let sent = match self.bus.publish(answer.clone()).await {
-            Err(error @ PublishError::TooLarge { .. }) => match answers::refused(Chain(&error).to_string()) {
-                Some(payload) => self.bus.publish(Message { payload, ..answer }).await,
-                None => Err(error),
-            },
+            Err(error @ PublishError::TooLarge { .. }) => {
+                let refused = answers::refused(Chain(&error).to_string());
+                let Some(payload) = refused else { return not_sent(&error) };
+                self.bus.publish(Message { payload, ..answer }).await
+            }
             sent => sent,
         };
         if let Err(error) = sent {
-            tracing::warn!(error = %Chain(&error), "an answer could not be sent");
+            not_sent(&error);
         }
     }
+}
+
+fn not_sent(error: &PublishError) {
+    tracing::warn!(error = %Chain(error), "an answer could not be sent");
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use model::ComponentName;
 use model::fact::Fact;
 use model::lattice::{
-    ComponentAuctionAck, ComponentAuctionRequest, CtlResponse, DeleteLink, Labels, LatticeLink, ProviderAuctionAck,
-    ProviderAuctionRequest, PutLabel, PutRegistries, ScaleComponent, StartProvider, StopHost, StopProvider,
+    ComponentAuctionAck, ComponentAuctionRequest, CtlResponse, DeleteLink, Labels, ProviderAuctionAck,
+    ProviderAuctionRequest, PutLabel, PutLink, PutRegistries, ScaleComponent, StartProvider, StopHost, StopProvider,
     UpdateComponent,
 };
 use serde::Serialize;
@@ -202,15 +202,18 @@ async fn put_registries(shared: &Shared, payload: &[u8]) -> Said<()> {
 }
 
 async fn put_link(shared: &Shared, payload: &[u8]) -> Said<()> {
-    let link: LatticeLink = parse(payload, "link put")?;
-    match shared.link(&link).await {
-        Ok(()) => {
-            shared.announce(&link).await;
-            shared.voice.say(Fact::LinkdefSet(link)).await;
+    let wanted: PutLink = parse(payload, "link put")?;
+    match shared.link(&wanted).await {
+        Ok(displaced) => {
+            for link in &displaced {
+                shared.withdraw(link).await;
+            }
+            shared.announce(&wanted.link).await;
+            shared.voice.say(Fact::LinkdefSet(wanted.link)).await;
             Ok(CtlResponse::done("successfully set link"))
         }
         Err(error) => {
-            shared.voice.say(Fact::LinkdefSetFailed { link, error: error.clone() }).await;
+            shared.voice.say(Fact::LinkdefSetFailed { link: wanted.link, error: error.clone() }).await;
             Err(error)
         }
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use bus::{BucketError, BucketKey, Bus, Entry, Told, patiently};
 use bytes::Bytes;
-use model::lattice::{Acknowledged, ComponentSpec, DeleteLink, Labels, LatticeLink};
+use model::lattice::{Acknowledged, ComponentSpec, DeleteLink, Labels, LatticeLink, PutLink};
 use model::{CLAIMS, KeptClaims};
 use stdx::Chain;
 use tokio::sync::Notify;
@@ -200,13 +200,15 @@ impl Shared {
         self.learn(kind, key, Heard::There(entry)).await
     }
 
-    /// Puts a link of the lattice. Where its source runs here, it is followed when this returns.
-    pub(crate) async fn link(&self, link: &LatticeLink) -> Result<(), String> {
+    /// Puts a link of the lattice. Where its source runs here, it is followed when this returns. Gives those that led any of the same
+    /// elsewhere until then.
+    pub(crate) async fn link(&self, wanted: &PutLink) -> Result<Vec<LatticeLink>, String> {
+        let link = &wanted.link;
         self.look_for_settings(link.source_config.iter().chain(&link.target_config)).await;
         rules::check_settings(&self.state(), link)?;
-        let before = self.put_with(link, |links| rules::put_link(links, link)).await?;
+        let before = self.put_with(link, |links| rules::put_link(links, wanted)).await?;
         self.forget_settings_of(&before.links).await;
-        Ok(())
+        Ok(rules::displaced(&before.links, wanted))
     }
 
     /// Puts a link by this change of the links of its source, and gives what was kept before. One that cannot be followed here is not

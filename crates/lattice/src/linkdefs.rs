@@ -26,10 +26,14 @@ impl Shared {
         }
     }
 
-    /// Tells both ends of a link that it is gone.
+    /// Tells both ends of a link that it is gone, or what is left of it: to them it is one link with all of its interfaces.
     pub(crate) async fn withdraw(&self, link: &LatticeLink) {
         if let Some(definition) = rules::withdrawn(link) {
             self.tell_both("del", &definition).await;
+        }
+        let left = rules::left_beside(&self.state(), link);
+        if let Some(left) = left {
+            self.announce(&left).await;
         }
     }
 

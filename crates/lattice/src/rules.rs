@@ -29,8 +29,8 @@ pub(crate) use course::{Aim, Course, Step};
 pub(crate) use labels::change_label;
 pub(crate) use learned::{COMPONENT, Kind, learned, read, recalled};
 pub(crate) use links::{
-    announced, as_known, check_settings, checks, link_deleted, links_of, links_with, listening, put_link, take_link,
-    withdrawn,
+    announced, as_known, check_settings, checks, displaced, left_beside, link_deleted, links_of, links_with, listening,
+    put_link, take_link, withdrawn,
 };
 pub(crate) use providers::{bids_for_provider, briefing, start_words, started, stop_words};
 pub(crate) use registries::logins;

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::link::Terms;
+use crate::link::{Target, Terms};
 use crate::secret::Secret;
 
 /// What the names of settings begin with that a link has of its own. They are no word of a subject: nobody asks for them by name.
@@ -346,6 +346,18 @@ pub struct LatticeLink {
     pub is_whole: bool,
 }
 
+/// A link of a lattice shall be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutLink {
+    /// The link.
+    #[serde(flatten)]
+    pub link: LatticeLink,
+    /// Whether it takes the place of whatever gives its source the same by its name now, wherever that leads. Our own: hosts of
+    /// others do not know it, and refuse a link for what leads elsewhere already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
+}
+
 /// What a lattice keeps of a component: where it comes from, and the links that it is the source of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentSpec {
@@ -369,6 +381,10 @@ pub struct DeleteLink {
     pub wit_namespace: String,
     /// `keyvalue` in `wasi:keyvalue`.
     pub wit_package: String,
+    /// The one interface that is meant; nothing where it is the link for all of the package, or the only one. Our own: hosts of
+    /// others do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
 }
 
 /// A label shall be there.
@@ -435,6 +451,11 @@ impl LatticeLink {
     pub fn is_beside(&self, other: &Self) -> bool {
         (&self.source_id, &self.name, &self.wit_namespace, &self.wit_package)
             == (&other.source_id, &other.name, &other.wit_namespace, &other.wit_package)
+    }
+
+    /// Whether it is for all of its package: one to a backend is, which keeps its contracts together.
+    pub fn is_for_package(&self) -> bool {
+        self.is_whole || self.interfaces.is_empty() || matches!(self.target.parse(), Ok(Target::Capability { .. }))
     }
 }
 

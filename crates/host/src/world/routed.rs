@@ -168,7 +168,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RoutingError> {
 }
 
 impl Live {
-    /// Sees to it that nobody else has a route, and that the component answers requests if it is here.
+    /// Sees to it that nobody else has a route, and that the component answers requests if it is here. What the same link led to
+    /// another component is led there until it is taken out.
     fn check_route(&self, id: &RouteId, route: &Route) -> Result<(), RoutingError> {
         let target = self.members.get(&id.target);
         if target.is_some_and(|member| member.served.is_none()) {
@@ -176,7 +177,8 @@ impl Live {
         }
         let own = self.members.values().find(|member| member.routes.contains(route)).map(Member::name);
         let routed = || {
-            let mut others = self.routing.routed.iter().filter(|(other, _)| *other != id);
+            let is_other = |other: &RouteId| (&other.source, &other.name) != (&id.source, &id.name);
+            let mut others = self.routing.routed.iter().filter(|(other, _)| is_other(other));
             others.find(|(_, routed)| routed.route == *route).map(|(other, _)| &other.target)
         };
         match own.or_else(routed).filter(|holder| **holder != id.target) {

@@ -53,7 +53,7 @@ impl Shared {
         followed?;
         self.forget_settings_of(&before.links).await;
         if let Some(LatticeLink { source_id, name, wit_namespace, wit_package, .. }) = outcome.clone() {
-            let wanted = DeleteLink { source_id, name, wit_namespace, wit_package };
+            let wanted = DeleteLink { source_id, name, wit_namespace, wit_package, interface: None };
             self.voice.say(rules::link_deleted(wanted, outcome.clone())).await;
         }
         Ok(outcome)

@@ -1,12 +1,13 @@
 //! Links of the lattice: how they stand beside each other, and what they are on a host.
 
 use model::fact::Fact;
-use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
+use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink, PutLink};
 use model::{ComponentName, Contracts, LinkDefinition, LinkDel, LinkPut, Reach, Target};
 
 use super::builtin::Builtin;
 use super::course::Step;
 use super::providers;
+use super::replacing::replace_link;
 use super::routes::{route, route_id};
 use super::settings::{is_secret, of_names, problem, unknown};
 use crate::hands::Deed;
@@ -19,31 +20,79 @@ pub(crate) fn check_settings(state: &State, link: &LatticeLink) -> Result<(), St
     if problems.is_empty() { Ok(()) } else { Err(format!("Failed to validate configuration and secrets. {problems}")) }
 }
 
-/// Puts a link among those of its source, in the place of one of the same target, name and package.
-pub(crate) fn put_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) -> Result<(), String> {
+/// Puts a link among those of its source. One that replaces takes the place of whatever gives the same imports, wherever that leads;
+/// any other takes that of one of the same target, name and package, and is refused where the same imports lead elsewhere.
+pub(crate) fn put_link(links: &mut Vec<LatticeLink>, PutLink { link, replaces }: &PutLink) -> Result<(), String> {
+    if *replaces {
+        replace_link(links, link);
+        return Ok(());
+    }
     let contradicts = |other: &LatticeLink| {
-        let is_shared = other.interfaces.iter().any(|interface| link.interfaces.contains(interface));
-        other.is_beside(link) && other.target != link.target && is_shared
+        let is_shared = || other.interfaces.iter().any(|interface| link.interfaces.contains(interface));
+        let is_same = || other.is_for_package() && link.is_for_package() || is_shared();
+        other.is_beside(link) && other.target != link.target && is_same()
     };
+    let is_same = |other: &LatticeLink| other.is_beside(link) && other.target == link.target;
     if links.iter().any(contradicts) {
         return Err("link already exists with different target, consider deleting the existing link or using a \
                     different link name"
             .into());
     }
-    match links.iter_mut().find(|other| other.is_beside(link) && other.target == link.target) {
-        Some(other) => other.clone_from(link),
-        None => links.push(link.clone()),
-    }
+    let place = links.iter().position(is_same).unwrap_or(links.len());
+    links.retain(|other| !is_same(other));
+    links.insert(place, link.clone());
     Ok(())
 }
 
-/// Takes the first link out that is meant.
+/// Those of these links that led to other targets, and lead to them no more, or for less, since this one was put.
+pub(crate) fn displaced(before: &[LatticeLink], put: &PutLink) -> Vec<LatticeLink> {
+    let mut now = before.to_vec();
+    // What cannot be put displaces nobody.
+    if put_link(&mut now, put).is_err() {
+        return Vec::new();
+    }
+    let is_displaced = |other: &&LatticeLink| other.target != put.link.target && !now.contains(other);
+    before.iter().filter(is_displaced).cloned().collect()
+}
+
+/// Takes out what is meant: of the link that has an interface only that, where one is named; else the link for all of the package,
+/// or the first for any of it.
 pub(crate) fn take_link(links: &mut Vec<LatticeLink>, wanted: &DeleteLink) -> Option<LatticeLink> {
-    let is_wanted = |link: &LatticeLink| {
+    let is_beside = |link: &LatticeLink| {
         (&link.source_id, &link.name, &link.wit_namespace, &link.wit_package)
             == (&wanted.source_id, &wanted.name, &wanted.wit_namespace, &wanted.wit_package)
     };
-    links.iter().position(is_wanted).map(|index| links.remove(index))
+    // A backend keeps its contracts together: the link for one of them is that for all.
+    let whole = links.iter().position(|link| is_beside(link) && link.is_for_package());
+    let Some(interface) = &wanted.interface else {
+        return whole.or_else(|| links.iter().position(is_beside)).map(|place| links.remove(place));
+    };
+    let Some(place) = links.iter().position(|link| is_beside(link) && gives(link, interface)) else {
+        return whole.map(|place| links.remove(place));
+    };
+    let taken = LatticeLink { interfaces: vec![interface.clone()], ..links[place].clone() };
+    links[place].interfaces.retain(|other| other != interface);
+    if links[place].interfaces.is_empty() {
+        links.remove(place);
+    }
+    Some(taken)
+}
+
+/// What of a link is not given by any of these: nothing where all of it is.
+fn left_of(link: &LatticeLink, others: &[LatticeLink]) -> Option<LatticeLink> {
+    let mut beside = others.iter().filter(|other| other.is_beside(link));
+    if link.is_for_package() {
+        return (!beside.any(|other| other.is_for_package())).then(|| link.clone());
+    }
+    let beside: Vec<_> = beside.collect();
+    let is_left = |interface: &&String| !beside.iter().any(|other| gives(other, interface));
+    let interfaces: Vec<_> = link.interfaces.iter().filter(is_left).cloned().collect();
+    (!interfaces.is_empty()).then(|| LatticeLink { interfaces, ..link.clone() })
+}
+
+/// Whether a link is for that interface by itself.
+fn gives(link: &LatticeLink, interface: &str) -> bool {
+    !link.is_for_package() && link.interfaces.iter().any(|other| other == interface)
 }
 
 /// The links that are kept of a component: those that others have there are nobody's.
@@ -53,7 +102,7 @@ pub(crate) fn links_of(id: &str, spec: ComponentSpec) -> Vec<LatticeLink> {
 
 /// The fact that a link is gone, or was not there.
 pub(crate) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fact {
-    let DeleteLink { source_id, name, wit_namespace, wit_package } = wanted;
+    let DeleteLink { source_id, name, wit_namespace, wit_package, .. } = wanted;
     let (target, interfaces) = taken.map(|link| (link.target, link.interfaces)).unzip();
     Fact::LinkdefDeleted { source_id, name, wit_namespace, wit_package, target, interfaces }
 }
@@ -73,6 +122,12 @@ pub(crate) fn announced(state: &State, link: &LatticeLink) -> Option<LinkDefinit
 pub(crate) fn withdrawn(link: &LatticeLink) -> Option<LinkDefinition> {
     let is_for_backend = matches!(link.target.parse(), Ok(Target::Capability { .. }));
     (!is_for_backend).then(|| LinkDefinition::new(link, Labels::new(), Labels::new()))
+}
+
+/// The link that still leads to the same target for other interfaces.
+pub(crate) fn left_beside(state: &State, link: &LatticeLink) -> Option<LatticeLink> {
+    let mut links = state.links.get(&link.source_id)?.iter();
+    links.find(|other| other.is_beside(link) && other.target == link.target).cloned()
 }
 
 /// What shows whether a link can be put here. What is elsewhere is not known here.
@@ -151,13 +206,24 @@ pub(crate) fn as_known(state: &State) -> Vec<Step> {
 pub(super) fn learn(state: &mut State, source: &str, links: Vec<LatticeLink>) -> Vec<Step> {
     let before = state.links.remove(source).unwrap_or_default();
     let gone = gone(state, &before, &links);
+    let replaced: Vec<_> = before.iter().filter(|link| !links.contains(link)).cloned().collect();
     let put: Vec<_> = links.iter().filter(|link| !before.contains(link)).cloned().collect();
-    let unlinked: Vec<_> = gone.iter().flat_map(|link| unlinked(state, link, &links)).collect();
+    // Requests are led to another before they are led to the one no more, so that they are led somewhere all the time.
+    let has_another = |link: &LatticeLink| put.iter().any(|other| is_led_elsewhere(state, link, other));
+    let (led_elsewhere, gone): (Vec<_>, Vec<_>) = gone.into_iter().partition(has_another);
+    let out = |gone: &[LatticeLink]| gone.iter().flat_map(|link| unlinked(state, link, &links)).collect::<Vec<_>>();
+    let (out_before, out_after) = (out(&gone), out(&led_elsewhere));
     if !links.is_empty() {
         state.links.insert(source.to_owned(), links);
     }
-    let briefed = providers::briefed(state, gone.iter().chain(&put));
-    unlinked.into_iter().chain(put.iter().flat_map(|link| linked(state, link))).chain(briefed).collect()
+    let briefed = providers::briefed(state, replaced.iter().chain(&put));
+    let put = put.iter().flat_map(|link| linked(state, link));
+    out_before.into_iter().chain(put).chain(out_after).chain(briefed).collect()
+}
+
+/// Whether what a link led here is led elsewhere by the other, which has its name.
+fn is_led_elsewhere(state: &State, link: &LatticeLink, other: &LatticeLink) -> bool {
+    link.is_beside(other) && route_id(state, link).is_some() && route_id(state, other).is_some()
 }
 
 /// What takes those of these links out that a source had elsewhere, and has not here.
@@ -166,14 +232,14 @@ pub(super) fn left_behind(state: &State, source: &str, had: &[LatticeLink]) -> V
     gone(state, had, has).iter().flat_map(|link| unlinked(state, link, has)).collect()
 }
 
-/// Those links of which something is left when these are put.
+/// What of those links is left when these are put.
 fn gone(state: &State, before: &[LatticeLink], links: &[LatticeLink]) -> Vec<LatticeLink> {
     let id = |link: &LatticeLink| route_id(state, link);
-    let is_replaced = |link: &LatticeLink| match id(link) {
-        Some(led) => links.iter().any(|other| id(other).as_ref() == Some(&led)),
-        None => links.iter().any(|other| is_in_place_of(other, link)),
+    let left = |link: &LatticeLink| match id(link) {
+        Some(led) => links.iter().all(|other| id(other).as_ref() != Some(&led)).then(|| link.clone()),
+        None => left_of(link, links),
     };
-    before.iter().filter(|link| !is_replaced(link)).cloned().collect()
+    before.iter().filter_map(left).collect()
 }
 
 /// What takes a link out that is not among these of its source any more.
@@ -190,18 +256,6 @@ fn unlinked(state: &State, link: &LatticeLink, now: &[LatticeLink]) -> Vec<Step>
 /// What deletes a link again, which one to these may have taken the place of.
 fn deleted(LinkPut { source, name, contract, .. }: LinkPut, successors: &[Target]) -> Deed {
     Deed::Delete { link: LinkDel { source, name, contract }, successors: successors.to_vec() }
-}
-
-/// Whether the one link, when it is put, leaves nothing of the other.
-fn is_in_place_of(link: &LatticeLink, other: &LatticeLink) -> bool {
-    let is_backend = |link: &LatticeLink| matches!(link.target.parse(), Ok(Target::Capability { .. }));
-    let has_all = || other.interfaces.iter().all(|interface| link.interfaces.contains(interface));
-    let has_its_place = match (is_backend(link), link.is_whole) {
-        (true, _) => is_backend(other),
-        (false, true) => !is_backend(other) && other.is_whole,
-        (false, false) => !is_backend(other) && !other.is_whole && has_all(),
-    };
-    link.is_beside(other) && has_its_place
 }
 
 /// What a link of the lattice is among the links of this host: nothing where its source does not run here.

@@ -3,8 +3,8 @@
 use expect_test::expect;
 use model::fact::Fact;
 use model::lattice::{
-    ComponentAuctionRequest, ComponentSpec, DeleteLink, Labels, LatticeLink, PutLabel, ScaleComponent, StartProvider,
-    UpdateComponent,
+    ComponentAuctionRequest, ComponentSpec, DeleteLink, Labels, LatticeLink, PutLabel, PutLink, ScaleComponent,
+    StartProvider, UpdateComponent,
 };
 use model::{ComponentLimits, ComponentName, LinkPut};
 
@@ -242,26 +242,73 @@ fn a_link_with_unknown_settings_is_refused() {
     );
 }
 
+/// Puts a link as a stock client does.
+fn put(links: &mut Vec<LatticeLink>, link: LatticeLink) -> Result<(), String> {
+    put_link(links, &PutLink { link, replaces: false })
+}
+
+/// Puts a link in the place of what gives the same.
+fn replace(links: &mut Vec<LatticeLink>, link: LatticeLink) {
+    assert_eq!(put_link(links, &PutLink { link, replaces: true }), Ok(()));
+}
+
 #[test]
-fn a_link_stands_beside_others_or_in_their_place() {
+fn a_link_of_a_stock_client_stands_beside_others_or_in_their_place() {
     let mut links = vec![link("a", "kv", &["store"])];
-    assert_eq!(put_link(&mut links, &link("a", "other", &["atomics"])), Ok(()));
-    assert!(put_link(&mut links, &link("a", "third", &["store", "watch"])).is_err(), "it has another target");
-    assert_eq!(put_link(&mut links, &link("a", "kv", &["store", "batch"])), Ok(()));
+    assert_eq!(put(&mut links, link("a", "other", &["atomics"])), Ok(()));
+    assert!(put(&mut links, link("a", "third", &["store", "watch"])).is_err(), "it has another target");
+    assert_eq!(put(&mut links, link("a", "kv", &["store", "batch"])), Ok(()));
     assert_eq!(links, [link("a", "kv", &["store", "batch"]), link("a", "other", &["atomics"])], "one is replaced");
+    let mut links = vec![link("a", "keyvalue/redis", &[])];
+    assert!(put(&mut links, link("a", "keyvalue/nats", &["store"])).is_err(), "a backend is for the package");
+    assert_eq!(links, [link("a", "keyvalue/redis", &[])]);
+    let mut links = vec![link("a", "kv", &["store"])];
+    assert!(put(&mut links, link("a", "keyvalue/redis", &["store"])).is_err(), "the interface leads elsewhere");
+}
+
+#[test]
+fn a_link_that_replaces_leaves_nothing_of_what_gave_the_same() {
+    let mut links = Vec::new();
+    for target in ["keyvalue/redis", "keyvalue/nats", "keyvalue/redis"] {
+        replace(&mut links, link("a", target, &[]));
+        assert_eq!(links, [link("a", target, &[])]);
+    }
+    // Of several interfaces those are left that lead where they led.
+    let mut links = vec![link("a", "kv", &["store", "batch"]), link("b", "kv", &["store"])];
+    replace(&mut links, link("a", "other", &["store"]));
+    let left = [link("a", "kv", &["batch"]), link("b", "kv", &["store"]), link("a", "other", &["store"])];
+    assert_eq!(links, left);
+}
+
+#[test]
+fn who_is_displaced_is_known() {
+    let before = [link("a", "kv", &["store", "batch"]), link("a", "far", &["watch"]), link("b", "kv", &["store"])];
+    let displaced = |link: LatticeLink, replaces: bool| displaced(&before, &PutLink { link, replaces });
+    assert_eq!(displaced(link("a", "other", &["store"]), true), [before[0].clone()]);
+    assert_eq!(displaced(link("a", "keyvalue/redis", &["store"]), true), before[..2]);
+    assert!(displaced(link("a", "kv", &["batch"]), true).is_empty(), "it leads where it led");
+    assert!(displaced(link("a", "other", &["store"]), false).is_empty(), "a stock client is refused");
 }
 
 #[test]
 fn a_link_is_taken_once() {
-    let mut links = vec![link("a", "kv", &["store"])];
-    let wanted = DeleteLink {
+    let wanted = |interface: Option<&str>| DeleteLink {
         source_id: "a".into(),
         name: "default".into(),
         wit_namespace: "wasi".into(),
         wit_package: "keyvalue".into(),
+        interface: interface.map(ToOwned::to_owned),
     };
-    assert_eq!(take_link(&mut links, &wanted), Some(link("a", "kv", &["store"])));
-    assert_eq!(take_link(&mut links, &wanted), None);
+    let mut links = vec![link("a", "kv", &["store"])];
+    assert_eq!(take_link(&mut links, &wanted(None)), Some(link("a", "kv", &["store"])));
+    assert_eq!(take_link(&mut links, &wanted(None)), None);
+    let mut links = vec![link("a", "kv", &["store", "batch"]), link("a", "keyvalue/redis", &[])];
+    assert_eq!(take_link(&mut links, &wanted(Some("batch"))), Some(link("a", "kv", &["batch"])));
+    assert_eq!(links, [link("a", "kv", &["store"]), link("a", "keyvalue/redis", &[])]);
+    assert_eq!(take_link(&mut links, &wanted(None)), Some(link("a", "keyvalue/redis", &[])), "all of the package");
+    assert_eq!(take_link(&mut links, &wanted(Some("batch"))), None);
+    assert_eq!(take_link(&mut links, &wanted(Some("store"))), Some(link("a", "kv", &["store"])));
+    assert!(links.is_empty());
 }
 
 /// Learns what is kept under a key, and shows what follows.
@@ -284,6 +331,10 @@ fn what_is_learned_of_a_source_is_what_has_changed() {
     assert_eq!(learn(&[&batch]), "try to unlink a (default)\n");
     // Another target for the same imports takes the place of the one before: nothing is unlinked in between.
     assert_eq!(learn(&[&link("a", "c", &["batch"])]), "link a to c\n");
+    let (both, apart) = (link("a", "c", &["batch", "store"]), link("a", "b", &["store"]));
+    assert_eq!(learn(&[&both]), "link a to c\nlink a to c\n");
+    assert_eq!(learn(&[&link("a", "c", &["batch"]), &apart]), "link a to c\nlink a to b\n");
+    assert_eq!(learn(&[&link("a", "c", &["batch"])]), "try to unlink a (default)\n");
     // A backend gives whole packages, which is another link than that for an interface.
     let backend = link("a", "keyvalue/redis", &["batch"]);
     assert_eq!(learn(&[&backend]), "try to unlink a (default)\nlink a to keyvalue/redis\n");
@@ -324,7 +375,7 @@ fn who_comes_from_elsewhere_has_settings_as_they_are_here_and_no_link_that_is_no
         steps.iter().map(|step| format!("{step}\n")).collect::<String>()
     };
     assert_eq!(follows(Kind::Settings, &[]), "try to tell a its settings\n");
-    let unlinked = "try to unlink a (default)\ntry to unlink a (default)\n";
+    let unlinked = "try to unlink a (default)\n";
     // What is put in the place of another takes nothing out, and of what nothing is known nothing is done.
     assert_eq!(follows(Kind::Components, &["COMPONENT_a", "COMPONENT_c", "CLAIMS_b"]), unlinked);
 }
@@ -343,7 +394,8 @@ fn a_link_from_the_hosts_themselves_leads_requests() {
         follows(&mut state, Kind::Components, &format!("COMPONENT_{}", link.source_id), Some(value))
     };
     assert_eq!(learn(&from("http", "a")), "lead requests from http to a\n");
-    assert_eq!(learn(&from("http", "b")), "try to lead no requests from http to a\nlead requests from http to b\n");
+    // They are led somewhere all the time.
+    assert_eq!(learn(&from("http", "b")), "lead requests from http to b\ntry to lead no requests from http to a\n");
     assert_eq!(learn(&from("provider", "a")), "", "others listen");
     let told = follows(&mut state, Kind::Settings, "s", Some(r#"{"path":"/a"}"#.into()));
     assert_eq!(told, "try to lead requests from http to b\n");
@@ -490,7 +542,10 @@ fn a_provider_is_told_of_what_is_learned_about_it_and_of_nothing_else() {
     assert_eq!(learn(Kind::Settings, "root", r#"{"path":"/a"}"#), "");
     assert_eq!(learn(Kind::Settings, "own", r#"{"colour":"red"}"#), "try to brief files\ntry to brief mail\n");
     assert_eq!(learn(Kind::Settings, "other", "{}"), "");
-    assert_eq!(learn(Kind::Components, "COMPONENT_shop", &spec(Vec::new())), "try to brief files\n");
+    let elsewhere = LatticeLink { target_config: vec!["root".into()], ..link("shop", "mail", &["store"]) };
+    let both = "try to brief files\ntry to brief mail\n";
+    assert_eq!(learn(Kind::Components, "COMPONENT_shop", &spec(vec![elsewhere])), both, "one is called no more");
+    assert_eq!(learn(Kind::Components, "COMPONENT_shop", &spec(Vec::new())), "try to brief mail\n");
 }
 
 #[test]

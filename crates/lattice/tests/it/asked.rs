@@ -70,7 +70,15 @@ fn providers_that_no_host_runs_are_told_of_their_links_by_their_ids() {
             assert_eq!(next(&mut heard).await, (subject, definition(json!({}))));
         }
         done(&bus, "link.put", link("last", "files", &[])).await;
-        assert_eq!(next(&mut heard).await.0, "wasmbus.rpc.default.last.linkdefs.put");
+        // Who is replaced is told that he is.
+        let mut other = link("last", "other", &[]);
+        other["replaces"] = json!(true);
+        done(&bus, "link.put", other).await;
+        for said in
+            ["last.linkdefs.put", "files.linkdefs.put", "last.linkdefs.del", "files.linkdefs.del", "last.linkdefs.put"]
+        {
+            assert_eq!(next(&mut heard).await.0, format!("wasmbus.rpc.default.{said}"));
+        }
     });
 }
 

@@ -86,3 +86,24 @@ fn a_link_says_default_where_no_name_is_said() {
     });
     assert_eq!(to_value(link).expect("a value"), whole);
 }
+
+/// What is our own in a request is left out where it is not meant, so that it is what a stock client writes.
+#[test]
+fn a_link_that_replaces_says_so() {
+    let text = json!({
+        "source_id": "hello", "target": "kv", "name": "default", "wit_namespace": "wasi", "wit_package": "keyvalue",
+        "interfaces": ["store"], "source_config": [], "target_config": [],
+    });
+    let stock: PutLink = from_value(text.clone()).expect("what a stock client writes");
+    assert!(!stock.replaces);
+    assert_eq!(to_value(&stock).expect("a value"), text);
+    let ours = PutLink { replaces: true, ..stock.clone() };
+    let written = to_value(&ours).expect("a value");
+    assert_eq!(written["replaces"], true);
+    assert_eq!(from_value::<PutLink>(written.clone()).expect("it is read"), ours);
+    assert_eq!(from_value::<LatticeLink>(written).expect("hosts of others read it"), stock.link);
+    let mut bounded = text;
+    bounded["terms"] = json!({ "reach": "local", "timeout": 500, "retry": 2 });
+    let terms = from_value::<PutLink>(bounded).expect("a link with terms").link.terms;
+    assert_eq!(terms, "local,timeout=500ms,retry=2".parse::<Terms>().ok());
+}

@@ -1,8 +1,11 @@
 //! What a lattice keeps: links and settings are known to all of its hosts, and again after a restart, also one without the bus.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use async_nats::jetstream;
 use serde_json::{Value, json};
-use testkit::{Nats, Redis, Up, Wattle, eventually};
+use testkit::{Nats, Redis, Up, Wattle, eventually, request};
 
 use crate::lattice::{Stranger, host, refusal, tell};
 use crate::links::{linked, sell};
@@ -160,6 +163,68 @@ fn links_that_are_put_at_once_are_all_kept() {
     let stranger = Stranger::new(&bus);
     assert_eq!(stranger.ask("link.get", "")["response"].as_array().map(Vec::len), Some(4 * EACH));
     hosts.into_iter().for_each(|host| assert_eq!(host.stop().code, Some(0)));
+}
+
+/// Sells on one connection until `is_over`.
+fn sell_on(up: &Up, (sold, is_over): (&AtomicU64, &AtomicBool)) {
+    let mut connection = up.connect();
+    while !is_over.load(Ordering::Relaxed) {
+        connection.send(&request("POST", "/tea", &[], b"")).expect("the connection stays open");
+        let answer = connection.answer().expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        sold.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A link that is put again takes the place of the one before at once: no sale is counted anywhere else meanwhile, such as where the
+/// component counts that has no link. Stock clients are answered as ever.
+#[test]
+fn a_link_that_is_put_again_replaces_and_one_that_is_not_there_cannot_be_deleted() {
+    let (ada, server, redis) = (wattle(), Nats::start(), Redis::start());
+    let bus = server.url();
+    let up = ada.up([route("/", "till"), guest("price-1"), format!("--nats={bus}")]);
+    let stranger = Stranger::new(&bus);
+    eventually("it answers", || stranger.try_ask("config.put.a", "{}").is_some());
+    tell(&ada, &bus, &["config", "put", "redis", &format!("url={}", redis.url())]);
+    tell(&ada, &bus, &["config", "put", "nats", &format!("url={bus}")]);
+    let put = |name: &str| {
+        let target = format!("keyvalue/{name}");
+        tell(&ada, &bus, &["link", "put", "till", &target, "--contract", "wasi:keyvalue", "--config", name]);
+    };
+    put("redis");
+    let (sold, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let selling = scope.spawn(|| sell_on(&up, (&sold, &is_over)));
+        for name in ["nats", "redis"].into_iter().cycle().take(20) {
+            put(name);
+            let (before, patience) = (sold.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(20));
+            while sold.load(Ordering::Relaxed) < before + 2 && Instant::now() < patience {
+                std::thread::yield_now();
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        selling.join().expect("each sale is answered");
+    });
+    let mut link = tell(&ada, &bus, &["link", "query", "till"])["links"][0].clone();
+    assert_eq!(tell(&ada, &bus, &["link", "query"])["links"], json!([link]), "there is one link all the time");
+    assert_eq!(link["target"], "keyvalue/redis");
+    link["target"] = json!("keyvalue/nats");
+    let refused = stranger.ask("link.put", &link.to_string());
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("different target")), "{refused}");
+    let counted = ["redis", "nats"].map(|name| {
+        put(name);
+        sell(&up).0 - 1
+    });
+    assert!(counted.iter().all(|count| *count > 0), "{counted:?}: both were used");
+    assert_eq!(counted.iter().sum::<u64>(), sold.load(Ordering::Relaxed), "each sale is counted in one of the two");
+
+    tell(&ada, &bus, &["link", "del", "till"]);
+    assert_eq!(sell(&up).0, 1, "nothing was counted there before");
+    let missing = refusal(&ada, &bus, &["link", "del", "till", "--contract", "wasi:keyvalue"]);
+    assert!(missing.contains("E0605") && missing.contains("no link of that name that somebody put"), "{missing}");
+    let wanted = r#"{"source_id":"till","wit_namespace":"wasi","wit_package":"keyvalue"}"#;
+    assert_eq!(stranger.ask("link.del", wanted)["success"], true, "stock clients are told that it is gone");
+    assert_eq!(up.stop().code, Some(0));
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod core_module;
 mod egress;
 mod engines;
 pub mod inspect;
+mod met;
 mod meter;
 mod part;
 mod settings;

@@ -19,6 +19,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::egress::{Egress, Hooks};
+use crate::met::Met;
 use crate::meter::{Limits, Meter};
 use crate::part::Part;
 use crate::store::Metered;
@@ -42,6 +43,7 @@ pub struct State {
     hooks: Hooks,
     acting: Part,
     chosen: Vec<Chosen>,
+    met: Met,
 }
 
 /// The link that a part has chosen for an interface of which it has several.
@@ -85,6 +87,7 @@ impl State {
             hooks: Hooks::new(bound),
             acting: Part::FIRST,
             chosen: Vec::new(),
+            met: Met::default(),
         }
     }
 
@@ -99,9 +102,27 @@ impl State {
         self.hooks.trace.as_ref()
     }
 
-    /// An invocation begins that is a part of this trace, or of none.
+    /// An invocation begins that is a part of this trace, or of none. It is the only one in this instance until another is said to
+    /// begin, or this one to [end](State::end).
     pub fn follow(&mut self, trace: Option<Trace>) {
         self.hooks.trace = trace;
+        self.met.begin();
+    }
+
+    /// The invocation has ended, or is not the only one any more: what it has met is let go of, and met anew each time.
+    pub fn end(&mut self) {
+        self.met.end();
+    }
+
+    /// What is at this place, as the current invocation met it first; `find` knows what is there now. A place is an address that
+    /// nothing else has for as long as the instance lives.
+    pub fn met<T: Any + Send + Sync>(&mut self, place: usize, find: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
+        if let Some(known) = self.met.find(place) {
+            return known.clone().downcast().ok();
+        }
+        let found = find()?;
+        self.met.keep(place, || found.clone());
+        Some(found)
     }
 
     /// Lets later calls of an interface, such as `wasi:keyvalue/store`, follow the link of this name: for the part that is acted

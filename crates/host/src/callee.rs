@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! 1. A call sees its callee as it was linked when the call began, to its end: a [`Callee`] never changes, a [`Slot`] is given
-//!    another one.
+//!    another one. All calls of one invocation see the same one: that which it has met first.
 //! 2. What goes wrong in the callee is the caller's error: its instance ends, and nothing else.
 //! 3. A call ends when its caller's time is over, whatever its own limit is.
 //! 4. Without reuse an instance answers one call. One whose call did not end well is never used again.
@@ -81,17 +81,19 @@ pub(crate) struct FunctionName {
 }
 
 /// Who calls, and how long it may take.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) deadline: Tick,
     pub(crate) depth: u16,
     pub(crate) timeout: Option<Duration>,
     /// That the call is a part of.
     pub(crate) trace: Option<Trace>,
+    /// What is called, as the calling invocation has met it. Where that is not said it is called as it is linked now.
+    pub(crate) met: Option<Arc<Callee>>,
 }
 
 /// What is called, and by whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) function: &'a Arc<FunctionName>,
     pub(crate) caller: Caller,
@@ -158,8 +160,8 @@ impl Slot {
     }
 
     /// Calls a function with dynamic values.
-    pub(crate) async fn call(&self, call: Call<'_>, values: Values<'_>) -> wasmtime::Result<()> {
-        let callee = self.callee(&call.caller)?;
+    pub(crate) async fn call(&self, mut call: Call<'_>, values: Values<'_>) -> wasmtime::Result<()> {
+        let callee = self.callee(&mut call.caller)?;
         let place = self.place(&callee)?;
         let done = callee.call(&call, values).await;
         drop(place);
@@ -167,12 +169,12 @@ impl Slot {
     }
 
     /// Calls a function with values of types that are known here.
-    pub(crate) async fn call_typed<P, R>(&self, call: Call<'_>, params: P) -> wasmtime::Result<R>
+    pub(crate) async fn call_typed<P, R>(&self, mut call: Call<'_>, params: P) -> wasmtime::Result<R>
     where
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        let callee = self.callee(&call.caller)?;
+        let callee = self.callee(&mut call.caller)?;
         let place = self.place(&callee)?;
         let done = callee.call_typed(&call, params).await;
         drop(place);
@@ -189,12 +191,18 @@ impl Slot {
         Place::take(&callee.parts.account).ok_or_else(|| CallError::Full(self.name.clone()))
     }
 
-    /// The component as it is linked now, if it may be called.
-    pub(crate) fn callee(&self, caller: &Caller) -> Result<Arc<Callee>, CallError> {
+    /// The component as an invocation meets it: as it was when that called it first, also where it is gone since.
+    pub(crate) fn met_by(&self, state: &mut State) -> Option<Arc<Callee>> {
+        state.met(std::ptr::from_ref(self).addr(), || self.callee.load_full())
+    }
+
+    /// The component as the caller has met it or it is linked now, if it may be called.
+    pub(crate) fn callee(&self, caller: &mut Caller) -> Result<Arc<Callee>, CallError> {
         if caller.depth >= DEPTH_MAX {
             return Err(CallError::TooDeep(self.name.clone()));
         }
-        self.callee.load_full().ok_or_else(|| CallError::Gone(self.name.clone()))
+        let met = caller.met.take().or_else(|| self.callee.load_full());
+        met.ok_or_else(|| CallError::Gone(self.name.clone()))
     }
 
     /// What a call that ended so is for the caller.
@@ -318,6 +326,7 @@ impl Callee {
     /// Takes back an instance whose call ended well.
     pub(crate) fn put_back(&self, mut called: Called) {
         called.calls += 1;
+        called.rest();
         if self.parts.reuse.is_some_and(|reuse| called.calls < reuse.requests_max) {
             // Where enough are waiting, this one ends.
             drop(self.idle.push(called));
@@ -334,6 +343,11 @@ impl Called {
         state.depth = caller.depth + 1;
         state.follow(caller.trace.clone());
         start_clock(&mut self.store, callee.deadline(caller));
+    }
+
+    /// The call has ended: what it has met is not held until the next one.
+    pub(crate) fn rest(&mut self) {
+        self.store.data_mut().end();
     }
 
     /// Calls a function with dynamic values.
@@ -397,7 +411,7 @@ impl Called {
 impl Caller {
     /// The component whose state this is.
     pub(crate) fn of(state: &State, timeout: Option<Duration>) -> Self {
-        Self { deadline: state.deadline, depth: state.depth, timeout, trace: state.trace().cloned() }
+        Self { deadline: state.deadline, depth: state.depth, timeout, trace: state.trace().cloned(), met: None }
     }
 
     /// Whether its own time is over: where a timer says so, the clock may see it a moment later.

@@ -347,8 +347,13 @@ struct Exchange {
 type Answer = oneshot::Sender<wasmtime::Result<Cargo>>;
 
 /// Calls a function whose values have ends in them. The callee works on after its answer: see the head of this module.
-pub(crate) async fn call(slot: &Arc<Slot>, call: Call<'_>, cargo: Cargo, results: usize) -> wasmtime::Result<Cargo> {
-    let callee = slot.callee(&call.caller)?;
+pub(crate) async fn call(
+    slot: &Arc<Slot>,
+    mut call: Call<'_>,
+    cargo: Cargo,
+    results: usize,
+) -> wasmtime::Result<Cargo> {
+    let callee = slot.callee(&mut call.caller)?;
     let exchange = Exchange { slot: slot.clone(), function: call.function.clone(), caller: call.caller, results };
     let (answer, answered) = oneshot::channel();
     callee.work(exchange.run(callee.clone(), cargo, answer));

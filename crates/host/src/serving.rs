@@ -210,7 +210,8 @@ impl Calls for Exported {
 
     async fn call(&self, seat: Seat, timeout: Option<Duration>, job: &mut dyn Job) -> Result<(), CallFailed> {
         let _running = self.busy.enter();
-        let caller = Caller { deadline: job.deadline(), depth: job.depth(), timeout, trace: job.trace() };
+        let (depth, trace) = (job.depth(), job.trace());
+        let caller = Caller { deadline: job.deadline(), depth, timeout, trace, met: None };
         let called = (self.slot.name(), self.names[0].interface.as_str());
         let attempt = Attempt::begin(called, &self.counts, caller.trace.clone(), self.time_of(&caller));
         let made = attempt.make(self.call_when_there_is_room(caller, job)).await;
@@ -228,9 +229,9 @@ impl Exported {
 
     /// Calls them as the component is linked now. That there is no room for an instance ends when time does.
     async fn call_when_there_is_room(&self, caller: Caller, job: &mut dyn Job) -> wasmtime::Result<()> {
-        let call = Call { function: &self.names[0], caller };
+        let mut call = Call { function: &self.names[0], caller };
         loop {
-            match self.slot.callee(&call.caller)?.run((&self.names[..], &call.caller), &mut *job).await {
+            match self.slot.callee(&mut call.caller)?.run((&self.names[..], &call.caller), &mut *job).await {
                 Err(Ended::Failed(Failure::Full)) => tokio::time::sleep(PAUSE).await,
                 outcome => return outcome.map_err(|ended| self.slot.error(ended, &call)),
             }

@@ -53,12 +53,12 @@ enum SessionError {
 pub(crate) async fn call(
     slot: &Slot,
     mut store: StoreContextMut<'_, State>,
-    call: Call<'_>,
+    mut call: Call<'_>,
     values: Values<'_>,
 ) -> wasmtime::Result<()> {
+    let callee = slot.callee(&mut call.caller)?;
     let Call { function, caller } = &call;
     let Values { params, results } = values;
-    let callee = slot.callee(caller)?;
     let counted = callee.clone();
     let place = slot.place(&counted)?;
     let mut session = match sessions(&mut store).take(slot.name())? {
@@ -80,6 +80,7 @@ pub(crate) async fn call(
     session.called.begin(&session.callee, caller);
     let outcome =
         session.called.call(&session.callee, function, Values { params: &params, results: &mut *results }).await;
+    session.called.rest();
     drop(place);
     if let Err(ended) = outcome {
         sessions(&mut store).by_callee.remove(slot.name());
@@ -111,6 +112,7 @@ pub(crate) async fn drop_handle(
             sessions(&mut store).by_callee.remove(slot.name());
             return Ok(());
         }
+        session.called.rest();
     }
     sessions(&mut store).put_back(slot.name(), session);
     Ok(())

@@ -244,8 +244,8 @@ fn define_function(
     if is_in_session {
         return instance.func_new_async(
             &name,
-            move |store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
-                let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
+            move |mut store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
+                let (ways, chosen) = (ways.clone(), ways.choose(store.data_mut()));
                 Box::new(async move {
                     let Chosen { to: slot, call } = ways.call(chosen);
                     session::call(slot, store, call, Values { params, results }).await
@@ -270,8 +270,8 @@ fn define_function(
     }
     instance.func_new_async(
         &name,
-        move |store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
-            let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
+        move |mut store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
+            let (ways, chosen) = (ways.clone(), ways.choose(store.data_mut()));
             Box::new(async move {
                 let Chosen { to: slot, call } = ways.call(chosen);
                 slot.call(call, Values { params, results }).await
@@ -301,7 +301,7 @@ fn define_crossing(
     instance.func_new_async(
         &name,
         move |mut store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
-            let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
+            let (ways, chosen) = (ways.clone(), ways.choose(store.data_mut()));
             Box::new(async move {
                 let Chosen { to: slot, call } = ways.call(chosen);
                 let cargo = Cargo::take_from_caller(params, store.as_context_mut())?;

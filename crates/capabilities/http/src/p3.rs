@@ -4,7 +4,8 @@
 //!
 //! 1. An instance whose component failed answers nobody any more: all requests that it was answering end with it.
 //! 2. A request that is out of time retires the instance that it is stuck in: one call cannot be ended alone.
-//! 3. What an instance does belongs to the trace of the one request that it answers, and to none while those are several.
+//! 3. What an instance does belongs to the trace of the one request that it answers, and to none while those are several. So it is
+//!    with what that request has met: while they are several, each call meets what is there.
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -167,11 +168,15 @@ async fn drive(
                 // The newest request decides how long the component may be busy; each is watched by its own exchange.
                 let deadline = call.call.deadline;
                 // What is done for several at once belongs to no trace: it cannot be said for which of them it is done.
-                let trace = call.call.trace.take().filter(|_| calls.is_empty());
+                let is_alone = calls.is_empty();
+                let trace = call.call.trace.take().filter(|_| is_alone);
                 accessor.with(|mut store| {
                     let state = store.data_mut();
                     state.deadline = deadline;
                     state.follow(trace);
+                    if !is_alone {
+                        state.end();
+                    }
                 });
                 calls.push(unless_abandoned(handle(accessor, handler, call), ended));
             }
@@ -184,6 +189,9 @@ async fn drive(
                         return Poll::Ready(Err(error));
                     }
                 }
+            }
+            if calls.is_empty() {
+                accessor.with(|mut store| store.data_mut().end());
             }
             let is_over = handed.is_closed() && handed.is_empty()
                 || shared.upgrade().is_none_or(|shared| shared.is_retired.get());

@@ -107,6 +107,7 @@ impl Pool {
     /// Takes back an instance whose call ended well.
     pub(crate) fn put_back_serial(&self, mut instance: Box<Instance<Proxy>>) {
         instance.answered += 1;
+        instance.store.data_mut().end();
         let is_reusable = self.served.reuse.is_some_and(|reuse| instance.answered < reuse.requests_max);
         if is_reusable {
             self.serial.ready.borrow_mut().push(instance);

@@ -143,7 +143,7 @@ impl Callable {
         let target = &self.target;
         let _running = target.busy.enter();
         let time = time.min(target.account.timeout());
-        let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None, trace };
+        let caller = Caller { deadline: Tick::now().after(time), depth: 0, timeout: None, trace, met: None };
         let mut results = vec![Val::Bool(false); asked.function().results()];
         let values = Values { params: asked.arguments(), results: &mut results };
         let called = within(Some(time + GRACE), self.call_in_instance(asked.function(), caller, values)).await;
@@ -163,13 +163,13 @@ impl Callable {
     async fn call_in_instance(
         &self,
         function: &Function,
-        caller: Caller,
+        mut caller: Caller,
         values: Values<'_>,
     ) -> Result<Result<(), Ended>, CallError> {
         let at = self.functions.iter().position(|other| std::ptr::eq(other, function));
         let name = &self.names[at.expect("it was found among these")];
         let slot = &self.target.slot;
-        let callee = slot.callee(&caller)?;
+        let callee = slot.callee(&mut caller)?;
         let _place = slot.place(&callee)?;
         Ok(callee.call(&Call { function: name, caller }, values).await)
     }

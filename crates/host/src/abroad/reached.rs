@@ -223,7 +223,7 @@ async fn answer(target: Arc<Target>, reachable: Arc<[Reachable]>, invocation: In
     let own = target.account.timeout();
     let time = origin.remaining.map_or(own, |left| left.min(own));
     let (deadline, trace) = (Tick::now().after(time), origin.trace.clone());
-    let caller = Caller { deadline, depth: origin.depth, timeout: None, trace };
+    let caller = Caller { deadline, depth: origin.depth, timeout: None, trace, met: None };
     let called = within(Some(time + GRACE), function.call(&target.slot, caller, params)).await;
     let outcome = called.unwrap_or_else(|late| Err(wasmtime::Error::new(late)));
     target.counts.count(outcome.is_ok());

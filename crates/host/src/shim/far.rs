@@ -39,8 +39,8 @@ pub(super) fn define(
     }
     instance.func_new_async(
         &name,
-        move |store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
-            let (ways, chosen) = (ways.clone(), ways.choose(store.data()));
+        move |mut store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
+            let (ways, chosen) = (ways.clone(), ways.choose(store.data_mut()));
             Box::new(async move { call(ways.call(chosen), Values { params, results }).await })
         },
     )

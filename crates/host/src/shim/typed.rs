@@ -134,8 +134,8 @@ pub(crate) fn known(function: &ComponentFunc) -> Option<&'static dyn Known> {
 impl<P: TypedValues, R: TypedValues> Known for Typed<P, R> {
     fn define(&self, instance: &mut LinkerInstance<'_, State>, ways: Ways<Destination>) -> wasmtime::Result<()> {
         let (name, led) = (ways.name().to_owned(), Arc::new(ways));
-        instance.func_wrap_async(&name, move |store: StoreContextMut<'_, State>, params: P| {
-            let (ways, chosen) = (led.clone(), led.choose(store.data()));
+        instance.func_wrap_async(&name, move |mut store: StoreContextMut<'_, State>, params: P| {
+            let (ways, chosen) = (led.clone(), led.choose(store.data_mut()));
             Box::new(async move {
                 let Chosen { to, call } = ways.call(chosen);
                 to.call_typed::<P, R>(call, params).await

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use engine::{Part, State};
 
-use crate::callee::{Call, Caller, FunctionName};
+use super::far::Destination;
+use crate::callee::{Call, Callee, Caller, FunctionName, Slot};
 
 /// The ways of one function, which lead to a `D` each: to the place of a component of this host, where all of them do.
 pub(crate) struct Ways<D> {
@@ -25,6 +26,12 @@ pub(crate) struct Way<D> {
     pub(super) to: D,
     pub(super) function: Arc<FunctionName>,
     pub(super) timeout: Option<Duration>,
+}
+
+/// Where a way leads, as the invocations see it that take it.
+pub(crate) trait Leading {
+    /// What is called, as an invocation meets it; nothing where it is on another host, or gone.
+    fn met_by(&self, state: &mut State) -> Option<Arc<Callee>>;
 }
 
 /// A call that is about to be made.
@@ -56,9 +63,14 @@ impl<D> Ways<D> {
     }
 
     /// The way that an instance has chosen, and who calls.
-    pub(super) fn choose(&self, state: &State) -> (usize, Caller) {
+    pub(super) fn choose(&self, state: &mut State) -> (usize, Caller)
+    where
+        D: Leading,
+    {
         let number = if self.named.is_empty() { 0 } else { self.number(state.chosen_by(self.part, &self.interface)) };
-        (number, Caller::of(state, self.way(number).timeout))
+        let Way { to, timeout, .. } = self.way(number);
+        let met = to.met_by(state);
+        (number, Caller { met, ..Caller::of(state, *timeout) })
     }
 
     /// What was chosen, as a call.
@@ -74,5 +86,22 @@ impl<D> Ways<D> {
 
     fn way(&self, number: usize) -> &Way<D> {
         number.checked_sub(1).map_or(&self.first, |place| &self.named[place].1)
+    }
+}
+
+// === impl Leading ===
+
+impl Leading for Arc<Slot> {
+    fn met_by(&self, state: &mut State) -> Option<Arc<Callee>> {
+        Slot::met_by(self, state)
+    }
+}
+
+impl Leading for Destination {
+    fn met_by(&self, state: &mut State) -> Option<Arc<Callee>> {
+        match self {
+            Self::Here(slot) => Slot::met_by(slot, state),
+            Self::Abroad(_) => None,
+        }
     }
 }

@@ -128,7 +128,8 @@ impl World {
         Ok(())
     }
 
-    /// Takes a component out. Who calls it here calls it on other hosts from then on, or finds nobody; what runs ends by itself.
+    /// Takes a component out. Who calls it here calls it on other hosts from then on, or finds nobody, but for invocations that have
+    /// called it before; what runs ends by itself.
     pub(crate) async fn remove(&self, name: &ComponentName) {
         let (serving, reached, asked) = {
             let mut live = self.live.lock().await;

@@ -300,7 +300,7 @@ fn a_hundred_swaps_under_load_fail_nothing_and_lose_nothing() {
 }
 
 /// How many connections a Redis server has, that of the question included.
-fn connections_of(redis: &Redis) -> usize {
+pub(crate) fn connections_of(redis: &Redis) -> usize {
     let mut stream = std::net::TcpStream::connect(redis.address()).expect("it listens");
     stream.write_all(b"CLIENT LIST\r\n").expect("it reads");
     let mut reader = BufReader::new(stream);

@@ -20,6 +20,7 @@ mod fused;
 mod heralds;
 mod http2;
 mod inputs;
+mod invocations;
 mod joins;
 mod keepers;
 mod keyvalue;

@@ -76,6 +76,11 @@ pub trait Capability: Send + Sync {
     /// Puts its part into what a component is bound to: by its own links, one of each name, to what [`Capability::open`] opened.
     fn bind(&self, component: &ComponentName, links: &[OpenLink], bound: &mut Bound);
 
+    /// Whether it asks again what changes nothing, as often as the terms of a link say. Where it does not, such terms are refused.
+    fn tries_again(&self) -> bool {
+        false
+    }
+
     /// Whether components that export what is offered here can be the targets of links for it.
     fn is_kept_by_components(&self) -> bool {
         false

@@ -19,6 +19,10 @@ use crate::fusing::NotFused;
 /// Links of one component, at most. Each is looked at whenever one of them changes.
 pub(crate) const LINKS_MAX: usize = 256;
 
+/// Why terms with a `retry` that nobody would keep are refused.
+const ASKED_ONCE: &str = "retry is for key-value stores, blob stores, databases and components on other hosts, which are asked again \
+                          for what changes nothing; all else is asked once: leave retry out";
+
 /// What is known of the components and capabilities of a host.
 pub(crate) trait Facts {
     /// What a component imports and exports; nothing where there is no such component.
@@ -32,6 +36,9 @@ pub(crate) trait Facts {
 
     /// All capabilities.
     fn capabilities(&self) -> Vec<&str>;
+
+    /// Whether a capability asks again what changes nothing, where the terms of a link say so.
+    fn tries_again(&self, capability: &str) -> bool;
 
     /// Whether a capability offers this, and is what calls the components that links for it lead to.
     fn is_kept_by_components(&self, contract: &Contract) -> bool;
@@ -232,6 +239,8 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
     };
     check_terms(&wanted)?;
     let contract = contracts(&wanted, &source.imports, offered, facts)?;
+    let covered: Vec<_> = source.imports.iter().filter(|import| contract.covers(import)).collect();
+    check_retry(&wanted, &covered, facts)?;
     let id = LinkId { source: wanted.source, name: wanted.name, contract };
     if !table.links.contains_key(&id) && table.of(&id.source).count() >= LINKS_MAX {
         return Err(LinkError::TooMany(id.source));
@@ -276,6 +285,20 @@ fn check_terms(wanted: &LinkPut) -> Result<(), LinkError> {
         ),
         _ => Ok(()),
     }
+}
+
+/// Nothing is tried again by the terms of a link where only its target is known to be asked once: a component that may also run on
+/// another host is tried again there.
+fn check_retry(wanted: &LinkPut, covered: &[&Contract], facts: &impl Facts) -> Result<(), LinkError> {
+    let is_kept = match &wanted.target {
+        _ if wanted.terms.retry == 0 => true,
+        Target::Capability { capability, .. } => facts.tries_again(capability),
+        Target::Component(_) if covered.iter().any(|import| is_for_requests(import)) => false,
+        Target::Component(_) if covered.iter().any(|import| facts.is_kept_by_components(import)) => true,
+        Target::Component(_) if wanted.terms.reach == Reach::Local => false,
+        Target::Component(name) => wanted.unchecked || facts.component(name).is_none(),
+    };
+    if is_kept { Ok(()) } else { Err(LinkError::Terms { target: wanted.target.clone(), why: ASKED_ONCE }) }
 }
 
 fn component<'a>(name: &ComponentName, facts: &'a impl Facts) -> Result<&'a Shape, LinkError> {

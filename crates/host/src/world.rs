@@ -83,6 +83,7 @@ struct Offered {
     backends: Vec<BackendInfo>,
     calls: Vec<Contract>,
     is_kept_by_components: bool,
+    tries_again: bool,
 }
 
 /// What resolving a link needs to know.
@@ -101,6 +102,7 @@ impl World {
             backends: capability.backends(),
             calls: capability.calls(),
             is_kept_by_components: capability.is_kept_by_components(),
+            tries_again: capability.tries_again(),
         };
         let capabilities = config.capabilities.all().map(offered).collect();
         let host_offers = config.capabilities.offers();
@@ -287,6 +289,10 @@ impl Facts for Known<'_> {
 
     fn capabilities(&self) -> Vec<&str> {
         self.capabilities.iter().map(|offered| offered.name).collect()
+    }
+
+    fn tries_again(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|offered| offered.name == capability && offered.tries_again)
     }
 
     fn is_kept_by_components(&self, contract: &Contract) -> bool {

@@ -91,6 +91,10 @@ impl Capability for Blobstore {
         BACKENDS.infos().into_iter().chain([provider::INFO]).collect()
     }
 
+    fn tries_again(&self) -> bool {
+        true
+    }
+
     fn by_default(&self) -> String {
         format!("folder {}", self.place.folder.display())
     }

@@ -97,6 +97,10 @@ impl Capability for KeyValue {
         BACKENDS.infos().into_iter().chain([provider::INFO]).collect()
     }
 
+    fn tries_again(&self) -> bool {
+        true
+    }
+
     fn by_default(&self) -> String {
         format!("disk {}", self.place.folder.display())
     }

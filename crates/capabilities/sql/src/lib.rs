@@ -65,6 +65,10 @@ impl Capability for Sql {
         BACKENDS.infos()
     }
 
+    fn tries_again(&self) -> bool {
+        true
+    }
+
     fn by_default(&self) -> String {
         format!("sqlite {}", self.place.folder.display())
     }

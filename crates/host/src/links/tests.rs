@@ -24,6 +24,7 @@ const BACKENDS: &[BackendInfo] = &[
 struct Street {
     components: BTreeMap<ComponentName, Shape>,
     keyvalue: Vec<Contract>,
+    tries_again: bool,
 }
 
 impl Street {
@@ -41,7 +42,7 @@ impl Street {
         let sellers = [("shop", shop), ("catalog", catalog), ("both", both), ("bank", bank)];
         let components = sellers.into_iter().chain([("desk", desk), ("office", office)]);
         let components = components.map(|(name, shape)| (name.parse().expect("a name"), shape)).collect();
-        Self { components, keyvalue: contracts(&keys) }
+        Self { components, keyvalue: contracts(&keys), tries_again: true }
     }
 }
 
@@ -60,6 +61,10 @@ impl Facts for Street {
 
     fn capabilities(&self) -> Vec<&str> {
         vec!["keyvalue"]
+    }
+
+    fn tries_again(&self, _: &str) -> bool {
+        self.tries_again
     }
 
     fn is_kept_by_components(&self, contract: &Contract) -> bool {
@@ -209,6 +214,46 @@ fn somebody_outside_of_the_host_is_called_as_a_provider_where_a_capability_knows
     assert_eq!(here, Ok("shop acme:shop/stock -> catalog".to_owned()));
     let typed = leads("shop kv contract=wasi:keyvalue/store").expect_err("the user said so, and it is not here");
     assert!(typed.starts_with("there is no component kv"), "{typed}");
+}
+
+/// What only may be elsewhere is asked again there; what is asked once says where that would be of use.
+#[test]
+fn a_retry_that_nobody_would_keep_is_refused() {
+    let mut street = Street::new();
+    let asker =
+        Shape { imports: vec!["wasi:http/outgoing-handler@0.2.0".parse().expect("a contract")], exports: vec![] };
+    let answerer =
+        Shape { imports: vec![], exports: vec!["wasi:http/incoming-handler@0.2.0".parse().expect("a contract")] };
+    street.components.insert("asker".parse().expect("a name"), asker);
+    street.components.insert("answerer".parse().expect("a name"), answerer);
+    let is_refused = |street: &Street, line: &str| match resolve(
+        wanted(&format!("{line} terms=retry=2")),
+        street,
+        &LinkTable::default(),
+    ) {
+        Ok(_) => false,
+        Err(error @ LinkError::Terms { .. }) => error.to_string().contains("components on other hosts"),
+        Err(error) => panic!("{line}: {error}"),
+    };
+    let cases = [
+        ("shop keyvalue/disk", false),
+        ("shop catalog", true),
+        // Of the lattice: it may run elsewhere as well.
+        ("shop catalog unchecked=true contract=acme:shop/stock", false),
+        ("shop away unchecked=true contract=acme:shop/stock", false),
+        // A capability calls it, and again.
+        ("shop both contract=acme:money", false),
+        ("asker answerer", true),
+        ("asker answerer unchecked=true contract=wasi:http/outgoing-handler", true),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(is_refused(&street, line), expected, "{line}");
+    }
+    let stays = "shop catalog unchecked=true contract=acme:shop/stock terms=local,retry=1";
+    assert!(resolve(wanted(stays), &street, &LinkTable::default()).is_err());
+    street.tries_again = false;
+    assert!(is_refused(&street, "shop keyvalue/disk"));
+    assert!(resolve(wanted("shop keyvalue/disk terms=timeout=1s"), &street, &LinkTable::default()).is_ok());
 }
 
 /// What was put for one interface of a capability was put for all of its package, and is deleted by either.

@@ -130,8 +130,12 @@ pub(crate) fn left_beside(state: &State, link: &LatticeLink) -> Option<LatticeLi
     links.find(|other| other.is_beside(link) && other.target == link.target).cloned()
 }
 
-/// What shows whether a link can be put here. What is elsewhere is not known here.
+/// What shows whether a link can be put here. What is elsewhere is not known here, but for what holds wherever a link leads.
 pub(crate) fn checks(state: &State, link: &LatticeLink) -> Vec<Step> {
+    if is_for_requests(link) && link.terms.as_ref().is_some_and(|terms| terms.retry > 0) {
+        let why = "requests of HTTP are not sent again by the terms of a link: leave retry out";
+        return vec![Step::Fail(why.into())];
+    }
     match route(state, link) {
         Some(Ok(route)) => return vec![Step::Do(Deed::CheckRoute(route))],
         Some(Err(why)) => return vec![Step::Fail(why)],
@@ -142,6 +146,12 @@ pub(crate) fn checks(state: &State, link: &LatticeLink) -> Vec<Step> {
         Ok(puts) => puts.into_iter().map(Deed::Check).map(Step::Do).collect(),
         Err(why) => vec![Step::Fail(why)],
     }
+}
+
+/// Whether it is what components send requests of HTTP by.
+fn is_for_requests(link: &LatticeLink) -> bool {
+    let sends = |interface: &String| matches!(interface.as_str(), "outgoing-handler" | "client");
+    (link.wit_namespace.as_str(), link.wit_package.as_str()) == ("wasi", "http") && link.interfaces.iter().any(sends)
 }
 
 /// What puts a link of the lattice among those of this host. It is the lattice's all the same where it leads away and this host has

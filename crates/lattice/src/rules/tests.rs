@@ -417,6 +417,9 @@ fn what_comes_is_linked_and_who_links_to_it_as_far_as_that_can_be() {
     assert_eq!(shown(checks(&state, &links[0])), "check whether a can be linked to b\n");
     state.run(name("b"), None);
     assert_eq!(shown(checks(&state, &links[0])), "", "what is elsewhere is not known here");
+    let terms = "retry=1".parse().ok();
+    let asked = LatticeLink { wit_package: "http".into(), terms, ..link("a", "away", &["outgoing-handler"]) };
+    assert!(shown(checks(&state, &asked)).contains("leave retry out"), "that is so wherever it leads");
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! 1. A call sees its callee as it was linked when the call began, to its end: a [`Callee`] never changes, a [`Slot`] is given
 //!    another one. All calls of one invocation see the same one: that which it has met first.
 //! 2. What goes wrong in the callee is the caller's error: its instance ends, and nothing else.
-//! 3. A call ends when its caller's time is over, whatever its own limit is.
+//! 3. A call ends when its caller's time is over, whatever its own limit is; and when its own or its link's is, also where it waits.
 //! 4. Without reuse an instance answers one call. One whose call did not end well is never used again.
 
 use std::any::Any;
@@ -23,7 +23,7 @@ use crossbeam_queue::ArrayQueue;
 use engine::{Account, Alive, Failure, State, new_store, start_clock};
 use http_capability::{NewState, Reuse};
 use model::ComponentName;
-use rt::{STRIDE, Tick};
+use rt::{STRIDE, Tick, within};
 use stdx::Trace;
 use tokio::task::JoinSet;
 use wasmtime::Store;
@@ -32,6 +32,8 @@ use wasmtime::component::{
     Accessor, Component, ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Lower,
     ResourceAny, TypedFunc, Val,
 };
+
+use crate::serving::GRACE;
 
 /// Components that call one another, at most: each waits with all that it holds for the next.
 pub(crate) const DEPTH_MAX: u16 = 16;
@@ -250,7 +252,7 @@ impl Callee {
     /// Calls a function with dynamic values, in an instance of its own.
     pub(crate) async fn call(&self, call: &Call<'_>, values: Values<'_>) -> Result<(), Ended> {
         let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
-        called.call(self, call.function, values).await?;
+        called.call(self, call, values).await?;
         self.put_back(called);
         Ok(())
     }
@@ -263,7 +265,10 @@ impl Callee {
         let mut called = self.take(&call.caller).await.map_err(Ended::Failed)?;
         let exported: TypedFunc<P, R> =
             called.function(self, call.function, |function, store| function.typed(store))?;
-        let outcome = exported.call_async(&mut called.store, params).await;
+        let outcome = match called.wait_max(&call.caller) {
+            None => exported.call_async(&mut called.store, params).await,
+            Some(limit) => in_time(limit, exported.call_async(&mut called.store, params)).await,
+        };
         let value = called.ended(outcome)?;
         self.put_back(called);
         Ok(value)
@@ -351,15 +356,21 @@ impl Called {
     }
 
     /// Calls a function with dynamic values.
-    pub(crate) async fn call(
-        &mut self,
-        callee: &Callee,
-        function: &Arc<FunctionName>,
-        values: Values<'_>,
-    ) -> Result<(), Ended> {
-        let exported: Func = self.function(callee, function, |function, _| Ok(function))?;
-        let outcome = exported.call_async(&mut self.store, values.params, values.results).await;
+    pub(crate) async fn call(&mut self, callee: &Callee, call: &Call<'_>, values: Values<'_>) -> Result<(), Ended> {
+        let Values { params, results } = values;
+        let exported: Func = self.function(callee, call.function, |function, _| Ok(function))?;
+        let outcome = match self.wait_max(&call.caller) {
+            None => exported.call_async(&mut self.store, params, results).await,
+            Some(limit) => in_time(limit, exported.call_async(&mut self.store, params, results)).await,
+        };
         self.ended(outcome)
+    }
+
+    /// How long a call is waited for whose time is over before its caller's. There is no bound where the caller is stopped first, with
+    /// all that it waits for.
+    fn wait_max(&self, caller: &Caller) -> Option<Duration> {
+        let deadline = self.store.data().deadline;
+        (deadline < caller.deadline).then(|| deadline.since(Tick::now()) + GRACE)
     }
 
     /// Lets `work` call a function, beside all else that the instance does.
@@ -418,6 +429,16 @@ impl Caller {
     pub(crate) fn has_no_time(&self) -> bool {
         self.deadline.since(Tick::now()) <= STRIDE
     }
+}
+
+/// What a call comes to that is waited for so long at most: what waits is not stopped by its clock. It is kept apart, so that a call
+/// without a time of its own carries nothing of it.
+fn in_time<T>(
+    limit: Duration,
+    answer: impl Future<Output = wasmtime::Result<T>>,
+) -> impl Future<Output = wasmtime::Result<T>> {
+    let answer = Box::pin(within(Some(limit), answer));
+    async move { answer.await.unwrap_or_else(|_late| Err(engine::OutOfTime.into())) }
 }
 
 /// All functions of all interfaces that a component exports.

@@ -57,7 +57,7 @@ pub(crate) async fn call(
     values: Values<'_>,
 ) -> wasmtime::Result<()> {
     let callee = slot.callee(&mut call.caller)?;
-    let Call { function, caller } = &call;
+    let caller = &call.caller;
     let Values { params, results } = values;
     let counted = callee.clone();
     let place = slot.place(&counted)?;
@@ -78,8 +78,7 @@ pub(crate) async fn call(
     });
     let params = params.collect::<wasmtime::Result<Vec<_>>>()?;
     session.called.begin(&session.callee, caller);
-    let outcome =
-        session.called.call(&session.callee, function, Values { params: &params, results: &mut *results }).await;
+    let outcome = session.called.call(&session.callee, &call, Values { params: &params, results: &mut *results }).await;
     session.called.rest();
     drop(place);
     if let Err(ended) = outcome {

@@ -53,6 +53,7 @@ mod serve;
 mod settings;
 mod sql;
 mod swap;
+mod terms;
 mod tls;
 mod traces;
 mod worlds;

@@ -37,6 +37,9 @@ pub(crate) trait Facts {
     /// All capabilities.
     fn capabilities(&self) -> Vec<&str>;
 
+    /// Whether components may be made one piece here.
+    fn may_fuse(&self) -> bool;
+
     /// Whether a capability asks again what changes nothing, where the terms of a link say so.
     fn tries_again(&self, capability: &str) -> bool;
 
@@ -237,7 +240,7 @@ pub(crate) fn resolve(wanted: LinkPut, facts: &impl Facts, table: &LinkTable) ->
             (Offered { given: &given, kept: &kept }, None)
         }
     };
-    check_terms(&wanted)?;
+    check_terms(&wanted, facts)?;
     let contract = contracts(&wanted, &source.imports, offered, facts)?;
     let covered: Vec<_> = source.imports.iter().filter(|import| contract.covers(import)).collect();
     check_retry(&wanted, &covered, facts)?;
@@ -272,10 +275,13 @@ fn to_provider(wanted: &LinkPut, imports: &[Contract], facts: &impl Facts) -> Op
 }
 
 /// What is fused is called without the host: nobody could keep its time or try again.
-fn check_terms(wanted: &LinkPut) -> Result<(), LinkError> {
+fn check_terms(wanted: &LinkPut, facts: &impl Facts) -> Result<(), LinkError> {
     let refused = |why| Err(LinkError::Terms { target: wanted.target.clone(), why });
     match (&wanted.target, &wanted.terms) {
         (_, terms) if terms.reach != Reach::Fused => Ok(()),
+        _ if !facts.may_fuse() => {
+            refused("this host was started with --no-fuse: its components stay apart; leave `fused` out")
+        }
         (Target::Capability { .. }, _) => refused("only a component can be fused with another"),
         _ if !wanted.name.is_default() => {
             refused("what a component chooses by name while it runs cannot be fused with it; leave `fused` out")

@@ -46,6 +46,8 @@ pub struct HostConfig {
     pub limits: Limits,
     /// Whether instances answer more than one request.
     pub reuse: Option<Reuse>,
+    /// Whether components are made one piece where links say `fused`; else such links are refused.
+    pub may_fuse: bool,
     /// What components are linked to.
     pub capabilities: CapabilityConfig,
     /// What shall be linked otherwise than by default.
@@ -150,6 +152,7 @@ impl Running {
             engines: engines.clone(),
             limits: Arc::new(config.limits),
             reuse: config.reuse,
+            may_fuse: config.may_fuse,
             cores: config.plane.cores,
             room,
             size_max: config.size_max,

@@ -54,6 +54,8 @@ pub(crate) struct WorldConfig {
     pub(crate) engines: Arc<Engines>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) reuse: Option<Reuse>,
+    /// Whether links may say `fused`.
+    pub(crate) may_fuse: bool,
     pub(crate) cores: usize,
     pub(crate) room: Arc<Room>,
     /// The largest file that is taken for a component.
@@ -90,6 +92,7 @@ struct Offered {
 struct Known<'a> {
     capabilities: &'a [Offered],
     members: &'a BTreeMap<ComponentName, Member>,
+    may_fuse: bool,
 }
 
 // === impl World ===
@@ -207,7 +210,7 @@ impl World {
     }
 
     fn known<'a>(&'a self, members: &'a BTreeMap<ComponentName, Member>) -> Known<'a> {
-        Known { capabilities: &self.capabilities, members }
+        Known { capabilities: &self.capabilities, members, may_fuse: self.config.may_fuse }
     }
 
     /// Puts a link that was said at the start, and does not open its target yet.
@@ -289,6 +292,10 @@ impl Facts for Known<'_> {
 
     fn capabilities(&self) -> Vec<&str> {
         self.capabilities.iter().map(|offered| offered.name).collect()
+    }
+
+    fn may_fuse(&self) -> bool {
+        self.may_fuse
     }
 
     fn tries_again(&self, capability: &str) -> bool {

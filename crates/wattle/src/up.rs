@@ -79,6 +79,9 @@ pub(crate) struct Up {
     #[arg(long, value_name = "REQUESTS", num_args = 0..=1, require_equals = true, default_missing_value = "100000")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     reuse: Option<u32>,
+    /// Refuses links whose terms say `fused`: every component stays in a store of its own, with limits of its own
+    #[arg(long)]
+    no_fuse: bool,
     #[command(flatten)]
     limits: LimitFlags,
     /// Threads that answer requests [default: one a core]
@@ -202,6 +205,7 @@ fn host_config(
         plane: PlaneConfig { cores, request_head: up.limits.max_head, ..PlaneConfig::default() },
         limits,
         reuse: up.reuse.map(|requests_max| Reuse { requests_max, at_once_max: 32 }),
+        may_fuse: !up.no_fuse,
         bus: bus(up.bus, (up.bus_token, up.bus_users), up.lattice.is_carried())?,
         lattice: up.lattice.config(registries)?,
         capabilities: up.imports.capabilities()?,

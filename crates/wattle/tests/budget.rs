@@ -120,6 +120,7 @@ fn host(runtime: &Runtime, reuse: Option<Reuse>) -> Running {
         plane: PlaneConfig { cores: 1, ..PlaneConfig::default() },
         limits: Limits::default(),
         reuse,
+        may_fuse: true,
         capabilities: CapabilityConfig {
             data: folder.join("budget-data"),
             settings: config::Settings::default(),

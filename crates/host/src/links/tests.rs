@@ -25,6 +25,7 @@ struct Street {
     components: BTreeMap<ComponentName, Shape>,
     keyvalue: Vec<Contract>,
     tries_again: bool,
+    may_fuse: bool,
 }
 
 impl Street {
@@ -42,7 +43,7 @@ impl Street {
         let sellers = [("shop", shop), ("catalog", catalog), ("both", both), ("bank", bank)];
         let components = sellers.into_iter().chain([("desk", desk), ("office", office)]);
         let components = components.map(|(name, shape)| (name.parse().expect("a name"), shape)).collect();
-        Self { components, keyvalue: contracts(&keys), tries_again: true }
+        Self { components, keyvalue: contracts(&keys), tries_again: true, may_fuse: true }
     }
 }
 
@@ -61,6 +62,10 @@ impl Facts for Street {
 
     fn capabilities(&self) -> Vec<&str> {
         vec!["keyvalue"]
+    }
+
+    fn may_fuse(&self) -> bool {
+        self.may_fuse
     }
 
     fn tries_again(&self, _: &str) -> bool {
@@ -214,6 +219,17 @@ fn somebody_outside_of_the_host_is_called_as_a_provider_where_a_capability_knows
     assert_eq!(here, Ok("shop acme:shop/stock -> catalog".to_owned()));
     let typed = leads("shop kv contract=wasi:keyvalue/store").expect_err("the user said so, and it is not here");
     assert!(typed.starts_with("there is no component kv"), "{typed}");
+}
+
+#[test]
+fn nothing_is_fused_where_the_host_forbids_it() {
+    let mut street = Street::new();
+    let put = |street: &Street, line: &str| resolve(wanted(line), street, &LinkTable::default()).map(drop);
+    assert!(put(&street, "shop catalog terms=fused").is_ok());
+    street.may_fuse = false;
+    let refused = put(&street, "shop catalog terms=fused").expect_err("it is forbidden");
+    assert!(refused.to_string().contains("--no-fuse") && refused.code() == stdx::Code::E0602, "{refused}");
+    assert!(put(&street, "shop catalog terms=local").is_ok());
 }
 
 /// What only may be elsewhere is asked again there; what is asked once says where that would be of use.

@@ -112,6 +112,24 @@ fn what_cannot_be_fused_is_refused_and_changes_nothing() {
     assert_eq!(up.stop().code, Some(0));
 }
 
+#[test]
+fn a_host_that_forbids_it_fuses_nothing() {
+    let wattle = wattle();
+    let up = up(&wattle, "till", &["price-1"], &["--no-fuse"]);
+    let (code, text) = refused(&wattle, &up, "put till price-1 --terms fused");
+    assert!(code == "E0602" && text.contains("started with --no-fuse"), "{code} {text}");
+    linked(&wattle, &up, "put till price-1 --terms local");
+    assert_eq!(sell(&up), (1, 1));
+    assert_eq!(up.stop().code, Some(0));
+
+    let till = route("/", "till");
+    let price = guest("price-1");
+    let link = "--link=till=price-1,terms=fused";
+    let ended = wattle.run(["up", till.as_str(), price.as_str(), link, "--no-fuse", "--http=127.0.0.1:0", "--bus=off"]);
+    assert_eq!(ended.code, Some(65), "{}", ended.stderr);
+    assert!(ended.stderr.contains("started with --no-fuse"), "{}", ended.stderr);
+}
+
 /// While requests run, the callee is fused, apart, and another one, by turns.
 #[test]
 fn a_pair_is_fused_and_parted_under_load_and_nothing_fails() {

@@ -200,7 +200,20 @@ impl Distant {
         if is_late && caller.has_no_time() {
             return engine::OutOfTime.into();
         }
-        CallError::Away(self.target.clone(), Chain(error).to_string()).into()
+        let (target, text) = (self.target.clone(), Chain(error).to_string());
+        if has_failed(error) { CallError::FailedAway(target, text) } else { CallError::Away(target, text) }.into()
+    }
+}
+
+/// Whether somebody was there and what he did went wrong: all else is that nobody has answered.
+fn has_failed(error: &InvokeError) -> bool {
+    match error {
+        InvokeError::Refused { refusal, .. } => !refusal.reason.may_run_elsewhere(),
+        InvokeError::Values { .. }
+        | InvokeError::TooLarge { .. }
+        | InvokeError::AnswerTooLarge { .. }
+        | InvokeError::Garbled { .. } => true,
+        _ => false,
     }
 }
 

@@ -124,10 +124,14 @@ pub(crate) enum CallError {
     NoInstance(ComponentName),
     #[error("{0}, which it called, {1}")]
     Failed(ComponentName, String),
+    #[error("{0}, which it called, ran past its deadline")]
+    Late(ComponentName),
     #[error("nothing gives it {0} yet; a link leads it to a component: `wattle link put`")]
     NotLinked(String),
     #[error("{0}, which it is linked to, does not run on this host: {1}")]
     Away(ComponentName, String),
+    #[error("{0}, which it called on another host, did not answer well: {1}")]
+    FailedAway(ComponentName, String),
 }
 
 /// An instance that was made to be called.
@@ -220,6 +224,7 @@ impl Slot {
         match failure {
             // The caller's own time is over: it is the caller that is stopped.
             Failure::OutOfTime if caller.has_no_time() => engine::OutOfTime.into(),
+            Failure::OutOfTime => CallError::Late(self.name.clone()).into(),
             Failure::Full => CallError::NoInstance(self.name.clone()).into(),
             failure => CallError::Failed(self.name.clone(), words(&failure)).into(),
         }
@@ -239,6 +244,23 @@ fn words(failure: &Failure) -> String {
         Failure::Exit(code) => format!("called exit with {code}"),
         Failure::Full => "has no instance free (--instances allows more)".into(),
         Failure::Trap(trap) => format!("failed: {trap}"),
+    }
+}
+
+// === impl CallError ===
+
+impl CallError {
+    /// Whether nobody is there to answer, or not in time: what was called has not failed.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::Gone(_)
+            | Self::NotLinked(_)
+            | Self::Away(..)
+            | Self::Late(_)
+            | Self::Full(_)
+            | Self::NoInstance(_) => true,
+            Self::NoFunction(..) | Self::TooDeep(_) | Self::Failed(..) | Self::FailedAway(..) => false,
+        }
     }
 }
 

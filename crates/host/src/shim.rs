@@ -7,6 +7,7 @@
 //! 2. Values cross between two stores and are copied once each way; nothing else of the one is seen by the other. What a handle
 //!    stands for stays where it is: see [`session`].
 
+mod absent;
 mod far;
 mod typed;
 mod values;
@@ -15,7 +16,7 @@ mod ways;
 use std::sync::Arc;
 
 use engine::{Part, State};
-use model::{LinkName, Terms};
+use model::{ComponentName, LinkName, Terms};
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Val};
 use wasmtime::{AsContextMut, Engine, StoreContextMut};
@@ -25,6 +26,7 @@ use crate::abroad::Road;
 use crate::callee::{CallError, FunctionName, Slot, Values};
 use crate::crossing::{self, Cargo};
 use crate::session::{self, Passed};
+use absent::Absent;
 use far::Destination;
 use values::Resources;
 use ways::{Chosen, Way, Ways};
@@ -34,6 +36,8 @@ pub(crate) use values::{pass_handles, replace};
 
 /// Where the functions of one import lead.
 pub(crate) struct Leads<'a> {
+    /// Who imports it.
+    pub(crate) source: &'a ComponentName,
     /// The import, as the caller names it.
     pub(crate) import: &'a str,
     /// Who of the caller imports it.
@@ -84,35 +88,51 @@ pub(crate) fn define(linker: &mut Linker<State>, caller: &Component, leads: &Lea
         // Types are what the functions are compared by.
         let ComponentItem::ComponentFunc(wanted) = item.ty else { continue };
         let is_in_session = !resources.is_empty();
-        let defined = match leads.ways(name, |to| to.slot().cloned().ok_or(())) {
+        let defined = match leads.ways((name, &wanted), |to| to.slot().cloned().ok_or(())) {
             Ok(ways) => define_function(&mut instance, (&wanted, is_in_session), ways),
-            Err(()) => far::define(&mut instance, &wanted, leads.ways(name, |to| to.destination(name, &wanted))?),
+            Err(()) => {
+                let ways = leads.ways((name, &wanted), |to| to.destination(name, &wanted))?;
+                far::define(&mut instance, &wanted, ways)
+            }
         };
         defined.map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-/// Defines what nothing gives `caller` yet as functions that fail.
-pub(crate) fn define_gap(linker: &mut Linker<State>, caller: &Component, import: &str) -> wasmtime::Result<()> {
+/// Defines what nothing gives `caller` yet as functions that say so or fail.
+pub(crate) fn define_gap(
+    linker: &mut Linker<State>,
+    caller: &Component,
+    (source, import): (&ComponentName, &str),
+) -> wasmtime::Result<()> {
     // What is no interface is told by the linker.
     let Some(wanted) = import_of(caller, import) else { return Ok(()) };
     let mut instance = linker.instance(import)?;
     let missing = Arc::<str>::from(import);
     for (name, item) in wanted.exports(caller.engine()) {
-        let failed = {
-            let missing = missing.clone();
-            move || Err(CallError::NotLinked(missing.to_string()).into())
+        let missing = missing.clone();
+        let failed = move |absent: &Option<Absent>, results: &mut [Val]| {
+            let outcome = Err(CallError::NotLinked(missing.to_string()).into());
+            match absent {
+                Some(absent) => absent.told(outcome, results),
+                None => outcome,
+            }
         };
         match item.ty {
             ComponentItem::Resource(_) => {
                 // There are none of it, since whatever would make one fails.
                 instance.resource(name, ResourceType::host::<Passed>(), |_, _| Ok(()))?;
             }
-            ComponentItem::ComponentFunc(function) if function.async_() => {
-                instance.func_new_concurrent(name, move |_, _, _, _| Box::pin(std::future::ready(failed())))?;
+            ComponentItem::ComponentFunc(function) => {
+                let absent = Absent::of(source, (name, &function));
+                match function.async_() {
+                    true => instance.func_new_concurrent(name, move |_, _, _, results| {
+                        Box::pin(std::future::ready(failed(&absent, results)))
+                    })?,
+                    false => instance.func_new(name, move |_, _, _, results| failed(&absent, results))?,
+                }
             }
-            ComponentItem::ComponentFunc(_) => instance.func_new(name, move |_, _, _, _| failed())?,
             _ => {}
         }
     }
@@ -150,7 +170,11 @@ impl To<'_> {
 
 impl Leads<'_> {
     /// The ways of a function, where `to` knows where each of them leads.
-    fn ways<D, E>(&self, function: &str, to: impl Fn(&To<'_>) -> Result<D, E>) -> Result<Ways<D>, E> {
+    fn ways<D, E>(
+        &self,
+        (function, wanted): (&str, &ComponentFunc),
+        to: impl Fn(&To<'_>) -> Result<D, E>,
+    ) -> Result<Ways<D>, E> {
         let way = |target: &To<'_>| {
             let function = Arc::new(FunctionName { interface: target.export.into(), function: function.into() });
             Ok(Way { to: to(target)?, function, timeout: target.terms.timeout })
@@ -159,6 +183,7 @@ impl Leads<'_> {
         Ok(Ways {
             part: self.part,
             interface: self.interface.clone(),
+            absent: Absent::of(self.source, (function, wanted)).map(Arc::new),
             first: way(&self.first)?,
             named: named.collect::<Result<_, E>>()?,
         })
@@ -248,7 +273,8 @@ fn define_function(
                 let (ways, chosen) = (ways.clone(), ways.choose(store.data_mut()));
                 Box::new(async move {
                     let Chosen { to: slot, call } = ways.call(chosen);
-                    session::call(slot, store, call, Values { params, results }).await
+                    let outcome = session::call(slot, store, call, Values { params, results: &mut *results }).await;
+                    ways.told(outcome, results)
                 })
             },
         );
@@ -261,7 +287,8 @@ fn define_function(
             let (ways, chosen) = (ways.clone(), accessor.with(|mut store| ways.choose(store.data_mut())));
             Box::pin(async move {
                 let Chosen { to: slot, call } = ways.call(chosen);
-                slot.call(call, Values { params, results }).await
+                let outcome = slot.call(call, Values { params, results: &mut *results }).await;
+                ways.told(outcome, results)
             })
         });
     }
@@ -274,7 +301,8 @@ fn define_function(
             let (ways, chosen) = (ways.clone(), ways.choose(store.data_mut()));
             Box::new(async move {
                 let Chosen { to: slot, call } = ways.call(chosen);
-                slot.call(call, Values { params, results }).await
+                let outcome = slot.call(call, Values { params, results: &mut *results }).await;
+                ways.told(outcome, results)
             })
         },
     )
@@ -293,8 +321,11 @@ fn define_crossing(
             Box::pin(async move {
                 let Chosen { to: slot, call } = ways.call(chosen);
                 let cargo = accessor.with(|mut access| Cargo::take_from_caller(params, access.as_context_mut()))?;
-                let cargo = crossing::call(slot, call, cargo, results.len()).await?;
-                accessor.with(|mut access| cargo.give_to_caller(results, access.as_context_mut()))
+                let outcome = match crossing::call(slot, call, cargo, results.len()).await {
+                    Ok(cargo) => accessor.with(|mut access| cargo.give_to_caller(results, access.as_context_mut())),
+                    Err(error) => Err(error),
+                };
+                ways.told(outcome, results)
             })
         });
     }
@@ -305,8 +336,11 @@ fn define_crossing(
             Box::new(async move {
                 let Chosen { to: slot, call } = ways.call(chosen);
                 let cargo = Cargo::take_from_caller(params, store.as_context_mut())?;
-                let cargo = crossing::call(slot, call, cargo, results.len()).await?;
-                cargo.give_to_caller(results, store)
+                let outcome = match crossing::call(slot, call, cargo, results.len()).await {
+                    Ok(cargo) => cargo.give_to_caller(results, store),
+                    Err(error) => Err(error),
+                };
+                ways.told(outcome, results)
             })
         },
     )

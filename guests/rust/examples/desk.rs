@@ -3,6 +3,7 @@
 //! | request | answers |
 //! | --- | --- |
 //! | `GET /` | one line for each function, as text |
+//! | `GET /divide` | one quotient, or why there is none |
 //! | `GET /reverse?size=N&times=N` | how many bytes came back, and whether they are the right ones |
 //! | `GET /median?size=N&times=N` | the median of what those calls of `reverse` took, each alone, in ns |
 //! | `GET /repeat?times=N` | the sum of N calls of `even` that said yes |
@@ -35,6 +36,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Desk {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = Target::of(&request);
         let text = match target.path.as_str() {
+            "divide" => format!("{:?}\n", ops::divide(1.0, 4.0)),
             "reverse" => reverse(target.number("size", 1024), target.number("times", 1)),
             "median" => median(target.number("size", 1024), target.number("times", 1)),
             "repeat" => repeat(target.number("times", 1)),

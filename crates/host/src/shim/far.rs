@@ -34,14 +34,20 @@ pub(super) fn define(
     if wanted.async_() {
         return instance.func_new_concurrent(&name, move |accessor, _, params, results| {
             let (ways, chosen) = (ways.clone(), accessor.with(|mut store| ways.choose(store.data_mut())));
-            Box::pin(async move { call(ways.call(chosen), Values { params, results }).await })
+            Box::pin(async move {
+                let outcome = call(ways.call(chosen), Values { params, results: &mut *results }).await;
+                ways.told(outcome, results)
+            })
         });
     }
     instance.func_new_async(
         &name,
         move |mut store: StoreContextMut<'_, State>, _: ComponentFunc, params: &[Val], results: &mut [Val]| {
             let (ways, chosen) = (ways.clone(), ways.choose(store.data_mut()));
-            Box::new(async move { call(ways.call(chosen), Values { params, results }).await })
+            Box::new(async move {
+                let outcome = call(ways.call(chosen), Values { params, results: &mut *results }).await;
+                ways.told(outcome, results)
+            })
         },
     )
 }

@@ -15,13 +15,19 @@ use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower};
 use wire::{Decode, DecodeError, Encode, EncodeError, Reader};
 
+use super::absent::Answer;
 use super::far::Destination;
 use super::ways::{Chosen, Ways};
 use crate::callee::{Call, Slot};
 
 /// A type by what it is called in an interface.
-trait Named {
+trait Named: Sized {
     const NAME: &'static str;
+
+    /// The value that is an error of these words, where it can be.
+    fn absent(_: &str) -> Option<Self> {
+        None
+    }
 }
 
 /// The types of several parameters.
@@ -42,9 +48,37 @@ named! {
     Vec<u8> = "list<u8>",
     Option<String> = "option<string>",
     Option<Vec<u8>> = "option<list<u8>>",
+}
+
+/// Results with a text for the error.
+macro_rules! named_results {
+    ($($type:ty = $name:literal),* $(,)?) => {
+        $(impl Named for $type {
+            const NAME: &'static str = $name;
+
+            fn absent(said: &str) -> Option<Self> {
+                Some(Err(said.to_owned()))
+            }
+        })*
+    };
+}
+
+named_results! {
     Result<(), String> = "result<_, string>",
     Result<String, String> = "result<string, string>",
     Result<Vec<u8>, String> = "result<list<u8>, string>",
+}
+
+impl Answer for () {
+    fn absent(_: &str) -> Option<Self> {
+        None
+    }
+}
+
+impl<A: Named> Answer for (A,) {
+    fn absent(said: &str) -> Option<Self> {
+        A::absent(said).map(|answer| (answer,))
+    }
 }
 
 impl AllNamed for () {
@@ -131,14 +165,15 @@ pub(crate) fn known(function: &ComponentFunc) -> Option<&'static dyn Known> {
 
 // === impl Typed ===
 
-impl<P: TypedValues, R: TypedValues> Known for Typed<P, R> {
+impl<P: TypedValues, R: TypedValues + Answer> Known for Typed<P, R> {
     fn define(&self, instance: &mut LinkerInstance<'_, State>, ways: Ways<Destination>) -> wasmtime::Result<()> {
         let (name, led) = (ways.name().to_owned(), Arc::new(ways));
         instance.func_wrap_async(&name, move |mut store: StoreContextMut<'_, State>, params: P| {
             let (ways, chosen) = (led.clone(), led.choose(store.data_mut()));
             Box::new(async move {
                 let Chosen { to, call } = ways.call(chosen);
-                to.call_typed::<P, R>(call, params).await
+                let outcome = to.call_typed::<P, R>(call, params).await;
+                ways.told_typed(outcome)
             })
         })
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Part, State};
+use wasmtime::component::Val;
 
+use super::absent::{Absent, Answer};
 use super::far::Destination;
 use crate::callee::{Call, Callee, Caller, FunctionName, Slot};
 
@@ -15,6 +17,8 @@ pub(crate) struct Ways<D> {
     pub(super) part: Part,
     /// What is chosen for: `acme:shop/stock`.
     pub(super) interface: String,
+    /// How it is told that nobody answers, where the function can say so.
+    pub(super) absent: Option<Arc<Absent>>,
     /// By the link without a name.
     pub(super) first: Way<D>,
     /// By the others.
@@ -57,6 +61,7 @@ impl<D> Ways<D> {
         Ways {
             part: self.part,
             interface: self.interface.clone(),
+            absent: self.absent.clone(),
             first: to(&self.first),
             named: self.named.iter().map(|(name, way)| (name.clone(), to(way))).collect(),
         }
@@ -77,6 +82,22 @@ impl<D> Ways<D> {
     pub(super) fn call(&self, (number, caller): (usize, Caller)) -> Chosen<'_, D> {
         let way = self.way(number);
         Chosen { to: &way.to, call: Call { function: &way.function, caller } }
+    }
+
+    /// What a call came to, as the caller is told.
+    pub(super) fn told(&self, outcome: wasmtime::Result<()>, results: &mut [Val]) -> wasmtime::Result<()> {
+        match &self.absent {
+            Some(absent) => absent.told(outcome, results),
+            None => outcome,
+        }
+    }
+
+    /// The same for an answer of a type that is known here.
+    pub(super) fn told_typed<R: Answer>(&self, outcome: wasmtime::Result<R>) -> wasmtime::Result<R> {
+        match &self.absent {
+            Some(absent) => absent.told_typed(outcome),
+            None => outcome,
+        }
     }
 
     /// A name that is chosen has a link: see `choice::Names`. So any other is that of the first.

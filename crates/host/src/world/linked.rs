@@ -293,6 +293,7 @@ impl World {
             for lead in &planned.leads {
                 let to = |link: &LinkName, lead| live.to((&planned.name, link, lead));
                 let leads = shim::Leads {
+                    source: &planned.name,
                     import: &planned.part.name(lead.import.as_str()),
                     part: planned.part,
                     interface: without_version(lead.import.interface()),
@@ -304,7 +305,8 @@ impl World {
             }
         }
         for gap in &gaps {
-            shim::define_gap(&mut linker, component, gap).map_err(LoadError::Engine)?;
+            let import = (&plan.parts[0].name, gap.as_str());
+            shim::define_gap(&mut linker, component, import).map_err(LoadError::Engine)?;
         }
         linker.instantiate_pre(component).map_err(misfit)
     }

@@ -10,7 +10,7 @@ use testkit::{Connection, Nats, Up, eventually, request};
 use crate::lattice::{Stranger, host, refusal, tell};
 use crate::{guest, known, route, wattle};
 
-fn link(source: &str, target: &str, package: &str, interface: &str) -> Value {
+pub(crate) fn link(source: &str, target: &str, package: &str, interface: &str) -> Value {
     json!({
         "source_id": source, "target": target, "wit_namespace": "demo", "wit_package": package,
         "interfaces": [interface],

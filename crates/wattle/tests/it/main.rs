@@ -3,6 +3,7 @@
 //! What a test needs to see it asks for over HTTP or reads from what the binary prints; nothing here looks inside.
 
 mod abroad;
+mod absent;
 mod applications;
 mod asked;
 mod beside;

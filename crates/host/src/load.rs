@@ -129,6 +129,16 @@ pub enum LoadError {
         #[source]
         source: Option<NotAHandler>,
     },
+    /// Two components want the same requests, or one does twice.
+    #[error("{} routed at {route}", who(.first, .second))]
+    Taken {
+        /// Which requests.
+        route: Route,
+        /// The one.
+        first: ComponentName,
+        /// The other.
+        second: ComponentName,
+    },
     /// A backend that it needs cannot be opened.
     #[error("{component} cannot be linked")]
     Open {
@@ -167,11 +177,16 @@ impl Explain for LoadError {
             Self::Foreign { source, .. } => source.code(),
             Self::Shape { .. } => Code::E0204,
             Self::NotAHandler { .. } => Code::E0303,
+            Self::Taken { .. } => Code::E0302,
             Self::Open { source, .. } => source.code(),
             Self::Link(error) => error.code(),
             Self::Engine(_) => Code::E0209,
         }
     }
+}
+
+fn who(first: &ComponentName, second: &ComponentName) -> String {
+    if first == second { format!("{first} is twice") } else { format!("{first} and {second} are both") }
 }
 
 /// What loading needs beside the file.

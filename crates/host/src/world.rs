@@ -161,6 +161,7 @@ impl World {
             };
             let is_of_no_use = |member: &&Member| !is_of_use(member);
             errors.extend(live.members.values().filter(is_of_no_use).map(|member| member.not_a_handler(None)));
+            errors.extend(live.taken());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }

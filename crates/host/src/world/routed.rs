@@ -20,6 +20,7 @@ use super::World;
 use super::live::{Live, Member};
 use crate::abroad::Abroad;
 use crate::holder::holder_of;
+use crate::load::LoadError;
 use crate::routing::{Listener, RoutingError, door, place};
 
 /// The data plane as the components see it.
@@ -185,6 +186,23 @@ impl Live {
             Some(holder) => Err(RoutingError::Taken { route: route.clone(), holder: holder.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// All routes that components have which others, or they themselves, have already.
+    pub(super) fn taken(&self) -> Vec<LoadError> {
+        let served = self.members.values().filter(|member| member.served.is_some());
+        let routes = served.flat_map(|member| member.routes.iter().map(move |route| (route, member.name())));
+        let (mut holders, mut taken) = (Vec::new(), Vec::new());
+        for (route, second) in routes {
+            match holders.iter().find(|(held, _)| *held == route) {
+                None => holders.push((route, second)),
+                Some((_, first)) => {
+                    let (route, first, second) = (route.clone(), ComponentName::clone(first), second.clone());
+                    taken.push(LoadError::Taken { route, first, second });
+                }
+            }
+        }
+        taken
     }
 
     /// Who answers what: of a component that a link routes, the one that is here before those elsewhere.

@@ -264,10 +264,25 @@ fn two_components_at_one_path() {
         &["up", &one, &two, "--http=127.0.0.1:0"],
         65,
         expect![[r#"
-        error[E0302]: two components are routed at /a
+        error[E0302]: hello and hello-p2 are both routed at /a
           help: Give each component a name and a path of its own, as in --route /shop=shop.wasm.
     "#]],
     );
+}
+
+#[test]
+fn all_routes_that_are_taken_are_said_at_once() {
+    let routes = ["/a=hello", "/b=hello", "/b=hello", "example.com/=hello-p2", "/a=hello-p2", "example.com/=hello"];
+    let routes = routes.map(|route| {
+        let (path, name) = route.split_once('=').expect("a file");
+        format!("--route={path}={}", guest(name))
+    });
+    let ended = wattle().run(["up", "--http=127.0.0.1:0"].into_iter().chain(routes.iter().map(String::as_str)));
+    assert_eq!(ended.code, Some(65), "{}", ended.stderr);
+    for taken in ["hello is twice routed at /b", "both routed at /a\n", "both routed at example.com/\n"] {
+        assert!(ended.stderr.contains(taken), "{taken} in {}", ended.stderr);
+    }
+    assert_eq!(ended.stderr.matches("error[E0302]").count(), 3, "{}", ended.stderr);
 }
 
 #[test]

@@ -154,6 +154,10 @@ fn a_manifest_that_is_wrong_says_everything_that_is() {
     let store = "{name: store, config: [{name: where, properties: {ulr: x}}]}";
     shop(&wattle, store, STORE);
     fails(&[&manifest, "--http=127.0.0.1:0", "--bus=off"], &["error[E0601]", "ulr", "url"]);
+    let memory = STORE.replace("ghcr.io/wasmcloud/keyvalue-redis:0.28.1", "wattle+builtin://keyvalue/memory");
+    let taken = "      traits:\n        - {type: route, properties: {path: /}}\n".to_owned();
+    shop(&wattle, "{name: store}", &(taken + &server("till", "127.0.0.1:1") + &memory));
+    fails(&[&manifest, "--http=127.0.0.1:0", "--bus=off"], &["error[E0302]: hello and till are both routed at /\n"]);
     fails(&["nowhere.yaml"], &["error[E0101]: cannot read nowhere.yaml"]);
     fails(&[&manifest, &manifest], &["one host runs one application"]);
     shop(&wattle, "store", STORE);

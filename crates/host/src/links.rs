@@ -447,9 +447,15 @@ impl LinkTable {
         self.links.remove(id)
     }
 
-    /// The links of a component.
+    /// The links of a component. Those of others, of which there may be thousands, are not looked at.
     pub(crate) fn of<'a>(&'a self, source: &'a ComponentName) -> impl Iterator<Item = &'a Link> {
-        self.links.values().map(|(link, _)| link).filter(move |link| link.id.source == *source)
+        let from_its_first = self.links.range(LinkId::before_all_of(source.clone())..).map(|(_, (link, _))| link);
+        from_its_first.take_while(move |link| link.id.source == *source)
+    }
+
+    /// Whether any component is to be made one piece with others.
+    pub(crate) fn fuses(&self) -> bool {
+        self.links.values().any(|(link, _)| link.terms.reach == Reach::Fused)
     }
 
     /// Of links of one name for one import the one with the highest rank is followed: what was said later before what was said

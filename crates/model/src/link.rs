@@ -123,6 +123,14 @@ pub struct NotTerms(String);
 
 // === impl Link ===
 
+impl LinkId {
+    /// What comes before all links of a component, in their order. It is the identity of none.
+    pub fn before_all_of(source: ComponentName) -> Self {
+        let contract = Contracts { namespace: String::new(), package: String::new(), interface: None };
+        Self { source, name: LinkName(String::new()), contract }
+    }
+}
+
 impl fmt::Display for LinkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.source, self.contract)?;

@@ -306,6 +306,27 @@ fn what_was_said_later_counts_before_what_was_said_at_the_start_however_near_tha
     assert_eq!(interfaces_of(&whole.id.contract, &desk.imports), ["ink", "pens"]);
 }
 
+/// Names that begin alike are those of different components.
+#[test]
+fn each_component_has_its_own_links_among_thousands() {
+    let mut street = Street::new();
+    let shape = street.components[&"shop".parse::<ComponentName>().expect("a name")].clone();
+    let names: Vec<_> = (0..100).map(|number| format!("shop{number}")).collect();
+    for name in &names {
+        street.components.insert(name.parse().expect("a name"), shape.clone());
+    }
+    let mut table = LinkTable::default();
+    for line in names.iter().flat_map(|name| (0..50).map(move |number| format!("{name} keyvalue/disk name=n{number}")))
+    {
+        let link = resolve(wanted(&line), &street, &table).expect("it can be put").link;
+        table.put(link, Said::Since);
+    }
+    let counted = |name: &str| table.of(&name.parse().expect("a name")).count();
+    assert_eq!(["shop1", "shop10", "shop99"].map(counted), [50; 3]);
+    assert_eq!(["shop", "shop0a", "shop100", "a", "z"].map(counted), [0; 5]);
+    assert!(!table.fuses());
+}
+
 #[test]
 fn a_component_has_so_many_links_and_no_more() {
     let (street, mut table) = (Street::new(), LinkTable::default());

@@ -123,8 +123,10 @@ impl World {
 
     /// The components that a component is a part of, itself among them: as they are linked now, and as the table says.
     fn wholes_with(&self, live: &Live, name: &ComponentName) -> Vec<ComponentName> {
+        // Where nothing is fused each is a part of itself alone: no plan has to be made for all to see that.
+        let fuses = live.table.fuses();
         let is_with = |whole: &&Member| {
-            let is_planned = || self.plan(live, whole.name()).is_ok_and(|plan| plan.has(name));
+            let is_planned = || fuses && self.plan(live, whole.name()).is_ok_and(|plan| plan.has(name));
             whole.name() == name || whole.parts.contains(name) || is_planned()
         };
         live.members.values().filter(is_with).map(|whole| whole.name().clone()).collect()

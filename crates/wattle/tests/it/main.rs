@@ -15,6 +15,7 @@ mod call;
 mod claims;
 mod clusters;
 mod core_modules;
+mod crowded;
 mod drain;
 mod engines;
 mod fused;

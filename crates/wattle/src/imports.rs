@@ -27,8 +27,8 @@ pub(crate) struct ImportFlags {
     /// An environment variable of the program; without a value, this process's (can be given several times)
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// A host that may be sent HTTP requests: HOST, HOST:PORT, *.example.com, or * for all public ones, with h2c:// before it where
-    /// HTTP/2 is spoken without TLS (can be given several times)
+    /// A host that may be sent HTTP requests: HOST, HOST:PORT, *.example.com, a range of addresses as 10.0.0.0/8, or * for all public
+    /// ones, with h2c:// before it where HTTP/2 is spoken without TLS (can be given several times)
     #[arg(long, value_name = "HOST")]
     allow_http: Vec<Allow>,
 }

@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //!
-//! 1. What was checked is what is connected to: a name is resolved here and each address is judged before the attempt.
+//! 1. What was checked is what is connected to: a name is resolved here, once, and each address is judged before the attempt.
 //! 2. A host has one spelling. What a resolver might read otherwise (octal, hexadecimal, short addresses) is refused.
 //! 3. Follows no redirect, asks no proxy, reads no variable: each request goes where the component sent it.
 //! 4. Every wait has an end, and a component's requests and connections are bounded.
@@ -27,6 +27,7 @@ mod connection;
 mod host;
 mod linked;
 mod pool;
+mod range;
 mod sent;
 mod target;
 
@@ -110,6 +111,8 @@ enum Refusal {
     Host(String),
     /// The host was allowed, and leads to an address that is not public.
     Address(String),
+    /// The host was not allowed, and leads to no address of a range that was.
+    Range(String),
 }
 
 // === impl Outgoing ===
@@ -206,7 +209,9 @@ impl Shared {
         });
         let connection = connected.await.map_err(|_elapsed| Error::ConnectionTimeout)?.inspect_err(|error| {
             if let Error::DestinationIpProhibited = error {
-                self.log(Refusal::Address(target.as_allowed()));
+                let host = target.as_allowed();
+                let is_named = self.connector.allowed.names(target);
+                self.log(if is_named { Refusal::Address(host) } else { Refusal::Range(host) });
             }
         })?;
         self.send_on(connection, request, errand).await?.map_err(|unanswered| unanswered.error.into())
@@ -279,6 +284,10 @@ impl fmt::Display for Refusal {
             Self::Address(host) => write!(
                 f,
                 "{host} leads to an address that is not public; --allow-http with that address would allow it"
+            ),
+            Self::Range(host) => write!(
+                f,
+                "{host} leads to no address of the ranges that are allowed; --allow-http {host} would allow it"
             ),
         }
     }

@@ -88,10 +88,10 @@ impl Connector {
         if addresses.is_empty() {
             return Err(Error::DestinationIpProhibited);
         }
-        let stream = dial(&addresses, target.port).await.map_err(Error::Connect)?;
+        let (stream, address) = dial(&addresses, target.port).await.map_err(Error::Connect)?;
         stream.set_nodelay(true).map_err(Error::Connect)?;
         match target.scheme {
-            Scheme::Http if self.allowed.says_h2c(target) => Ok((Box::new(stream), Protocol::Http2)),
+            Scheme::Http if self.allowed.says_h2c(target, address) => Ok((Box::new(stream), Protocol::Http2)),
             Scheme::Http => Ok((Box::new(stream), Protocol::Http1)),
             Scheme::Https => {
                 let stream = TlsConnector::from(self.tls.clone()).connect(server_name(&target.host)?, stream).await;
@@ -117,15 +117,15 @@ impl Connector {
     }
 }
 
-/// The first of the addresses that takes the connection, or the error of the last.
-async fn dial(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+/// A connection to the first of the addresses that takes it, or the error of the last.
+async fn dial(addresses: &[IpAddr], port: u16) -> io::Result<(TcpStream, IpAddr)> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (index, address) in addresses.iter().enumerate() {
         let attempt = TcpStream::connect(SocketAddr::new(*address, port));
         let is_last = index + 1 == addresses.len();
         let outcome = if is_last { Ok(attempt.await) } else { timeout(ATTEMPT, attempt).await };
         match outcome {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => return Ok((stream, *address)),
             Ok(Err(error)) => last = error,
             Err(_) => last = io::ErrorKind::TimedOut.into(),
         }

@@ -176,6 +176,43 @@ fn a_name_does_not_lead_to_this_machine() {
     );
 }
 
+/// A name that nobody named is asked for once, and connected to at the address that was judged: not at what it leads to later.
+#[test]
+fn a_name_is_allowed_by_the_address_that_it_leads_to() {
+    let server = Server::start(OK);
+    let port = server.address.port();
+    let uri = format!("http://shop.test:{port}/");
+    let questions = Arc::new(AtomicU64::new(0));
+    let asking = |values: &[&str]| {
+        let (mut connector, questions) = (Connector::new(list(values)), questions.clone());
+        connector.resolve = Box::new(move |_| {
+            let first = questions.fetch_add(1, Ordering::Relaxed) == 0;
+            let address = if first { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(192, 0, 2, 1) };
+            Box::pin(async move { Ok(vec![address.into()]) })
+        });
+        Outgoing::with_connector(component(), connector)
+    };
+    assert!(get(&asking(&["127.0.0.0/8:*"]), &uri).is_ok());
+    assert_eq!(questions.load(Ordering::Relaxed), 1);
+    server.heads.recv().expect("it was asked");
+    let there = server.address.ip();
+    for values in [&["10.0.0.0/8:*"][..], &["127.0.0.2/31:*"], &["0.0.0.0/0:*"], &["other.test:*", "10.0.0.0/8:*"]] {
+        let outcome = get(&resolving(values, there), &uri);
+        assert!(matches!(outcome, Err(Error::DestinationIpProhibited)), "{values:?}: {outcome:?}");
+    }
+    for values in [&["127.0.0.0/8"][..], &["https://127.0.0.0/8:*"]] {
+        let outcome = get(&resolving(values, there), &uri);
+        assert!(matches!(outcome, Err(Error::HttpRequestDenied)), "{values:?}: {outcome:?}");
+    }
+    assert!(server.was_left_alone());
+    // A name that is allowed for its own sake goes where it may, and where the range is.
+    assert!(get(&resolving(&["shop.test:*", "127.0.0.0/8:*"], there), &uri).is_ok());
+    let outgoing = outgoing(&["127.0.0.0/8:*"]);
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        assert!(get(&outgoing, &format!("http://{host}:{port}/")).is_ok(), "{host}");
+    }
+}
+
 #[test]
 fn a_name_below_an_allowed_one_is_allowed_and_the_name_itself_is_not() {
     let list = list(&["*.example.com", "https://one.test:8443"]);
@@ -326,6 +363,10 @@ fn a_refusal_names_the_flag_that_would_allow_it() {
         "shop.test:8443 is not allowed; --allow-http shop.test:8443 would allow it"
     );
     assert!(list(&[&target.as_allowed()]).allows(&target), "the flag does allow it");
+    assert_eq!(
+        Refusal::Range(target.as_allowed()).to_string(),
+        "shop.test:8443 leads to no address of the ranges that are allowed; --allow-http shop.test:8443 would allow it"
+    );
 }
 
 /// Shows a certificate for `shop.test`.

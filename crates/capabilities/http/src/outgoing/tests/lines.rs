@@ -398,6 +398,12 @@ fn http2_without_tls_is_spoken_where_that_was_said_and_nowhere_else() {
         }
         let encrypted = text(&outgoing, request(&format!("https://{}/", one.address))).await;
         assert!(matches!(encrypted, Err(Error::Tls(_))), "it has no TLS: {encrypted:?}");
+        // By the address that a name leads to, too.
+        let ranges = [format!("h2c://127.0.0.0/8:{}", one.address.port()), "10.0.0.0/8:*".to_owned()];
+        let outgoing = resolving(&[&ranges[0], &ranges[1]], one.address.ip());
+        let answer = text(&outgoing, request(&format!("http://shop.test:{}/", one.address.port()))).await;
+        let answer = answer.expect("it is answered");
+        assert!(answer.starts_with("HTTP/2.0"), "{answer}");
     });
 }
 

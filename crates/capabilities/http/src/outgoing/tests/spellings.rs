@@ -65,12 +65,14 @@ fn private() -> Vec<Ipv4Addr> {
     addresses.iter().map(|address| address.parse().expect("an address")).collect()
 }
 
-/// Each spelling against a list that allows all that is public at any port, and a resolver that knows every spelling.
+/// Each spelling against a list that allows all that is public at any port, and a resolver that knows every spelling. A range of
+/// all addresses is about those that are public, too.
 #[test]
 fn no_spelling_of_a_private_address_gets_out() {
     let mut tried = 0;
     for address in private() {
-        let outgoing = resolving(&["*:*", "*.test:*", "public.test:*"], address.into());
+        let allowed = ["*:*", "*.test:*", "public.test:*", "0.0.0.0/0:*", "[::]/0:*"];
+        let outgoing = resolving(&allowed, address.into());
         for spelling in spellings(address) {
             let Ok(uri) = format!("http://{spelling}:4222/").parse::<Uri>() else { continue };
             tried += 1;
@@ -188,11 +190,19 @@ fn values_are_read_and_printed_alike() {
         "h2c://greeter.test:50051",
         "[2001:db8::1]:80",
         "10.0.0.1",
+        "10.0.0.0/8",
+        "https://10.1.2.0/23:8443",
+        "h2c://10.0.0.1/32:*",
+        "[fd00::]/8:9000",
+        "0.0.0.0/0",
+        "[::]/0",
         "localhost:4222",
     ] {
         assert_eq!(text.parse::<Allow>().expect("a value").to_string(), text);
     }
     assert_eq!("HTTPS://Example.COM./".parse::<Allow>().expect("a value").to_string(), "https://example.com");
+    assert_eq!("fd00::/8".parse::<Allow>().expect("a value").to_string(), "[fd00::]/8");
+    assert_eq!("http://[::ffff:10.0.0.0]/104/".parse::<Allow>().expect("a value").to_string(), "http://10.0.0.0/8");
     assert_eq!(AllowList::default().to_string(), "no host");
     assert_eq!(list(&["a.test", "b.test:1"]).to_string(), "a.test, b.test:1");
 }
@@ -218,9 +228,72 @@ fn what_is_no_value_is_refused_with_a_reason() {
         ("0x7f000001", "an address is written"),
         ("[::1", "an address is written"),
         ("::1", "an address is written"),
+        ("10.0.0.0/33", "the first 0 to 32 bits"),
+        ("10.0.0.0/999", "the first 0 to 32 bits"),
+        ("[fd00::]/129", "the first 0 to 128 bits"),
+        ("10.0.0.1/8", "with its first address"),
+        ("::ffff:0:0/95", "with its first address"),
+        ("10.0.0.0/8:0", "not a number from 1"),
+        ("10.0.0.0/", "path does not decide"),
+        ("10.0.0.0/+8", "path does not decide"),
+        ("x.test/8", "path does not decide"),
     ] {
         let error = text.parse::<Allow>().expect_err(text).to_string();
         assert!(error.contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_refusal_of_a_value_names_the_nearest_one_that_is_right() {
+    for (text, form) in [
+        ("10.1.2.3/8", "10.0.0.0/8"),
+        ("https://10.1.2.3/16:8443", "https://10.1.0.0/16:8443"),
+        ("[fd12:3456::1]/16", "[fd12::]/16"),
+        ("x.test/8", "x.test"),
+        ("https://x.test:8443/path", "https://x.test:8443"),
+    ] {
+        let error = text.parse::<Allow>().expect_err(text).to_string();
+        assert!(error.ends_with(&format!("; write {form}")), "{text}: {error}");
+        assert!(form.parse::<Allow>().is_ok(), "{form}");
+    }
+}
+
+/// What a range has of private addresses counts where it has nothing else: nobody opens a network of his own by allowing the
+/// Internet.
+#[test]
+fn a_range_is_about_what_is_private_where_nothing_in_it_is_public() {
+    let allows = |value: &str, host: &str| {
+        let target = Target::of(&format!("http://{host}/").parse().expect("a URI")).expect("a target");
+        list(&[value]).allows(&target)
+    };
+    for (range, inside) in [
+        ("10.0.0.0/8", "10.1.2.3"),
+        ("169.254.0.0/16", "169.254.169.254"),
+        ("127.0.0.0/30", "127.0.0.1"),
+        ("[fc00::]/7", "[fd00:ec2::254]"),
+        ("[::]/64", "[::1]"),
+        ("[64:ff9b::10.0.0.0]/104", "[64:ff9b::10.0.0.1]"),
+        ("8.0.0.0/6", "8.8.8.8"),
+        ("0.0.0.0/0", "1.1.1.1"),
+        ("[2000::]/3", "[2606:4700::1]"),
+    ] {
+        assert!(allows(range, inside), "{range} {inside}");
+    }
+    for (range, outside) in [
+        ("10.0.0.0/8", "11.0.0.1"),
+        ("10.1.0.0/16", "10.2.0.1"),
+        ("10.0.0.0/8", "[fd00::1]"),
+        ("[fd00::]/8", "[fc00::1]"),
+        // Within it, beside what is public.
+        ("8.0.0.0/6", "10.1.2.3"),
+        ("172.0.0.0/8", "172.16.0.1"),
+        ("0.0.0.0/0", "169.254.169.254"),
+        ("[::]/0", "[::1]"),
+        ("[2000::]/3", "[2001:db8::1]"),
+        ("[::]/8", "[::1]"),
+        ("[64:ff9b::]/96", "[64:ff9b::10.0.0.1]"),
+    ] {
+        assert!(!allows(range, outside), "{range} {outside}");
     }
 }
 

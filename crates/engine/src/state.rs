@@ -21,6 +21,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::egress::{Egress, Hooks};
 use crate::met::Met;
 use crate::meter::{Limits, Meter};
+use crate::numbers::{Asked, Numbers};
 use crate::part::Part;
 use crate::store::Metered;
 
@@ -41,6 +42,7 @@ pub struct State {
     /// What whoever linked the component keeps for this instance.
     pub kept: Option<Box<dyn Any + Send>>,
     hooks: Hooks,
+    numbers: Asked,
     acting: Part,
     chosen: Vec<Chosen>,
     met: Met,
@@ -85,6 +87,7 @@ impl State {
             depth: 0,
             kept: None,
             hooks: Hooks::new(bound),
+            numbers: Asked::default(),
             acting: Part::FIRST,
             chosen: Vec::new(),
             met: Met::default(),
@@ -102,14 +105,23 @@ impl State {
         self.hooks.trace.as_ref()
     }
 
-    /// An invocation begins that is a part of this trace, or of none. It is the only one in this instance until another is said to
-    /// begin, or this one to [end](State::end).
+    /// An invocation begins that is a part of this trace, or of none. It is the only one in this instance until another
+    /// is said to begin, or this one to [end](State::end).
     pub fn follow(&mut self, trace: Option<Trace>) {
         self.hooks.trace = trace;
         self.met.begin();
+        self.numbers.begin();
     }
 
-    /// The invocation has ended, or is not the only one any more: what it has met is let go of, and met anew each time.
+    /// An invocation begins beside others. What is done for several at once belongs to no trace and to no invocation: it cannot be
+    /// said for which of them it is done.
+    pub fn follow_several(&mut self) {
+        self.hooks.trace = None;
+        self.numbers.begin_beside();
+        self.met.end();
+    }
+
+    /// The invocation has ended: what it has met is let go of.
     pub fn end(&mut self) {
         self.met.end();
     }
@@ -123,6 +135,11 @@ impl State {
         let found = find()?;
         self.met.keep(place, || found.clone());
         Some(found)
+    }
+
+    /// Which instance this is, and which invocation runs in it: numbers that are given when they are asked for first.
+    pub fn numbers(&mut self) -> Numbers {
+        self.numbers.numbers()
     }
 
     /// Lets later calls of an interface, such as `wasi:keyvalue/store`, follow the link of this name: for the part that is acted

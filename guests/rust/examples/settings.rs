@@ -1,7 +1,7 @@
 //! Answers with the configuration's values, by `wasi:config/store@0.2.0-rc.1`, and logs each request.
 //!
 //! `GET /KEY` answers a value, 404 without one; `GET /` answers all, a line each. `level=warn` chooses the level of the
-//! log message, `context=TEXT` its context.
+//! log message, `context=TEXT` its context, and `times=2` says it twice.
 
 use guests::{Target, answer};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
@@ -30,7 +30,9 @@ impl wasip2::exports::http::incoming_handler::Guest for Settings {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = Target::of(&request);
         let context = target.text("context").unwrap_or_else(|| "settings".to_owned());
-        log(level(&target), &context, &format!("{} /{}", target.method, target.path));
+        for _ in 0..target.number("times", 1) {
+            log(level(&target), &context, &format!("{} /{}", target.method, target.path));
+        }
         match value(&target.path) {
             Ok(Some(text)) => answer(out, 200, text),
             Ok(None) => answer(out, 404, ""),

@@ -4,7 +4,7 @@
 //!
 //! 1. An instance whose component failed answers nobody any more: all requests that it was answering end with it.
 //! 2. A request that is out of time retires the instance that it is stuck in: one call cannot be ended alone.
-//! 3. What an instance does belongs to the trace of the one request that it answers, and to none while those are several. So it is
+//! 3. What an instance does belongs to the one request that it answers, and its trace, and to none while those are several. So it is
 //!    with what that request has met: while they are several, each call meets what is there.
 
 use std::cell::{Cell, RefCell};
@@ -167,16 +167,11 @@ async fn drive(
             while let Poll::Ready(Some(Handed { mut call, ended })) = handed.poll_recv(cx) {
                 // The newest request decides how long the component may be busy; each is watched by its own exchange.
                 let deadline = call.call.deadline;
-                // What is done for several at once belongs to no trace: it cannot be said for which of them it is done.
-                let is_alone = calls.is_empty();
-                let trace = call.call.trace.take().filter(|_| is_alone);
+                let trace = call.call.trace.take();
                 accessor.with(|mut store| {
                     let state = store.data_mut();
                     state.deadline = deadline;
-                    state.follow(trace);
-                    if !is_alone {
-                        state.end();
-                    }
+                    if calls.is_empty() { state.follow(trace) } else { state.follow_several() }
                 });
                 calls.push(unless_abandoned(handle(accessor, handler, call), ended));
             }

@@ -7,7 +7,7 @@ use engine::{Getter, State};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower};
 
-use crate::{Kind, Voice};
+use crate::{Kind, Occasion, Voice};
 
 /// What is offered, each in its exact version.
 pub(crate) const CONTRACTS: [&str; 2] = ["wasi:logging/logging@0.1.0-draft", "wasi:logging/logging"];
@@ -44,8 +44,10 @@ fn define_log(instance: &mut LinkerInstance<'_, State>, acting: Getter) -> wasmt
     type Message = (Level, String, String);
     instance.func_wrap("log", move |mut call: StoreContextMut<'_, State>, (level, context, message): Message| {
         let state = acting(call.data_mut());
+        let numbers = state.numbers();
         if let Some(Binding(voice)) = state.bound().part::<Binding>() {
-            voice.say_within(state.trace().map(|trace| trace.id()), level.into(), (&context, &message));
+            let occasion = Occasion { numbers: Some(numbers), trace: state.trace().map(|trace| trace.id()) };
+            voice.say_on(occasion, level.into(), (&context, &message));
         }
         Ok(())
     })

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Settings};
 use model::{ComponentName, Contract};
 
-pub use line::{Kind, LogLine};
+pub use line::{Kind, LogLine, Occasion};
 pub use rate::LINES_PER_SECOND;
 pub use stream::LineWriter;
 pub use terminal::Terminal;
@@ -115,12 +115,12 @@ impl Voice {
 
     /// Says a line, if the component has not said too many in this second.
     pub fn say(&self, kind: Kind, context: &str, message: &str) {
-        self.say_within(None, kind, (context, message));
+        self.say_on(Occasion::default(), kind, (context, message));
     }
 
-    /// The same for a trace, where there is one.
-    fn say_within(&self, trace: Option<&str>, kind: Kind, (context, message): (&str, &str)) {
-        let line = LogLine { component: &self.component, kind, trace, context, message };
+    /// The same, with what it is said for.
+    fn say_on(&self, occasion: Occasion<'_>, kind: Kind, (context, message): (&str, &str)) {
+        let line = LogLine { component: &self.component, kind, occasion, context, message };
         self.say_at(self.since.elapsed().as_secs(), &line);
     }
 
@@ -142,7 +142,8 @@ impl Voice {
     }
 
     fn notice(&self, message: &str) {
-        self.sink.write(&LogLine { component: &self.component, kind: Kind::Notice, trace: None, context: "", message });
+        let (kind, occasion) = (Kind::Notice, Occasion::default());
+        self.sink.write(&LogLine { component: &self.component, kind, occasion, context: "", message });
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use engine::Numbers;
 use model::ComponentName;
 
 /// Bytes of a message that are printed.
@@ -22,12 +23,21 @@ pub struct LogLine<'a> {
     pub component: &'a ComponentName,
     /// How it was said.
     pub kind: Kind,
-    /// The trace that it was said for, where there is one.
-    pub trace: Option<&'a str>,
+    /// What it was said for.
+    pub occasion: Occasion<'a>,
     /// What it belongs to, in the component's words; may be empty.
     pub context: &'a str,
     /// What was said.
     pub message: &'a str,
+}
+
+/// What a line was said for, as far as that is known: of what is written to a standard stream nothing is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Occasion<'a> {
+    /// The instance that said it, and the invocation that it was said for.
+    pub numbers: Option<Numbers>,
+    /// The trace that it was said for, where there is one.
+    pub trace: Option<&'a str>,
 }
 
 /// How a line was said: with a level, or to a standard stream.
@@ -82,12 +92,7 @@ impl fmt::Display for Kind {
 
 impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:<6} ", self.component, self.kind)?;
-        if let Some(trace) = self.trace {
-            f.write_str("trace=")?;
-            escape(f, trace)?;
-            f.write_str(" ")?;
-        }
+        write!(f, "{} {:<6} {}", self.component, self.kind, self.occasion)?;
         if !self.context.is_empty() {
             escape(f, head(self.context, CONTEXT_MAX))?;
             f.write_str(": ")?;
@@ -96,6 +101,25 @@ impl fmt::Display for LogLine<'_> {
         escape(f, shown)?;
         if shown.len() < self.message.len() {
             write!(f, " [the first {} of {} bytes]", shown.len(), self.message.len())?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Occasion ===
+
+impl fmt::Display for Occasion<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Numbers { instance, invocation }) = self.numbers {
+            write!(f, "instance={instance} ")?;
+            if let Some(invocation) = invocation {
+                write!(f, "invocation={invocation} ")?;
+            }
+        }
+        if let Some(trace) = self.trace {
+            f.write_str("trace=")?;
+            escape(f, trace)?;
+            f.write_str(" ")?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use engine::Numbers;
 use expect_test::{Expect, expect};
 use wasmtime_wasi::cli::StdoutStream;
 
@@ -40,7 +41,9 @@ fn voice() -> (Arc<Memory>, Arc<Voice>) {
 
 #[expect(clippy::needless_pass_by_value, reason = "expect! makes a value, and a check reads better without a borrow")]
 fn check(context: &str, message: &str, expected: Expect) {
-    expected.assert_eq(&LogLine { component: &shop(), kind: Kind::Info, trace: None, context, message }.to_string());
+    expected.assert_eq(
+        &LogLine { component: &shop(), kind: Kind::Info, occasion: Occasion::default(), context, message }.to_string(),
+    );
 }
 
 #[test]
@@ -58,35 +61,60 @@ fn nothing_reaches_the_terminal_but_text() {
     );
     for character in ('\0'..=char::MAX).filter(|character| character.is_control() && *character != '\t') {
         let message = character.to_string();
-        let printed =
-            LogLine { component: &shop(), kind: Kind::Info, trace: None, context: &message, message: &message }
-                .to_string();
+        let printed = LogLine {
+            component: &shop(),
+            kind: Kind::Info,
+            occasion: Occasion::default(),
+            context: &message,
+            message: &message,
+        }
+        .to_string();
         assert!(!printed.contains(character), "{character:?}");
     }
 }
 
 #[test]
-fn a_line_says_the_trace_that_it_was_said_for() {
+fn a_line_says_what_it_was_said_for() {
     let trace = Some("0af7651916cd43dd8448eb211c80319c");
-    let line = LogLine { component: &shop(), kind: Kind::Info, trace, context: "cart", message: "tea" };
-    assert_eq!(line.to_string(), "shop info   trace=0af7651916cd43dd8448eb211c80319c cart: tea");
+    let says = |numbers, trace| {
+        let occasion = Occasion { numbers, trace };
+        LogLine { component: &shop(), kind: Kind::Info, occasion, context: "cart", message: "tea" }.to_string()
+    };
+    let numbers = |invocation| Some(Numbers { instance: 3, invocation });
+    assert_eq!(says(None, None), "shop info   cart: tea");
+    assert_eq!(says(None, trace), "shop info   trace=0af7651916cd43dd8448eb211c80319c cart: tea");
+    assert_eq!(says(numbers(Some(17)), None), "shop info   instance=3 invocation=17 cart: tea");
+    assert_eq!(says(numbers(None), trace), "shop info   instance=3 trace=0af7651916cd43dd8448eb211c80319c cart: tea");
 }
 
 #[test]
 fn a_long_message_is_cut_and_says_so() {
-    let printed =
-        LogLine { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &"ü".repeat(10_000) }
-            .to_string();
+    let printed = LogLine {
+        component: &shop(),
+        kind: Kind::Info,
+        occasion: Occasion::default(),
+        context: "",
+        message: &"ü".repeat(10_000),
+    }
+    .to_string();
     assert!(printed.ends_with("ü [the first 16384 of 20000 bytes]"), "{}", &printed[printed.len() - 50..]);
     let odd = format!("x{}", "ü".repeat(10_000));
-    let printed = LogLine { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &odd }.to_string();
+    let printed =
+        LogLine { component: &shop(), kind: Kind::Info, occasion: Occasion::default(), context: "", message: &odd }
+            .to_string();
     assert!(printed.ends_with("ü [the first 16383 of 20001 bytes]"));
 }
 
 #[test]
 fn a_component_that_never_stops_is_cut_off_and_the_count_is_said() {
     let (sink, voice) = voice();
-    let line = |message| LogLine { component: &voice.component, kind: Kind::Info, trace: None, context: "", message };
+    let line = |message| LogLine {
+        component: &voice.component,
+        kind: Kind::Info,
+        occasion: Occasion::default(),
+        context: "",
+        message,
+    };
     (0..5_000).for_each(|_| voice.say_at(0, &line("again")));
     voice.say_at(1, &line("later"));
     let lines = sink.lines();
@@ -170,7 +198,8 @@ fn nobody_waits_for_a_terminal_that_is_stuck_and_what_is_lost_is_said() {
     let terminal = Terminal::spawn(stuck.clone()).expect("a thread starts");
     let closed = stuck.gate.lock().expect("no test panics here");
     let message = "x".repeat(1_000);
-    let line = LogLine { component: &shop(), kind: Kind::Info, trace: None, context: "", message: &message };
+    let line =
+        LogLine { component: &shop(), kind: Kind::Info, occasion: Occasion::default(), context: "", message: &message };
     (0..10_000).for_each(|_| terminal.write(&line));
     drop(closed);
     terminal.close();

@@ -37,7 +37,10 @@ fn each_part_keeps_its_own_links_settings_and_name() {
         let up = up(&wattle, "till", &["haggle"], &flags);
         assert_eq!([sell(&up), sell(&up), sell(&up)], [(1, 10), (2, 20), (3, 30)], "{flags:?}");
         // The line says who logged it.
-        up.says("haggle warn   haggle: tea is 30 now");
+        up.says("haggle: tea is 30 now");
+        let said = up.stderr();
+        let line = said.lines().find(|line| line.ends_with("haggle: tea is 30 now")).expect("it was said");
+        assert!(line.starts_with("haggle warn   instance="), "{line}");
 
         // A link of the inner one is a link of that one only, and is changed while it is a part of the other.
         linked(&wattle, &up, "put haggle config/literals --set step=1");

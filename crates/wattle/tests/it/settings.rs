@@ -1,5 +1,7 @@
 //! Settings reach a component from flags, the environment and files, and what it logs reaches the terminal.
 
+use std::collections::BTreeSet;
+
 use testkit::{Up, eventually};
 
 use crate::links::linked;
@@ -140,10 +142,37 @@ fn what_a_component_logs_is_one_safe_line() {
     let lines: Vec<_> = ended.stderr.lines().collect();
     assert_eq!(
         lines,
-        ["settings warn   shop: GET /greeting", r"settings error  x\ry: GET /a\nb\u{1b}[31m\u{202e}"],
+        [
+            "settings warn   instance=1 invocation=1 shop: GET /greeting",
+            r"settings error  instance=2 invocation=2 x\ry: GET /a\nb\u{1b}[31m\u{202e}"
+        ],
         "{}",
         ended.stderr
     );
+}
+
+/// Requests for the same say the same, and their numbers tell them apart: the instances where each has its own, the invocations also
+/// where they share one.
+#[test]
+fn what_is_said_for_one_request_is_told_from_what_is_said_for_another() {
+    const REQUESTS: usize = 8;
+    for flags in [&[][..], &["--reuse", "--threads=1"]] {
+        let up = wattle().up([guest("settings")].into_iter().chain(flags.iter().map(|flag| (*flag).to_owned())));
+        for _ in 0..REQUESTS {
+            assert_eq!(up.get("/tea?times=2").status, 404);
+        }
+        let said = up.stop().stderr;
+        let lines: Vec<_> = said.lines().collect();
+        let (pairs, rest) = lines.as_chunks::<2>();
+        assert!(pairs.len() == REQUESTS && rest.is_empty(), "{said}");
+        assert!(pairs.iter().all(|[first, second]| first == second), "{said}");
+        let numbers = |name: &str| -> BTreeSet<String> {
+            let of = |line: &&str| Some(line.split(' ').find_map(|word| word.strip_prefix(name))?.to_owned());
+            lines.iter().filter_map(of).collect()
+        };
+        assert_eq!(numbers("invocation=").len(), REQUESTS, "{said}");
+        assert_eq!(numbers("instance=").len() == REQUESTS, flags.is_empty(), "{said}");
+    }
 }
 
 #[test]

@@ -97,8 +97,11 @@ fn a_trace_goes_with_a_request_from_host_to_host_and_on() {
     assert_eq!(called("till"), (None, None), "nobody asked for a trace");
     let calls = provider.calls();
     assert!(calls.contains(&format!("increment haggle default {PARENT}")), "{calls:?}");
-    let line = format!("haggle warn   trace={ID} haggle: tea is ");
+    let line = format!(" trace={ID} haggle: tea is ");
     eventually("both are logged", || up.stderr().matches(&line).count() == 2);
+    let said = up.stderr();
+    let lines: Vec<_> = said.lines().filter(|said| said.contains(&line)).collect();
+    assert!(lines.iter().all(|line| line.starts_with("haggle warn   instance=")) && lines[0] != lines[1], "{lines:?}");
     assert_eq!(up.stderr().matches(ID).count(), 2, "{}", up.stderr());
     assert_eq!((up.stop().code, other.stop().code), (Some(0), Some(0)));
 }

@@ -305,6 +305,8 @@ capability::conformance! {
     ] {
         memory => Fresh::memory(),
         disk => Fresh::disk(),
+        redis => Fresh::redis(),
+        nats => Fresh::nats(),
     }
 }
 

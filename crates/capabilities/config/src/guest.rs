@@ -39,13 +39,21 @@ pub(crate) fn define(linking: &mut Linking<'_>) -> wasmtime::Result<()> {
 
 fn define_functions(instance: &mut LinkerInstance<'_, State>, acting: Getter) -> wasmtime::Result<()> {
     instance.func_wrap("get", move |mut call: Call<'_>, (name,): (String,)| {
-        let settings = settings(acting(call.data_mut()));
-        Ok((Ok::<_, Error>(settings.and_then(|settings| settings.value(&name)).map(str::to_owned)),))
+        Ok((Ok::<_, Error>(get(acting(call.data_mut()), &name)),))
     })?;
-    instance.func_wrap("get-all", move |mut call: Call<'_>, (): ()| {
-        let pairs = settings(acting(call.data_mut())).into_iter().flat_map(Settings::iter);
-        Ok((Ok::<_, Error>(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()),))
-    })
+    instance
+        .func_wrap("get-all", move |mut call: Call<'_>, (): ()| Ok((Ok::<_, Error>(get_all(acting(call.data_mut()))),)))
+}
+
+/// The value of that name.
+pub(crate) fn get(state: &State, name: &str) -> Option<String> {
+    settings(state).and_then(|settings| settings.value(name)).map(str::to_owned)
+}
+
+/// All names with their values, in order.
+pub(crate) fn get_all(state: &State) -> Vec<(String, String)> {
+    let pairs = settings(state).into_iter().flat_map(Settings::iter);
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// A component that is bound to no settings has none.

@@ -142,4 +142,6 @@ impl Capability for Config {
 }
 
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod tests;

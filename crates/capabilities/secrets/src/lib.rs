@@ -72,4 +72,6 @@ impl Capability for Secrets {
 }
 
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod tests;

@@ -51,6 +51,15 @@ fn flags_win_over_the_environment_and_that_over_a_file() {
 }
 
 #[test]
+fn variables_that_a_link_names_are_seen_and_no_others() {
+    let wattle = wattle();
+    let link = "--link=settings=config/environment,prefix=SHOP_";
+    let mut command = wattle.up_command([&*guest("settings"), link]);
+    let up = Up::start(command.env("SHOP_GREETING", "hello").env("WATTLE_CONFIG_A", "host's").env("OTHER", "no"));
+    assert_eq!(text(&up, "/"), "greeting=hello\n");
+}
+
+#[test]
 fn a_wrong_setting_is_refused_with_its_line() {
     let wattle = wattle();
     wattle.write("broken.toml", "a = 'fine'\nb = \n");

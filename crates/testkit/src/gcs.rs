@@ -19,6 +19,7 @@ use s3s::service::S3Service;
 use s3s::{Body, HttpError};
 use tempfile::TempDir;
 
+use crate::load::Mortal;
 use crate::s3::Listening;
 
 /// A header of Google, and what S3 calls it.
@@ -31,6 +32,7 @@ pub struct Gcs {
     listening: Listening,
     folder: TempDir,
     account: String,
+    public: Vec<u8>,
 }
 
 /// What is in front of the buckets.
@@ -56,8 +58,9 @@ impl Gcs {
         let folder = tempfile::tempdir().expect("a folder for the server");
         std::fs::create_dir(folder.path().join(Self::BUCKET)).expect("a bucket");
         let pem = new_key();
-        let door = Door { buckets: crate::s3::buckets(folder.path()).build(), public: public_of(&pem) };
-        Self { listening: Listening::start(door), folder, account: Self::account_of(&pem) }
+        let public = public_of(&pem);
+        let listening = Listening::start(Door::of(folder.path(), &public));
+        Self { listening, folder, account: Self::account_of(&pem), public }
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`.
@@ -91,6 +94,16 @@ impl Gcs {
     }
 }
 
+impl Mortal for Gcs {
+    fn kill(&mut self) {
+        self.listening.end();
+    }
+
+    fn restart(&mut self) {
+        self.listening.start_again(Door::of(self.folder.path(), &self.public));
+    }
+}
+
 /// A new key of RSA, in PEM.
 fn new_key() -> String {
     let made = Command::new("openssl").args(["genpkey", "-quiet", "-algorithm", "RSA"]).output();
@@ -108,6 +121,10 @@ fn public_of(pem: &str) -> Vec<u8> {
 // === impl Door ===
 
 impl Door {
+    fn of(folder: &Path, public: &[u8]) -> Self {
+        Self { buckets: crate::s3::buckets(folder).build(), public: public.to_vec() }
+    }
+
     /// Whether a request has a token of the service account.
     fn admits(&self, request: &Request<Incoming>) -> bool {
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());

@@ -32,6 +32,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::load::Mortal;
 use crate::net::Site;
 use crate::wait::eventually;
 
@@ -247,6 +248,16 @@ impl Server {
             Ok(start == answer)
         };
         talk().unwrap_or(false)
+    }
+}
+
+impl Mortal for Server {
+    fn kill(&mut self) {
+        Server::kill(self);
+    }
+
+    fn restart(&mut self) {
+        Server::restart(self);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The second half of the suite says the same of the contract as a component sees it: `guest::tests`.
 
+pub(crate) mod load;
 pub(crate) mod promises;
 
 use std::any::Any;

@@ -2,6 +2,8 @@
 //!
 //! That components are called with messages takes a component: the tests of the product say that.
 
+mod load;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

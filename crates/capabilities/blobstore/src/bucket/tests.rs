@@ -15,7 +15,7 @@ use super::azure::AzureBackend;
 use super::gcs::GcsBackend;
 use super::s3::S3Backend;
 use crate::blobs::Blobs;
-use crate::suite::{HOME, container, options, put, read};
+use crate::suite::{HOME, container, gcs_options, load, options, put, read};
 use crate::{BlobsError, Span};
 
 /// The parts of unfinished uploads that the server keeps.
@@ -89,6 +89,28 @@ fn a_server_that_stops_to_answer_is_an_error_of_each_call() {
             assert!(matches!(outcome, Err(BlobsError::Unavailable { .. })), "{outcome:?}");
         }
     });
+}
+
+/// How long a request of these tests may take, of which an object takes two, and how much longer on a machine that is busy.
+const HASTE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_server_killed_under_load_costs_only_the_objects_of_that_time() {
+    let mut server = Server::start();
+    let mut options = options(&server.endpoint());
+    options.reach.timeout = HASTE;
+    let blobs = HOME.block_on(options.open()).expect("the server is up");
+    load::survives_kills(&blobs, &mut server, 2 * HASTE + GRACE);
+}
+
+#[test]
+fn a_server_of_google_killed_under_load_costs_only_the_objects_of_that_time() {
+    let mut server = Gcs::start();
+    let mut options = gcs_options(&server);
+    options.reach.timeout = HASTE;
+    let blobs = HOME.block_on(options.open()).expect("the server is up");
+    load::survives_kills(&blobs, &mut server, 2 * HASTE + GRACE);
 }
 
 fn told(server: &Server, more: &[(&str, String)]) -> BTreeMap<String, String> {

@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 
 use super::names::CHUNK;
 use super::*;
-use crate::suite::{HOME, container, nats_options, put, read};
+use crate::suite::{HOME, container, load, nats_options, put, read};
 
 /// How long a question of these tests may take, and how much longer it may take on a machine that is busy.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -229,6 +229,13 @@ fn a_server_that_is_killed_or_held_costs_only_the_calls_of_that_time() {
     assert!(started.elapsed() < TIMEOUT + GRACE, "{:?}", started.elapsed());
     server.resume();
     eventually("it is well again", || HOME.block_on(blobs.facts(&object)).is_ok());
+}
+
+#[test]
+fn a_server_killed_under_load_costs_only_the_objects_of_that_time() {
+    let mut server = testkit::Nats::start();
+    let blobs = connect(&hasty(&server));
+    load::survives_kills(&blobs, &mut *server, 4 * TIMEOUT + GRACE);
 }
 
 #[test]

@@ -128,6 +128,32 @@ fn a_server_that_was_killed_is_used_again() {
     });
 }
 
+/// Twice as many write as there are connections, so that some wait for one.
+#[test]
+fn a_server_killed_under_load_costs_only_the_statements_of_that_time() {
+    const TIMEOUT: Duration = Duration::from_millis(500);
+    const GRACE: Duration = Duration::from_secs(2);
+    let mut server = Server::start();
+    let options =
+        Options { connections: 4, timeout: TIMEOUT, connect_timeout: TIMEOUT, ..postgres_options(&server.url()) };
+    let database: Arc<dyn Database> = Arc::new(HOME.block_on(Postgres::connect(&options)).expect("the server is up"));
+    let database = connection("shop", &[link(database)], "default").unwrap_or_else(|_| panic!("the link is there"));
+    let database = &database;
+    capability::conformance::run(run(database, "create table pair (name text primary key)", &[]));
+    // A connection is waited for, is made, and answers: for who waits twice.
+    let acknowledged = testkit::survives_kills(&mut *server, 4 * TIMEOUT + GRACE, |name| async move {
+        let insert = "insert into pair values ($1) on conflict do nothing";
+        let outcome = database.execute(insert, vec![text(&name)]).await.map_err(crate::suite::class);
+        let is_clean = outcome.as_ref().err().is_none_or(|class| ["unavailable", "late"].contains(&class.as_str()));
+        assert!(is_clean, "{outcome:?}");
+        outcome.is_ok()
+    });
+    let there = capability::conformance::run(ask(database, "select name from pair", &[]));
+    for name in acknowledged {
+        assert!(there.contains(&vec![text(&name)]), "{name} was acknowledged and is gone");
+    }
+}
+
 #[test]
 fn a_server_that_stands_still_is_not_waited_for() {
     let server = Server::start();

@@ -2,26 +2,68 @@
 
 use std::time::Duration;
 
-use bus::{Bus, Gather, Message, PublishError, RequestError, Subject};
+use async_trait::async_trait;
+use bus::{Gather, Message, Pattern, PublishError, QueueGroup, RequestError, Subject};
+use capability::{Duty, Service};
 use model::ComponentName;
 use stdx::{BoxError, ByteSize};
 
-use crate::mqtt::Mqtt;
-use crate::provider::Provider;
-use crate::stream::Stream;
-use crate::subjects;
+use crate::serve::Server;
 
 /// What carries the messages of a link.
-pub(crate) enum Carrier {
-    /// At most once.
-    Bus(Bus),
-    /// At least once, but for answers, which nobody keeps.
-    Stream(Stream),
-    /// At least once, as the broker promises it.
-    Mqtt(Mqtt),
-    /// As the provider promises it.
-    Provider(Provider),
+#[async_trait]
+pub(crate) trait Carrier: Send + Sync {
+    /// Publishes what a component says, which is no larger than what it takes.
+    async fn publish(&self, source: &ComponentName, message: Message) -> Result<(), SendError>;
+
+    /// Asks what a component asks, and waits for one answer.
+    async fn request(&self, source: &ComponentName, question: Message, timeout: Duration) -> Result<Message, AskError>;
+
+    /// Asks everybody who listens, and gathers what they answer until there is enough; none is an error.
+    async fn request_many(&self, question: Message, gather: Gather) -> Result<Vec<Message>, AskError> {
+        drop((question, gather));
+        Err(AskError::NotAsked(SendError::OneAnswer))
+    }
+
+    /// The largest message that it takes.
+    fn payload_max(&self) -> ByteSize;
+
+    /// Subscribes a component to all of these; as a member of the group, where there is one.
+    async fn listen(&self, component: &ComponentName, wanted: Wanted<'_>) -> Result<Box<dyn Heard>, BoxError>;
+
+    /// Calls a component with what it hears.
+    fn serve(&self, server: Server, duty: Duty) -> Service {
+        Box::pin(server.run(duty))
+    }
+
+    /// Whether it decides by itself who may answer where: nobody here knows what it has brought.
+    fn knows_who_answers(&self) -> bool {
+        false
+    }
 }
+
+/// What is listened to, and as a member of which group.
+pub(crate) type Wanted<'a> = (&'a [Pattern], Option<&'a QueueGroup>);
+
+/// All that a component is subscribed to.
+#[async_trait]
+pub(crate) trait Heard: Send {
+    /// The next message, and what says that it was handled where somebody wants to know; none when nothing comes any more. Nothing
+    /// is lost where it is not waited for to its end.
+    async fn next(&mut self) -> Option<(Message, Option<Receipt>)>;
+
+    /// Hears no more than what was sent before.
+    async fn end(&mut self);
+
+    /// To be called when all is handled.
+    async fn close(self: Box<Self>);
+
+    /// How many messages found no room.
+    fn dropped(&self) -> u64;
+}
+
+/// Says that a message was handled.
+pub(crate) type Receipt = Box<dyn FnOnce() + Send>;
 
 /// A message was not sent, or nobody knows whether it was.
 #[derive(Debug, thiserror::Error)]
@@ -52,62 +94,6 @@ pub(crate) enum AskError {
     NotAsked(SendError),
     #[error(transparent)]
     NotAnswered(RequestError),
-}
-
-// === impl Carrier ===
-
-impl Carrier {
-    /// Publishes what a component says.
-    pub(crate) async fn publish(&self, source: &ComponentName, message: Message) -> Result<(), SendError> {
-        let (size, limit) = (ByteSize::bytes(message.size() as u64), self.payload_max());
-        if size > limit {
-            return Err(SendError::Bus(PublishError::TooLarge { size, limit }));
-        }
-        match self {
-            Self::Stream(stream) if !subjects::is_inbox(&message.subject) => match message.reply {
-                Some(_) => Err(SendError::NoReply),
-                None => stream.put(message).await,
-            },
-            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.publish(message).await?),
-            Self::Mqtt(broker) => broker.publish(message).await,
-            Self::Provider(provider) => provider.publish(source, message).await,
-        }
-    }
-
-    /// Asks what a component asks, and waits for one answer.
-    pub(crate) async fn request(
-        &self,
-        source: &ComponentName,
-        question: Message,
-        timeout: Duration,
-    ) -> Result<Message, AskError> {
-        match self {
-            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => Ok(bus.request_with(question, timeout).await?),
-            Self::Mqtt(broker) => broker.request(question, timeout).await,
-            Self::Provider(provider) => provider.request(source, question, timeout).await,
-        }
-    }
-
-    /// Asks everybody who listens, and gathers what they answer until there is enough.
-    pub(crate) async fn request_many(&self, question: Message, gather: Gather) -> Result<Vec<Message>, AskError> {
-        let (subject, time_max) = (question.subject.clone(), gather.time_max);
-        let answers = match self {
-            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => bus.request_many(question, gather).await?,
-            Self::Mqtt(_) | Self::Provider(_) => return Err(AskError::NotAsked(SendError::OneAnswer)),
-        };
-        let late = rt::Late(time_max);
-        if answers.is_empty() { Err(RequestError::Timeout { subject, late }.into()) } else { Ok(answers) }
-    }
-
-    /// The largest message that it takes.
-    pub(crate) fn payload_max(&self) -> ByteSize {
-        match self {
-            Self::Bus(bus) | Self::Stream(Stream { bus, .. }) => bus.payload_max(),
-            Self::Mqtt(broker) => broker.payload_max(),
-            // The wire says so itself, of all that goes there.
-            Self::Provider(_) => ByteSize::bytes(u64::MAX),
-        }
-    }
 }
 
 // === impl errors ===

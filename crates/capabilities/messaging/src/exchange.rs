@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Pattern, QueueGroup, Subject};
+use bus::{Message, Pattern, PublishError, QueueGroup, Subject};
 use model::ComponentName;
+use stdx::ByteSize;
 
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, SendError};
 
 /// Where messages are published, and what is subscribed to.
 pub struct Exchange {
-    pub(crate) carrier: Carrier,
+    pub(crate) carrier: Arc<dyn Carrier>,
     pub(crate) subscriptions: Vec<Pattern>,
     pub(crate) sharing: Sharing,
     /// Who may answer where, and for how many messages.
@@ -44,8 +45,17 @@ pub(crate) struct Answering {
 // === impl Exchange ===
 
 impl Exchange {
-    pub(crate) fn new(carrier: Carrier, subscriptions: Vec<Pattern>, sharing: Sharing) -> Self {
+    pub(crate) fn new(carrier: Arc<dyn Carrier>, subscriptions: Vec<Pattern>, sharing: Sharing) -> Self {
         Self { carrier, subscriptions, sharing, inboxes: Mutex::default() }
+    }
+
+    /// Publishes what a component says.
+    pub(crate) async fn publish(&self, source: &ComponentName, message: Message) -> Result<(), SendError> {
+        let (size, limit) = (ByteSize::bytes(message.size() as u64), self.carrier.payload_max());
+        if size > limit {
+            return Err(SendError::Bus(PublishError::TooLarge { size, limit }));
+        }
+        self.carrier.publish(source, message).await
     }
 
     /// The group that a component's subscriptions join, if they join one.
@@ -68,10 +78,9 @@ impl Exchange {
         Answering { exchange: self.clone(), inbox }
     }
 
-    /// Whether a component handles a message that is to be answered there. What a provider has brought is not known here: it
-    /// decides itself.
+    /// Whether a component handles a message that is to be answered there. Some carriers decide that themselves.
     pub(crate) fn may_answer(&self, component: &ComponentName, inbox: &Subject) -> bool {
-        matches!(self.carrier, Carrier::Provider(_)) || self.inboxes().contains_key(&(component.clone(), inbox.clone()))
+        self.carrier.knows_who_answers() || self.inboxes().contains_key(&(component.clone(), inbox.clone()))
     }
 
     /// A panic cannot leave the map half changed.

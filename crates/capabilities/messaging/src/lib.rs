@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! component ── consumer, producer ── guest ── Way ──┐
-//!                                                   ├─ Exchange ── Carrier ── bus::Bus, in process or NATS | stream of NATS | MQTT | provider
+//!                                                   ├─ Exchange ── dyn Carrier ── bus, in process or NATS | stream of NATS | MQTT | provider
 //! component ◀─ handler ───────────── serve ─────────┘
 //! ```
 //!
@@ -84,7 +84,7 @@ impl Capability for Messaging {
     }
 
     fn backends(&self) -> Vec<BackendInfo> {
-        backends::ALL.iter().copied().chain([provider::INFO]).collect()
+        backends::infos().chain([provider::INFO]).collect()
     }
 
     fn by_default(&self) -> String {

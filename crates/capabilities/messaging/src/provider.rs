@@ -10,15 +10,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bus::{Headers, Message, PublishError, RequestError, Subject, SubjectError};
 use bytes::Bytes;
 use capability::provider::{self, LinkedProvider, NoLattice};
 use capability::{BackendInfo, OpenError, Settings};
 use model::ComponentName;
-use stdx::Trace;
+use stdx::{BoxError, ByteSize, Trace};
 use wire::{InvokeError, Peer, Peers};
 
-use crate::carrier::{AskError, Carrier, SendError};
+use crate::carrier::{AskError, Carrier, Heard, SendError, Wanted};
 use crate::exchange::{Exchange, Sharing};
 
 /// The backend, as it is listed.
@@ -50,7 +51,7 @@ pub(crate) fn open(settings: &Settings, peers: Option<&Peers>) -> Result<Arc<Exc
     let peers = peers.ok_or_else(|| OpenError::refused(&named, NoLattice))?;
     let provider = Provider::of(peers.peer(&linked.id, &linked.link, linked.timeout));
     let provider = provider.map_err(|error| OpenError::refused(&named, error))?;
-    Ok(Arc::new(Exchange::new(Carrier::Provider(provider), Vec::new(), Sharing::ByComponent)))
+    Ok(Arc::new(Exchange::new(Arc::new(provider), Vec::new(), Sharing::ByComponent)))
 }
 
 // === impl Provider ===
@@ -61,8 +62,12 @@ impl Provider {
         let (publish, request) = (of("publish")?, of("request")?);
         Ok(Self { peer, publish, request })
     }
+}
 
-    pub(crate) async fn publish(&self, source: &ComponentName, message: Message) -> Result<(), SendError> {
+/// As the provider promises it.
+#[async_trait]
+impl Carrier for Provider {
+    async fn publish(&self, source: &ComponentName, message: Message) -> Result<(), SendError> {
         let trace = only_a_trace(&message.headers)?;
         let reply = message.reply.as_ref().map(Subject::as_str);
         let said = (message.subject.as_str(), &message.payload, reply);
@@ -70,12 +75,7 @@ impl Provider {
         answer.map_err(not_sent)?.map_err(|text| refused(&text))
     }
 
-    pub(crate) async fn request(
-        &self,
-        source: &ComponentName,
-        question: Message,
-        timeout: Duration,
-    ) -> Result<Message, AskError> {
+    async fn request(&self, source: &ComponentName, question: Message, timeout: Duration) -> Result<Message, AskError> {
         let trace = only_a_trace(&question.headers).map_err(AskError::NotAsked)?;
         let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         let said = (question.subject.as_str(), &question.payload, millis);
@@ -89,6 +89,20 @@ impl Provider {
             }
             Err(error) => Err(AskError::NotAsked(not_sent(error))),
         }
+    }
+
+    /// The wire says so itself, of all that goes there.
+    fn payload_max(&self) -> ByteSize {
+        ByteSize::bytes(u64::MAX)
+    }
+
+    /// It has no subscriptions.
+    async fn listen(&self, _: &ComponentName, _: Wanted<'_>) -> Result<Box<dyn Heard>, BoxError> {
+        Err("a provider calls the component itself: there is nothing to subscribe to".into())
+    }
+
+    fn knows_who_answers(&self) -> bool {
+        true
     }
 }
 

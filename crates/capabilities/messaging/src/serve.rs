@@ -6,7 +6,6 @@
 //!    the bounded queue of the subscription.
 //! 2. When it is over, what the server had sent before it heard of that is still handled.
 
-pub(crate) mod heard;
 mod kept;
 
 use std::sync::Arc;
@@ -24,21 +23,19 @@ use tracing::warn;
 use wasmtime::Store;
 use wasmtime::component::{Func, Resource};
 
-use self::heard::Heard;
-use crate::carrier::Carrier;
+use crate::carrier::Heard;
 use crate::exchange::{Answering, Exchange};
 use crate::guest::HANDLERS;
 use crate::guest::broker::BrokerMessage;
 use crate::guest::wasi::Handle;
 use crate::guest::wasi::wasi::messaging::types::Error;
-use crate::mqtt::Receipt;
 use crate::subjects;
 
 /// After a subscription that failed, so long until the next attempt.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What calls one component by one link.
-struct Server {
+pub(crate) struct Server {
     component: ComponentName,
     link: LinkName,
     exchange: Arc<Exchange>,
@@ -78,14 +75,8 @@ pub(crate) fn serve(component: &dyn Callable, link: &OpenLink, duty: Duty) -> Op
         return None;
     };
     let (component, timeout) = (component.name().clone(), link.terms.timeout);
-    let server = Server { component, link: link.name.clone(), exchange, handler, form, timeout };
-    Some(match &server.exchange.carrier {
-        Carrier::Stream(stream) => {
-            let stream = stream.clone();
-            Box::pin(server.run_stream(stream, duty))
-        }
-        Carrier::Bus(_) | Carrier::Mqtt(_) | Carrier::Provider(_) => Box::pin(server.run(duty)),
-    })
+    let carrier = exchange.carrier.clone();
+    Some(carrier.serve(Server { component, link: link.name.clone(), exchange, handler, form, timeout }, duty))
 }
 
 /// What the component exports to be called with messages.
@@ -101,7 +92,8 @@ fn handler_of(component: &dyn Callable) -> Option<(Arc<dyn Calls>, Form)> {
 // === impl Server ===
 
 impl Server {
-    async fn run(self, mut duty: Duty) {
+    /// Calls the component with what it is subscribed to, until the duty is over and all has ended.
+    pub(crate) async fn run(self, mut duty: Duty) {
         let mut running = JoinSet::new();
         loop {
             let mut heard = tokio::select! {
@@ -111,7 +103,7 @@ impl Server {
                 heard = self.listen() => heard,
             };
             duty.begin();
-            let is_over = self.call_with(&mut heard, &mut running, &mut duty).await;
+            let is_over = self.call_with(&mut *heard, &mut running, &mut duty).await;
             if is_over {
                 while running.join_next().await.is_some() {}
                 heard.close().await;
@@ -123,12 +115,12 @@ impl Server {
     }
 
     /// Subscribes to everything, again and again until it works.
-    async fn listen(&self) -> Heard {
+    async fn listen(&self) -> Box<dyn Heard> {
         let (exchange, mut is_said) = (&*self.exchange, false);
         let group = exchange.group(&self.component);
         loop {
             let wanted = (&*exchange.subscriptions, group.as_ref());
-            match Heard::listen(&exchange.carrier, &self.component, wanted).await {
+            match exchange.carrier.listen(&self.component, wanted).await {
                 Ok(heard) => return heard,
                 Err(error) if !is_said => {
                     warn!(component = %self.component, error = %Chain(&*error), "cannot subscribe; it is tried again");
@@ -141,7 +133,7 @@ impl Server {
     }
 
     /// Handles what is heard until nothing is any more: because it is over, which is answered with, or something goes wrong.
-    async fn call_with(&self, heard: &mut Heard, running: &mut JoinSet<()>, duty: &mut Duty) -> bool {
+    async fn call_with(&self, heard: &mut dyn Heard, running: &mut JoinSet<()>, duty: &mut Duty) -> bool {
         let mut waiting = None;
         let (mut is_over, mut is_empty, mut dropped) = (false, false, 0);
         while !is_empty || waiting.is_some() {
@@ -158,7 +150,7 @@ impl Server {
                 seat = self.handler.place(), if waiting.is_some() => {
                     if let Some((message, receipt)) = waiting.take() {
                         let handled = self.handling(message).run(self.handler.clone(), seat, self.timeout);
-                        running.spawn(handled.map(|_is_done| receipt.into_iter().for_each(Receipt::settle)));
+                        running.spawn(handled.map(|_is_done| receipt.into_iter().for_each(|settle| settle())));
                     }
                 }
                 Some(_ended) = running.join_next() => {}

@@ -117,7 +117,7 @@ impl Way<'_> {
     pub(crate) async fn publish(&self, said: Said) -> Result<(), Failure> {
         let (link, exchange) = self.exchange()?;
         let message = self.message(exchange, said)?;
-        match rt::within(link.terms.timeout, exchange.carrier.publish(self.component, message)).await {
+        match rt::within(link.terms.timeout, exchange.publish(self.component, message)).await {
             Ok(Ok(())) => {
                 link.is_well();
                 Ok(())

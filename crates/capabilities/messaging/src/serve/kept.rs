@@ -20,7 +20,7 @@ use crate::stream::{Messages, Stream, consumer_name};
 
 impl Server {
     /// Handles what the stream brings, from one connection to the next.
-    pub(super) async fn run_stream(self, stream: Stream, mut duty: Duty) {
+    pub(crate) async fn run_stream(self, stream: Stream, mut duty: Duty) {
         let mut running = JoinSet::new();
         loop {
             let messages = tokio::select! {

@@ -2,21 +2,27 @@
 //!
 //! The second half of the suite says the same of the contract as a component sees it: `guest::tests`.
 
+/// The backend that a page of the documents shows.
+#[path = "../../../../docs/backend.rs"]
+pub(crate) mod documented;
 pub(crate) mod load;
 pub(crate) mod log;
 mod promises;
 pub(crate) mod proxy;
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use capability::{Backend, Place};
 use model::ComponentName;
 use tokio::runtime::Runtime;
 use wire::{Peers, Wire};
 
+use self::documented::FileBackend;
 use crate::disk::Disk;
 use crate::memory::Memory;
 use crate::nats::Nats;
@@ -44,6 +50,11 @@ impl Fresh {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let store = Arc::new(Disk::open(folder.path()).expect("an empty folder opens"));
         Self { store, _place: Box::new(folder) }
+    }
+
+    pub(crate) fn documented() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        Self { store: open_documented(&folder.path().join("pairs")), _place: Box::new(folder) }
     }
 
     pub(crate) fn redis() -> Self {
@@ -109,6 +120,14 @@ impl Kept {
     }
 }
 
+/// The store in that file, of the backend that the documents show.
+pub(crate) fn open_documented(path: &Path) -> Arc<dyn Store> {
+    let told = [("path".to_owned(), path.display().to_string())].into();
+    let told = capability::settings::check("file", FileBackend.settings(), &told).expect("it is a path");
+    let opened = capability::conformance::run(FileBackend.open(&told, &Place { folder: "nowhere".into() }));
+    opened.unwrap_or_else(|error| panic!("{error}"))
+}
+
 pub(crate) fn redis_options(server: &testkit::Redis) -> crate::redis::Options {
     crate::redis::Options {
         url: server.url(),
@@ -161,6 +180,7 @@ capability::conformance! {
     ] {
         memory => Fresh::memory(),
         disk => Fresh::disk(),
+        file_of_the_documents => Fresh::documented(),
         redis => Fresh::redis(),
         nats => Fresh::nats(),
     }

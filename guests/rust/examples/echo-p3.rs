@@ -31,11 +31,15 @@ impl wasip3::exports::http::handler::Guest for Echo {
     }
 }
 
-/// Hands the request's stream on as the answer's, without looking at what is in it.
+/// Hands the request's stream on as the answer's, without looking at what is in it. Trailers that the request has announced are
+/// announced as well, without which HTTP/1.1 has none.
 fn echo(request: Request) -> Response {
+    let announced: Vec<_> =
+        request.get_headers().get("trailer").into_iter().map(|names| ("trailer".to_owned(), names)).collect();
+    let fields = Fields::from_list(&announced).expect("the request had them");
     let (_, outcome) = wit_future::new(|| Ok(()));
     let (contents, trailers) = Request::consume_body(request, outcome);
-    Response::new(Fields::new(), Some(contents), trailers).0
+    Response::new(fields, Some(contents), trailers).0
 }
 
 fn text(text: String) -> Response {

@@ -1,5 +1,8 @@
 //! Components of WASI 0.3: the same promises by another interface.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use testkit::{chunked, eventually, request};
 
 use crate::{begin, guest, noise, occupy, wattle};
@@ -34,6 +37,26 @@ fn a_body_comes_back_as_it_was_sent() {
         assert!(answer.body == body, "chunks of {size}: {} bytes came back", answer.body.len());
     }
     assert_eq!(up.ask("POST", "/", b"").body, b"");
+}
+
+/// Of HTTP/1.1 (RFC 9110, 6.5): announced by who sends them, and sent to who has said that he reads them.
+#[test]
+fn trailers_come_back_to_a_client_that_reads_them() {
+    for flags in [&[][..], &["--reuse".to_owned()]] {
+        let up = wattle().up([guest("echo-p3")].iter().chain(flags));
+        for (reads, end) in [("te: trailers\r\n", "0\r\nsum: 5\r\n\r\n"), ("", "0\r\n\r\n")] {
+            let mut stream = TcpStream::connect(up.address()).expect("it listens");
+            let head = format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{reads}trailer: sum\r\n");
+            let body = "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nsum: 5\r\n\r\n";
+            stream.write_all(format!("{head}{body}").as_bytes()).expect("it is taken");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            let (head, rest) = answer.split_once("\r\n\r\n").expect("a head");
+            assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("trailer: sum"), "{answer}");
+            assert!(rest.contains("hello") && rest.ends_with(&format!("\r\n{end}")), "{answer}");
+        }
+        assert_eq!(up.stop().code, Some(0));
+    }
 }
 
 #[test]

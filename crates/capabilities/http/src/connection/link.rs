@@ -139,3 +139,6 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,3 +87,6 @@ fn gather<'r>(slices: &[io::IoSlice<'_>], room: &'r mut [u8; TOGETHER_MAX]) -> O
     }
     room.get(..end)
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,8 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Reply>, Infallibl
             StreamBody::new(futures::stream::iter(frames.map(Ok))).boxed_unsync()
         }
     };
-    Ok(Response::new(body))
+    // HTTP/1.1 has no trailers that were not announced.
+    Ok(Response::builder().header("trailer", "sum").body(body).expect("an answer"))
 }
 
 fn post(uri: &str, body: impl Into<Bytes>) -> Request<WasiBody> {
@@ -375,8 +376,15 @@ async fn are_on_one_connection((peer, outgoing, uri): (Peer, Outgoing, String)) 
 #[test]
 fn trailers_arrive() {
     run(async {
-        for (_peer, outgoing, uri) in [http2().await, h2c().await] {
-            let answer = outgoing.send(post(&uri, "hello"), None).await;
+        let http1 = {
+            let peer = Peer::start(Speech::Http1).await;
+            let uri = format!("http://{}", peer.address);
+            (peer, outgoing(&["127.0.0.1:*"]), uri)
+        };
+        for (_peer, outgoing, uri) in [http1, http2().await, h2c().await] {
+            let mut request = post(&uri, "hello");
+            request.headers_mut().insert(http::header::TE, http::HeaderValue::from_static("trailers"));
+            let answer = outgoing.send(request, None).await;
             let (response, transmission) = answer.unwrap_or_else(|error| panic!("{error}"));
             let body = response.into_body().collect().await.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(body.trailers().expect("it has trailers")["sum"], "5");

@@ -113,6 +113,20 @@ fn a_component_sees_the_request_as_it_was_sent() {
     assert!(text.contains("x-two: 1\n") && text.contains("x-two: 2\n"), "{text}");
 }
 
+/// No contract can take a connection over: a client that asks for it is told so by an answer, on a connection that stays one of HTTP.
+#[test]
+fn a_request_for_another_protocol_is_answered_as_any_other() {
+    let up = wattle().up([guest("http-kit")]);
+    let mut connection = up.connect();
+    for _ in 0..2 {
+        let asked = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+        let answer = connection.exchange(&request("GET", "/headers", &asked, b"")).expect("an answer");
+        assert_eq!((answer.status, answer.header("upgrade")), (200, None));
+        let seen = answer.text();
+        assert!(seen.contains("sec-websocket-version: 13") && !seen.contains("pgrade"), "{seen}");
+    }
+}
+
 #[test]
 fn malformed_requests_are_refused_and_the_next_is_answered() {
     let up = wattle().up([guest("http-kit")]);

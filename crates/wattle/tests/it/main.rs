@@ -58,6 +58,7 @@ mod swap;
 mod terms;
 mod tls;
 mod traces;
+mod unlinked;
 mod worlds;
 
 use testkit::{Connection, Up, Wattle, eventually, request};

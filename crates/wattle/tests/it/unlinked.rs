@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use testkit::{Redis, Up, Wattle, eventually};
 
 use crate::links::linked;
-use crate::{guest, route, wattle};
+use crate::{route, wattle};
 
 /// What a host has: its threads by their names, and its sockets. Those of the runtime come and go with what waits for the disk.
 fn held(up: &Up) -> (BTreeMap<String, usize>, usize) {
@@ -26,7 +26,7 @@ fn open(up: &Up) -> impl Iterator<Item = PathBuf> {
     entries(&format!("/proc/{}/fd", up.id())).filter_map(|descriptor| std::fs::read_link(descriptor).ok())
 }
 
-fn entries(folder: &str) -> impl Iterator<Item = PathBuf> {
+fn entries(folder: &str) -> impl Iterator<Item = PathBuf> + use<> {
     std::fs::read_dir(folder).expect("the system tells").filter_map(|entry| Some(entry.ok()?.path()))
 }
 

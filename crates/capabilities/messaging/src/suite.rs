@@ -2,6 +2,7 @@
 //!
 //! That components are called with messages takes a component: the tests of the product say that.
 
+mod chosen;
 mod load;
 
 use std::any::Any;

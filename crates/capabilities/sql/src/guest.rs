@@ -301,3 +301,6 @@ impl From<ResourceTableError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Several links for one interface: a component chooses by name while it runs, and others' choices are not its own.
 
-use testkit::{Redis, Up, Wattle};
+use testkit::{Nats, Redis, Up, Wattle};
 
 use crate::{guest, hammer, route, wattle};
 
@@ -49,6 +49,39 @@ fn a_component_chooses_among_its_links_by_name() {
         assert_eq!(choose(&up, "default,other?for=store"), "1 6\n1 5\n");
         assert_eq!(up.stop().code, Some(0));
     }
+}
+
+/// Three links for one contract, by the name that a component opens and by the one that it chooses. A server that goes takes nobody else
+/// along.
+#[test]
+fn two_servers_of_redis_and_one_of_nats_are_told_apart() {
+    let (wattle, redis, mut other, nats) = (wattle(), Redis::start(), Redis::start(), Nats::start());
+    let up = up(&wattle, &[&route("/keys", "counter")]);
+    for source in ["counter", "chooser"] {
+        for target in [
+            format!("redis --set url={}", redis.url()),
+            format!("redis --name other --set url={} --terms timeout=500ms", other.url()),
+            format!("nats --name third --set url={}", nats.url()),
+        ] {
+            link(&wattle, &up, &format!("put {source} keyvalue/{target}")).expect("it is put");
+        }
+    }
+    let add = |name: &str, by: usize| {
+        let answer = up.ask("POST", &format!("/keys/a?bucket={name}&by={by}"), b"");
+        (answer.status == 200).then(|| answer.text())
+    };
+    let added = |number: usize| Some(format!("{number}\n"));
+    for round in 1..=2 {
+        let sums = [("default", 1), ("other", 10), ("third", 100)].map(|(name, by)| add(name, by));
+        assert_eq!(sums, [round, round * 10, round * 100].map(added));
+    }
+    assert_eq!(choose(&up, "default,other,other,third,default?for=store"), "1 1\n1 1\n1 2\n1 1\n1 2\n");
+    other.kill();
+    assert_eq!(
+        [("default", 1), ("other", 1), ("third", 1)].map(|(name, by)| add(name, by)),
+        [added(3), None, added(201)]
+    );
+    assert_eq!(up.stop().code, Some(0));
 }
 
 /// As its memory is.

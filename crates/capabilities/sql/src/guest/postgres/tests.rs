@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use capability::conformance::{link, run};
+use capability::conformance::{link, run, state};
+use capability::{OpenLink, Place};
 use testkit::Postgres as Server;
 
 use super::types::{
@@ -10,15 +11,36 @@ use super::types::{
     Timestamp, TimestampTz,
 };
 use super::*;
+use crate::Sql;
 use crate::database::Database;
 use crate::postgres::Postgres;
-use crate::suite::{HOME, connection, postgres_options};
+use crate::suite::{Fresh, HOME, class, connection, postgres_options};
 
 fn way(server: &Server) -> Way {
     let connected = HOME.block_on(Postgres::connect(&postgres_options(&server.url())));
     let database: Arc<dyn Database> = Arc::new(connected.expect("the server is up"));
     let connection = connection("shop", &[link(database)], "default").unwrap_or_else(|_| panic!("the link is there"));
     Way { link: connection.link }
+}
+
+/// Of two links the one leads to a file, which says so to who speaks to PostgreSQL alone.
+#[test]
+fn a_query_follows_the_link_that_was_chosen() {
+    let (file, server) = (Fresh::sqlite(), Fresh::postgres());
+    let named = OpenLink { name: "books".parse().expect("a name"), ..link(server.database.clone()) };
+    let links = [link(file.database.clone()), named];
+    let mut state = state(&Sql::new(Place { folder: "nowhere".into() }), "shop", &links);
+    run(async {
+        let asked = async |state: &State| match Way::of(state) {
+            Ok(way) => way.query("select 1 as one", &[]).await.map(|rows| rows.len()).map_err(class),
+            Err(failure) => Err(class(failure)),
+        };
+        assert_eq!(asked(&state).await, Err("unsupported".into()));
+        state.choose(INTERFACE, "books");
+        assert_eq!(asked(&state).await, Ok(1));
+        state.choose(INTERFACE, State::DEFAULT_NAME);
+        assert_eq!(asked(&state).await, Err("unsupported".into()));
+    });
 }
 
 /// 1.5, as its parts.

@@ -54,8 +54,7 @@ fn a_capability_costs_nothing_where_nobody_is_linked_to_it() {
     assert_eq!(up.ask("POST", "/keys/a", b"").text(), "1\n");
     assert_eq!(up.ask("PUT", "/blobs/a", b"x").status, 204);
 
-    let own = held(&alone).0;
-    let mut expected = own.clone();
+    let mut expected = held(&alone).0;
     *expected.entry("ledger".to_owned()).or_default() += 1;
     assert_eq!(held(&up).0, expected, "the keys have a thread that writes, and nothing else has one");
     assert!(data_files(&without, &alone).is_empty() && !data_files(&with, &up).is_empty());

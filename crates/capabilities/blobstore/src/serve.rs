@@ -114,7 +114,11 @@ impl Flows {
     }
 
     async fn flow(self: Arc<Self>, call: Streaming<Flowing>) {
-        let component = self.component.within(Cause { trace: call.origin.trace.clone(), depth: call.origin.depth, ..Cause::default() });
+        let component = self.component.within(Cause {
+            trace: call.origin.trace.clone(),
+            depth: call.origin.depth,
+            ..Cause::default()
+        });
         if let Err(error) = flowing::flow(&component, call).await {
             // A caller who has enough says no more than that.
             debug!(component = %component.name(), error = %Chain(&error), "what was asked for was not given to its end");

@@ -40,9 +40,7 @@ pub mod redis;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use capability::{
-    BackendInfo, Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Place, Service, Settings,
-};
+use capability::{Callable, Capability, Duty, Linking, OpenError, OpenLink, Opened, Place, Service, Settings};
 use model::{ComponentName, Contract};
 use wire::Peers;
 
@@ -93,7 +91,7 @@ impl Capability for KeyValue {
         capability::contracts(&guest::CONTRACTS)
     }
 
-    fn backends(&self) -> Vec<BackendInfo> {
+    fn backends(&self) -> Vec<capability::BackendInfo> {
         BACKENDS.infos().into_iter().chain([provider::INFO]).collect()
     }
 

@@ -20,10 +20,10 @@ mod line;
 mod rate;
 mod stream;
 mod terminal;
+mod voice;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use async_trait::async_trait;
 use capability::{BackendInfo, Capability, Linking, OpenError, OpenLink, Opened, Settings};
@@ -33,8 +33,7 @@ pub use line::{Kind, LogLine, Occasion};
 pub use rate::LINES_PER_SECOND;
 pub use stream::LineWriter;
 pub use terminal::Terminal;
-
-use crate::rate::{Rate, Verdict};
+pub use voice::Voice;
 
 /// Where lines go.
 pub trait Sink: Send + Sync {
@@ -49,14 +48,6 @@ pub trait Sink: Send + Sync {
 pub struct Logging {
     sink: Arc<dyn Sink>,
     voices: Mutex<BTreeMap<ComponentName, Arc<Voice>>>,
-}
-
-/// What one component says, whichever way it says it.
-pub struct Voice {
-    component: ComponentName,
-    sink: Arc<dyn Sink>,
-    rate: Rate,
-    since: Instant,
 }
 
 // === impl Logging ===
@@ -103,47 +94,6 @@ impl Capability for Logging {
 
     fn bind(&self, component: &ComponentName, _: &[OpenLink], bound: &mut engine::Bound) {
         bound.insert(guest::Binding(self.voice(component)));
-    }
-}
-
-// === impl Voice ===
-
-impl Voice {
-    fn new(component: ComponentName, sink: Arc<dyn Sink>) -> Self {
-        Self { component, sink, rate: Rate::default(), since: Instant::now() }
-    }
-
-    /// Says a line, if the component has not said too many in this second.
-    pub fn say(&self, kind: Kind, context: &str, message: &str) {
-        self.say_on(Occasion::default(), kind, (context, message));
-    }
-
-    /// The same, with what it is said for.
-    fn say_on(&self, occasion: Occasion<'_>, kind: Kind, (context, message): (&str, &str)) {
-        let line = LogLine { component: &self.component, kind, occasion, context, message };
-        self.say_at(self.since.elapsed().as_secs(), &line);
-    }
-
-    /// Lines that were left out since the component was bound.
-    pub fn dropped(&self) -> u64 {
-        self.rate.dropped()
-    }
-
-    fn say_at(&self, second: u64, line: &LogLine<'_>) {
-        match self.rate.admit(second) {
-            Verdict::Say => {}
-            Verdict::SayAfter { dropped } => self.notice(&format!("{dropped} lines were left out")),
-            Verdict::BeginToDrop => {
-                return self.notice(&format!("more than {LINES_PER_SECOND} lines a second: leaving out the rest"));
-            }
-            Verdict::Drop => return,
-        }
-        self.sink.write(line);
-    }
-
-    fn notice(&self, message: &str) {
-        let (kind, occasion) = (Kind::Notice, Occasion::default());
-        self.sink.write(&LogLine { component: &self.component, kind, occasion, context: "", message });
     }
 }
 

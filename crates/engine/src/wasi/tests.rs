@@ -26,14 +26,14 @@ const MIRROR: &str = r#"(component
             (local.get $at)))
     (core instance $memory (instantiate $memory))
     (core func $get (canon lower (func $environment "get-environment")
-        (memory $memory "memory") (realloc (func $memory "realloc"))))
+        (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
     (core module $mirror
         (import "environment" "get" (func $get (param i32)))
         (func (export "variables") (result i32) (call $get (i32.const 16)) (i32.const 16)))
     (core instance $mirror (instantiate $mirror
         (with "environment" (instance (export "get" (func $get))))))
     (func (export "variables") (result (list (tuple string string)))
-        (canon lift (core func $mirror "variables") (memory $memory "memory"))))"#;
+        (canon lift (core func $mirror "variables") (memory (core memory $memory "memory")))))"#;
 
 /// What a component sees that imports this version, bound to these variables. What its WASI context has is not for it.
 async fn seen(version: &str, variables: &[(&str, &str)]) -> Value {

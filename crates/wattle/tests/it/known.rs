@@ -209,6 +209,7 @@ fn a_link_that_is_put_again_replaces_and_one_that_is_not_there_cannot_be_deleted
     assert_eq!(tell(&ada, &bus, &["link", "query"])["links"], json!([link]), "there is one link all the time");
     assert_eq!(link["target"], "keyvalue/redis");
     link["target"] = json!("keyvalue/nats");
+    link["target_config"] = json!(["nats"]);
     let refused = stranger.ask("link.put", &link.to_string());
     assert!(refused["message"].as_str().is_some_and(|text| text.contains("different target")), "{refused}");
     let counted = ["redis", "nats"].map(|name| {

@@ -96,6 +96,8 @@ fn each_component_has_the_settings_that_its_links_name() {
 
     linked(&wattle, &up, "del settings --name b");
     linked(&wattle, &up, "del settings --contract wasi:config --name default");
+    assert_eq!(text(&up, "/"), "greeting=link\nnone=\n", "the host was started with this");
+    linked(&wattle, &up, "del settings --contract wasi:config --name default");
     assert_eq!(text(&up, "/"), "other/greeting=host\n");
 }
 

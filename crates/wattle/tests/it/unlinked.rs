@@ -61,8 +61,12 @@ fn a_capability_costs_nothing_where_nobody_is_linked_to_it() {
     assert_eq!(data_folders(&without), [Path::new("host")]);
     assert_eq!(data_folders(&with), ["blobstore", "host", "keyvalue"].map(Path::new));
 
-    // What is linked elsewhere leaves nothing behind either.
-    let has_as_much = || held(&up) == held(&alone) && data_files(&with, &up).is_empty();
+    // What is linked elsewhere leaves nothing behind either. Such a link is kept by the host itself, whose thread it is that writes.
+    let kept = |(mut threads, sockets): (BTreeMap<String, usize>, usize)| {
+        threads.insert("ledger".to_owned(), 1);
+        (threads, sockets)
+    };
+    let has_as_much = || held(&up) == kept(held(&alone)) && data_files(&with, &up).is_empty();
     linked(&with, &up, "put counter keyvalue/memory");
     assert_eq!(up.ask("POST", "/keys/a", b"").text(), "1\n");
     eventually("the store on the disk is closed", has_as_much);

@@ -212,6 +212,8 @@ fn has_failed(error: &InvokeError) -> bool {
         InvokeError::Values { .. }
         | InvokeError::TooLarge { .. }
         | InvokeError::AnswerTooLarge { .. }
+        | InvokeError::PieceLost { .. }
+        | InvokeError::NoRoom { .. }
         | InvokeError::Garbled { .. } => true,
         _ => false,
     }

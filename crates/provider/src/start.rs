@@ -31,10 +31,10 @@ pub struct Place {
 /// A login by a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
-    /// Who it is, signed by an account.
+    /// Who it is, signed by an account. It is no secret: without the key it opens nothing.
     pub jwt: String,
     /// The secret half of the key.
-    pub seed: String,
+    pub seed: Zeroizing<String>,
 }
 
 /// The key by which providers know their host. It is made anew by each host that starts.
@@ -155,7 +155,7 @@ impl Login {
 
 impl From<&Credentials> for Login {
     fn from(credentials: &Credentials) -> Self {
-        let (jwt, seed) = (credentials.token().to_owned(), credentials.seed().to_secret_text().to_string());
+        let (jwt, seed) = (credentials.token().to_owned(), credentials.seed().to_secret_text());
         Self { jwt, seed }
     }
 }

@@ -10,7 +10,7 @@ use crate::skip::{Lack, skip};
 ///
 /// Where it was not built.
 pub fn guest(name: &str) -> PathBuf {
-    find_guest(name).unwrap_or_else(|| panic!("there is no component {name}: run `cargo xtask guests`"))
+    built(name).unwrap_or_else(|| panic!("there is no component {name}: run `cargo xtask guests`"))
 }
 
 /// A provider of this name: the executable, and the archive that has it.
@@ -41,11 +41,15 @@ pub fn program(path: &str) -> PathBuf {
 /// The component of this name, or a line that says that it is not there: those in C, JavaScript and Python need tools that not
 /// every machine has.
 pub fn find_guest(name: &str) -> Option<PathBuf> {
+    let found = built(name);
+    if found.is_none() {
+        skip(Lack::Tool, &format!("{name} was not built (`tools/setup guests` installs what it needs)"));
+    }
+    found
+}
+
+fn built(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
     let path = root.join("target/guests").join(format!("{name}.wasm"));
-    if !path.is_file() {
-        skip(Lack::Tool, &format!("{name} was not built (`tools/setup guests` installs what it needs)"));
-        return None;
-    }
-    Some(path)
+    path.is_file().then_some(path)
 }

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use stdx::Trace;
 
 use crate::address::Address;
+use crate::origin;
 
 /// What is told of a call, beside what was called: as its caller says it.
-const TOLD: [&str; 4] = ["source-id", "link-name", Trace::PARENT, Trace::STATE];
+const TOLD: [&str; 4] = [origin::SOURCE, origin::LINK, Trace::PARENT, Trace::STATE];
 
 /// Whether somebody spies, and where that is told.
 #[derive(Debug)]
@@ -41,7 +42,8 @@ impl Spied {
 
     /// What is told of a call of what has these words in a subject; nothing where nobody spies.
     pub(crate) fn told(&mut self, words: &str, call: &Message) -> Option<Message> {
-        if Instant::now() > self.until? {
+        let until = self.until?;
+        if Instant::now() > until {
             self.until = None;
             return None;
         }

@@ -27,15 +27,22 @@ pub(super) fn of(program: Program, tools: &Path, root: &Path) -> anyhow::Result<
     // The counts are of each function as it is written: what linking makes of it is not asked.
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     call(with(cargo.arg("--target-dir").arg(&workshop), joined("-Cprofile-generate=", &counts)))?;
-    // Build scripts, where any ran, have counted as well.
-    if counts.exists() {
-        std::fs::remove_dir_all(&counts)?;
+    // Build scripts, where any ran, have counted as well. What was compiled before would not be compiled now, and not be counted.
+    for folder in [&counts, &workshop.join("cache")] {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
     }
     for arguments in program.training(&root.join("target/guests"), &workshop) {
         asked::ask(&workshop.join("release").join(program.target().1), &arguments, &workshop, REQUESTS)?;
     }
-    log(Command::new(merger).args(["merge", "-o"]).arg(&profile).arg(&counts), &workshop)?;
+    // Counts have the form of the compiler's own LLVM, which may be a later one than the tool's.
+    let merged = log(Command::new(merger).args(["merge", "-o"]).arg(&profile).arg(&counts), &workshop);
     std::fs::remove_dir_all(&counts)?;
+    if let Err(error) = merged {
+        say(&format!("the counts could not be read, so the code is compiled without a profile: {error:#}"))?;
+        return Ok(None);
+    }
     Ok(Some(profile))
 }
 

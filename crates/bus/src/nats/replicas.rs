@@ -1,7 +1,7 @@
 //! Puts a bucket that is there on as many servers as it is to be on.
 //!
-//! It may have been made when there was one server, or before the others were there. So that is tried again, for as long as the
-//! bucket is used, and nobody waits for it.
+//! It may have been made when there was one server, or before the others were there, by somebody who wants fewer, or anew after it
+//! was lost. So that is looked at again and again, for as long as the bucket is used, and nobody waits for it.
 //!
 //! # Invariants
 //!
@@ -23,14 +23,18 @@ use crate::bucket::Replicas;
 /// So long after it could not be done it is tried again.
 const AGAIN: Duration = Duration::from_secs(15);
 
+/// So long after it was as it is to be it is looked at again.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// The server has answered, and not with what it says of a stream.
 #[derive(Debug, thiserror::Error)]
 #[error("the server says nothing of how the stream is kept")]
 struct Unsaid;
 
-/// What puts a bucket on more servers, where it was found on fewer than it is to be on. It ends when it has, or is dropped.
+/// What puts a bucket on more servers whenever it is on fewer than it is to be on, until it is dropped; nothing where there are no
+/// more.
 pub(super) fn growing(bucket: &NatsBucket, found: &Info) -> Option<rt::Task> {
-    if !is_short(bucket.server.replicas, found) {
+    if !may_be_short(bucket.server.replicas, found) {
         return None;
     }
     let bucket = bucket.clone();
@@ -39,10 +43,10 @@ pub(super) fn growing(bucket: &NatsBucket, found: &Info) -> Option<rt::Task> {
     Some(rt::Task::spawn(grow(bucket)))
 }
 
-/// Whether a bucket is on fewer servers than it is to be on, and there may be more.
-fn is_short(replicas: Replicas, found: &Info) -> bool {
+/// Whether a bucket can be on fewer servers than it is to be on, now or later, and there may be more.
+fn may_be_short(replicas: Replicas, found: &Info) -> bool {
     let may_be_more = is_clustered(found) || !replicas.may_be_fewer();
-    replicas.grows() && may_be_more && found.config.num_replicas < replicas.wanted()
+    replicas.grows() && may_be_more && replicas.wanted() > 1
 }
 
 async fn grow(bucket: NatsBucket) {
@@ -50,9 +54,12 @@ async fn grow(bucket: NatsBucket) {
     let mut is_told = replicas.may_be_fewer();
     loop {
         let patience = bucket.server.patience;
-        match bucket.call(patience, |context| put_on(&bucket, context, replicas.wanted())).await {
-            Ok(()) => {
-                return tracing::info!(bucket = %name, servers = replicas.wanted(), "the bucket is put on more servers");
+        let put = bucket.call(patience, |context| put_on(&bucket, context, replicas.wanted())).await;
+        let pause = if put.is_ok() { LOOK } else { AGAIN };
+        match put {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!(bucket = %name, servers = replicas.wanted(), "the bucket is put on more servers");
             }
             Err(error) if is_told => {
                 tracing::debug!(bucket = %name, error = %Chain(&error), "the bucket is on fewer servers than it is to be");
@@ -62,20 +69,20 @@ async fn grow(bucket: NatsBucket) {
                 is_told = true;
             }
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// Puts the stream of a bucket on so many servers. It is the leader's to say when they have it.
-async fn put_on(bucket: &NatsBucket, context: Context, servers: usize) -> Result<(), Failure> {
+/// Puts the stream of a bucket on so many servers, where it is on fewer: whether it was. It is the leader's to say when they have it.
+async fn put_on(bucket: &NatsBucket, context: Context, servers: usize) -> Result<bool, Failure> {
     let mut said = ask(bucket, &context, ("INFO", &Value::Null)).await?;
     let config = said.get_mut("config").filter(|config| config.is_object());
     let config = config.ok_or_else(|| Failure::Unknown(Unsaid.into()))?;
     if config["num_replicas"].as_u64().is_some_and(|count| count >= servers as u64) {
-        return Ok(());
+        return Ok(false);
     }
     config["num_replicas"] = json!(servers);
-    ask(bucket, &context, ("UPDATE", &*config)).await.map(drop)
+    ask(bucket, &context, ("UPDATE", &*config)).await.map(|_| true)
 }
 
 /// What the server answers about the stream, all of it.
@@ -110,12 +117,12 @@ mod tests {
 
     #[test]
     fn a_bucket_is_put_on_more_servers_where_there_may_be_more_and_somebody_wants_that() {
-        assert!(is_short(Replicas::Auto, &found(1, "c")));
-        assert!(!is_short(Replicas::Auto, &found(1, "")), "one server has no others");
-        assert!(!is_short(Replicas::Auto, &found(3, "c")) && !is_short(Replicas::Auto, &found(5, "c")));
-        assert!(!is_short(Replicas::AsFound, &found(1, "c")), "who only looks leaves it as it is");
-        assert!(!is_short(Replicas::AtLeast(1), &found(1, "c")));
-        assert!(is_short(Replicas::AtLeast(5), &found(3, "c")));
-        assert!(is_short(Replicas::AtLeast(3), &found(1, "")), "that it cannot be is said");
+        assert!(may_be_short(Replicas::Auto, &found(1, "c")));
+        assert!(!may_be_short(Replicas::Auto, &found(1, "")), "one server has no others");
+        assert!(may_be_short(Replicas::Auto, &found(3, "c")), "it may be made anew while one of them is away");
+        assert!(!may_be_short(Replicas::AsFound, &found(1, "c")), "who only looks leaves it as it is");
+        assert!(!may_be_short(Replicas::AtLeast(1), &found(1, "c")));
+        assert!(may_be_short(Replicas::AtLeast(5), &found(3, "c")));
+        assert!(may_be_short(Replicas::AtLeast(3), &found(1, "")), "that it cannot be is said");
     }
 }

@@ -17,6 +17,7 @@ use futures::StreamExt;
 use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use rt::Tick;
+use stdx::Trace;
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiHttpView;
@@ -149,6 +150,12 @@ async fn start_shared(core: &Rc<Core>, pool: &Rc<Pool>, reuse: Reuse, deadline: 
     Ok(shared)
 }
 
+/// A request begins in a shared instance, which may have others.
+fn begin(state: &mut State, (deadline, trace): (Tick, Option<Trace>), is_alone: bool) {
+    state.deadline = deadline;
+    if is_alone { state.follow(trace) } else { state.follow_several() }
+}
+
 /// Runs a shared instance until nobody can hand it requests and the last of them has ended.
 async fn drive(
     pool: Rc<Pool>,
@@ -166,13 +173,8 @@ async fn drive(
         std::future::poll_fn(|cx| {
             while let Poll::Ready(Some(Handed { mut call, ended })) = handed.poll_recv(cx) {
                 // The newest request decides how long the component may be busy; each is watched by its own exchange.
-                let deadline = call.call.deadline;
-                let trace = call.call.trace.take();
-                accessor.with(|mut store| {
-                    let state = store.data_mut();
-                    state.deadline = deadline;
-                    if calls.is_empty() { state.follow(trace) } else { state.follow_several() }
-                });
+                let (deadline, trace, is_alone) = (call.call.deadline, call.call.trace.take(), calls.is_empty());
+                accessor.with(|mut store| begin(store.data_mut(), (deadline, trace), is_alone));
                 calls.push(unless_abandoned(handle(accessor, handler, call), ended));
             }
             while let Poll::Ready(Some((result, ended))) = calls.poll_next_unpin(cx) {

@@ -24,7 +24,7 @@ fn the_line_has_what_providers_read_in_it() {
         host: "N1".into(),
         lattice: "default".into(),
         address: "nats://127.0.0.1:4222".into(),
-        login: Some(Login { jwt: "J".into(), seed: "S".into() }),
+        login: Some(Login { jwt: "J".into(), seed: "S".to_owned().into() }),
     };
     let (host, own) = (HostKey::new().expect("a key"), ProviderKey::new().expect("a key"));
     let mut told = told(&line(&place, (&host, &own), "files", &briefing).expect("a line"));

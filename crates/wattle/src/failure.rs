@@ -55,6 +55,11 @@ impl Failure {
         matches!(self.problems.as_slice(), [problem] if problem.code == code)
     }
 
+    /// All of it in words.
+    pub(crate) fn text(&self) -> String {
+        self.problems.iter().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
     fn exit_code(&self) -> u8 {
         let Some(first) = self.problems.first() else { return 70 };
         match (first.code, first.code.blame()) {

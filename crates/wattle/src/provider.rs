@@ -92,6 +92,7 @@ pub(crate) async fn update(reached: &Reached, flags: UpdateFlags, output: Output
     let runs = |inventory: HostInventory| inventory.providers.into_iter().find(|provider| provider.id == id.as_str());
     let (host, before) = locate(reached, (&id, host.as_deref()), runs).await?;
     let ProviderDescription { image_ref, annotations, config: has, .. } = before;
+    let is_config_kept = config.is_empty() || has.as_ref() == Some(&config);
     let config = match (config.is_empty(), has) {
         (false, _) => config,
         (true, Some(has)) => has,
@@ -102,7 +103,7 @@ pub(crate) async fn update(reached: &Reached, flags: UpdateFlags, output: Output
     };
     let wanted =
         StartProvider { provider_id: id.to_string(), provider_ref, host_id: host.id.clone(), config, annotations };
-    if place(&wanted.provider_ref) == image_ref {
+    if is_config_kept && place(&wanted.provider_ref) == image_ref {
         let text = format!("{id} runs from {image_ref} already");
         output.print(&text, &json!({ "provider": id, "from": image_ref, "changed": false }));
         return Ok(ExitCode::SUCCESS);
@@ -124,7 +125,10 @@ pub(crate) async fn update(reached: &Reached, flags: UpdateFlags, output: Output
 async fn begun(reached: &Reached, wanted: &StartProvider) -> Result<Result<String, String>, Failure> {
     let StartProvider { host_id: host, provider_id: id, .. } = wanted;
     let mut facts = Facts::hear(reached).await?;
-    reached.ask::<()>(&format!("provider.start.{host}"), wanted).await?;
+    if let Err(failure) = reached.ask::<()>(&format!("provider.start.{host}"), wanted).await {
+        // It is the host that says so: who is not reached cannot be asked anything else either.
+        return if failure.is(Code::E1003) { Ok(Err(failure.text())) } else { Err(failure) };
+    }
     let said = facts.until(host, reached.timeout, |fact| match fact {
         Fact::ProviderStarted { provider_id, image_ref, .. } if provider_id == *id => Some(Ok(Ok(image_ref))),
         Fact::ProviderStartFailed { provider_id, error, .. } if provider_id == *id => Some(Ok(Err(error))),
@@ -158,9 +162,13 @@ fn place(reference: &str) -> &str {
     reference.split_once("://").map_or(reference, |(_, place)| place)
 }
 
-/// The reference of what hosts show without a scheme.
+/// The reference of what hosts show without a scheme: a file by its path, what is built in by its name alone, or what a registry has.
 fn whole(place: &str) -> String {
-    if place.starts_with('/') { format!("file://{place}") } else { place.to_owned() }
+    match place {
+        file if file.starts_with('/') => format!("file://{file}"),
+        built_in if !built_in.contains('/') => format!("wasmcloud+builtin://{built_in}"),
+        pulled => pulled.to_owned(),
+    }
 }
 
 /// Stops a provider on the host that is named, or on the only one that runs it.

@@ -241,6 +241,17 @@ fn a_provider_is_updated_and_one_that_does_not_start_changes_nothing() {
     assert!(why.contains(&format!("it runs from {archive} again")), "{why}");
     let runs = provider(&wattle, &bus);
     assert_eq!((&runs["image_ref"], &runs["config"]), (&json!(archive), &json!(["own"])));
+    let why = refusal(&wattle, &bus, &["update", "provider", "files", "wasmcloud+builtin://http-sever"]);
+    assert!(why.contains("no provider http-sever in itself"), "{why}");
+    assert!(why.contains(&format!("it runs from {archive} again")), "{why}");
+    tell(&wattle, &bus, &["config", "put", "other", "colour=blue"]);
+    tell(&wattle, &bus, &["update", "provider", "files", &archive, "--config", "other"]);
+    assert_eq!(provider(&wattle, &bus)["config"], json!(["other"]), "from the same, with other settings");
+    tell(&wattle, &bus, &["start", "provider", "wasmcloud+builtin://http-client", "client"]);
+    let why = refusal(&wattle, &bus, &["update", "provider", "client", &text]);
+    assert!(why.contains("it runs from http-client again"), "{why}");
+    tell(&wattle, &bus, &["stop", "provider", "client"]);
+
     let why = refusal(&wattle, &bus, &["update", "provider", "other", &archive]);
     assert!(why.contains("no host runs other"), "{why}");
     let why = refusal(&wattle, &bus, &["scale", "provider", "files", "2"]);

@@ -74,7 +74,7 @@ fn measure_exported(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     timed(1)?;
     eprintln!("calls, exported: {} rounds", bench.options.rounds);
     let mut rounds = interleave(bench.options.rounds, 1, |_, _| {
-        per_call(EXPORTED, &timed).map_err(|error| bench.note(format!("calls of an export: {error:#}"))).ok()
+        per_call(EXPORTED, timed).map_err(|error| bench.note(format!("calls of an export: {error:#}"))).ok()
     });
     let row = |rounds| Row {
         subject: "of an exported function, with dynamic values".to_owned(),

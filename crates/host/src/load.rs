@@ -133,7 +133,7 @@ pub enum LoadError {
     #[error("{} routed at {route}", who(.first, .second))]
     Taken {
         /// Which requests.
-        route: Route,
+        route: Box<Route>,
         /// The one.
         first: ComponentName,
         /// The other.

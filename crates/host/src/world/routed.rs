@@ -198,7 +198,7 @@ impl Live {
                 None => holders.push((route, second)),
                 Some((_, first)) => {
                     let (route, first, second) = (route.clone(), ComponentName::clone(first), second.clone());
-                    taken.push(LoadError::Taken { route, first, second });
+                    taken.push(LoadError::Taken { route: Box::new(route), first, second });
                 }
             }
         }

@@ -116,7 +116,7 @@ mod promises {
         let mut state = fresh.linked();
         for (name, bytes) in &fresh.holds {
             let secret = get(&mut state, name).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-            let expected = String::from_utf8(bytes.clone()).map_err(|_| bytes.clone());
+            let expected = String::from_utf8(bytes.clone()).map_err(std::string::FromUtf8Error::into_bytes);
             assert_eq!(revealed(&mut state, &secret).await, expected, "{name}");
         }
     }

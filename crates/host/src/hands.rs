@@ -137,6 +137,7 @@ impl Hands for WorldHands {
             }
             Deed::Check(put) => Ok(world.check(put).await?),
             Deed::Put(put) => Ok(world.put(put).await.map(drop).map_err(with_help)?),
+            Deed::Recall(put) => Ok(world.put_kept(put).await.map(drop).map_err(with_help)?),
             Deed::Delete { link, successors } => Ok(unless_missing(world.take_back(link, &successors).await)?),
             Deed::CheckRoute(put) => Ok(world.check_route(&put).await?),
             Deed::Route(put) => Ok(world.route(put).await?),

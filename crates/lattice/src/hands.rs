@@ -110,6 +110,8 @@ pub enum Deed {
     Check(LinkPut),
     /// A link is put, in the place of one for the same imports.
     Put(LinkPut),
+    /// The same of one that counts already: whether its target can be opened or not, nothing else is followed in its place.
+    Recall(LinkPut),
     /// A link is gone. It is done where there is none.
     Delete {
         /// Which.
@@ -159,6 +161,7 @@ impl fmt::Display for Deed {
                 write!(f, "check whether {source} can be linked to {target}")
             }
             Self::Put(LinkPut { source, target, .. }) => write!(f, "link {source} to {target}"),
+            Self::Recall(LinkPut { source, target, .. }) => write!(f, "link {source} to {target}, as is kept"),
             Self::Delete { link: LinkDel { source, name, .. }, .. } => write!(f, "unlink {source} ({name})"),
             Self::CheckRoute(RoutePut { id, .. }) => {
                 write!(f, "check whether requests can be led from {} to {}", id.source, id.target)

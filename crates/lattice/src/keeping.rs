@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 use crate::kept::{Heard, Keeps, Kept};
 use crate::merge::Holdings;
 use crate::role::Shared;
-use crate::rules::{self, COMPONENT, Kind};
+use crate::rules::{self, COMPONENT, Kind, Step};
 
 /// So often a change is tried whose bucket others change at the same time.
 const TRIES_MAX: u32 = 20;
@@ -174,13 +174,29 @@ impl Shared {
     }
 
     async fn learn_from_others(&self, kind: Kind, key: BucketKey, heard: Heard) {
-        if let Err(error) = self.learn(kind, &key, heard).await {
+        // Who was answered that it is kept is another: there is nobody whom this host could refuse it.
+        let taken: fn(Step) -> Step = match kind {
+            Kind::Components => Step::as_kept,
+            // A link that was told something else goes on as it was where its target does not take that.
+            Kind::Settings => std::convert::identity,
+        };
+        if let Err(error) = self.learn_as((kind, &key), heard, taken).await {
             tracing::warn!(%key, error, "what the lattice keeps cannot be followed here");
         }
     }
 
     /// Learns what is under a key now, and does what follows from it. Says what went wrong with that.
     async fn learn(&self, kind: Kind, key: &BucketKey, heard: Heard) -> Result<(), String> {
+        self.learn_as((kind, key), heard, std::convert::identity).await
+    }
+
+    /// The same, where each step is taken like that.
+    async fn learn_as(
+        &self,
+        (kind, key): (Kind, &BucketKey),
+        heard: Heard,
+        taken: fn(Step) -> Step,
+    ) -> Result<(), String> {
         let _turn = self.keeping.learning.lock().await;
         if !self.keeping.of(kind).note(key, &heard) {
             return Ok(());
@@ -190,6 +206,7 @@ impl Shared {
             Heard::Nothing | Heard::Deleted(_) => None,
         };
         let steps = rules::learned(&mut self.state(), kind, key.as_str(), value);
+        let steps = steps.into_iter().map(taken).collect();
         // Boxed, since of steps in general some are learned from.
         Box::pin(self.attempt(steps)).await
     }

@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A target is opened before anything changes; one that cannot be opened leaves everything as it was, unless that is wanted.
+//! 1. A target is opened before anything changes; one that cannot be opened leaves everything as it was, unless that is wanted, or the
+//!    link counted before: then it counts, and its target is tried again.
 //! 2. A link is exchanged for another in one step: no request is led to what the host has by itself meanwhile.
 //! 3. The same link twice changes nothing the second time.
 
@@ -23,6 +24,17 @@ pub(crate) struct Ready {
     resolved: Resolved,
     target: Option<LinkTarget>,
     interfaces: Vec<String>,
+}
+
+/// What becomes of a link whose target cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unopened {
+    /// It is refused.
+    Refused,
+    /// It is put, and its target tried again; it is refused where the target does not take what it is told.
+    Tried,
+    /// It is put whatever the reason. It counts already: without it calls would go to what the host has by itself, and nobody would know.
+    Kept,
 }
 
 /// What came of a link that was put or deleted.
@@ -43,9 +55,22 @@ impl World {
         self.exchange(ready, Said::Since).await
     }
 
+    /// Puts a link that the lattice keeps, or that the host had before. Where its target cannot be opened, that is in the log.
+    pub(crate) async fn put_kept(&self, wanted: LinkPut) -> Result<Exchanged, LinkError> {
+        let ready = self.ready_or(wanted, Unopened::Kept).await?;
+        if let Some(LinkTarget { state: TargetState::Trouble { text, .. }, .. }) = &ready.target {
+            tracing::warn!(link = %ready.id(), error = text, "the target of a link cannot be opened; it is tried again");
+        }
+        self.exchange(ready, Said::Since).await
+    }
+
     /// Finds out what a wanted link becomes, and opens its target.
     pub(crate) async fn ready(&self, wanted: LinkPut) -> Result<Ready, LinkError> {
-        let is_unchecked = wanted.unchecked;
+        let unopened = if wanted.unchecked { Unopened::Tried } else { Unopened::Refused };
+        self.ready_or(wanted, unopened).await
+    }
+
+    async fn ready_or(&self, wanted: LinkPut, unopened: Unopened) -> Result<Ready, LinkError> {
         let (resolved, interfaces) = {
             let live = self.live.lock().await;
             let resolved = links::resolve(wanted, &self.known(&live.members), &live.table)?;
@@ -57,9 +82,8 @@ impl World {
             (Target::Capability { capability, backend }, Some(told)) => {
                 let state = match self.config.capabilities.open(capability, backend, told).await {
                     Ok(opened) => TargetState::Open(opened),
-                    Err(error @ OpenError::Refused { .. }) => return Err(error.into()),
-                    Err(error) if is_unchecked => TargetState::trouble(&error, PAUSE_MIN),
-                    Err(error) => return Err(error.into()),
+                    Err(error) if unopened.refuses(&error) => return Err(error.into()),
+                    Err(error) => TargetState::trouble(&error, PAUSE_MIN),
                 };
                 Some(LinkTarget { told: told.clone(), state, complaint: None })
             }
@@ -125,7 +149,7 @@ impl World {
 
     /// Puts what was said at the start in the place of a link, where that can be.
     async fn put_beneath(&self, id: &LinkId, declared: LinkPut) -> Option<Exchanged> {
-        let exchanged = match self.ready(declared).await {
+        let exchanged = match self.ready_or(declared, Unopened::Kept).await {
             // What its source or target is may have changed since.
             Ok(ready) if ready.resolved.link.id != *id => return None,
             Ok(ready) => self.exchange(ready, Said::AtStart).await,
@@ -154,7 +178,7 @@ impl World {
     pub(crate) async fn undo(&self, Exchanged { id, was, .. }: Exchanged) {
         let undone = match was {
             Some((link, said)) => {
-                let ready = self.ready(again(link)).await;
+                let ready = self.ready_or(again(link), Unopened::Kept).await;
                 match ready {
                     Ok(ready) => self.exchange(ready, said).await.map(drop),
                     Err(error) => Err(error),
@@ -184,6 +208,19 @@ fn leads_to(link: &Link, target: &Target) -> bool {
             backend == provider::NAME && is_called(name.as_str())
         }
         (is, wanted) => is == wanted,
+    }
+}
+
+// === impl Unopened ===
+
+impl Unopened {
+    /// Whether a link is not put for this reason.
+    fn refuses(self, error: &OpenError) -> bool {
+        match self {
+            Self::Refused => true,
+            Self::Tried => matches!(error, OpenError::Refused { .. }),
+            Self::Kept => false,
+        }
     }
 }
 
@@ -225,5 +262,20 @@ impl Live {
         let view = self.view(&link.id).filter(|_| is_there && is_same_target)?;
         let was = Some((link.clone(), said));
         Some(Exchanged { id: link.id.clone(), now: Some(view.clone()), before: Some(view), was })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_counts_already_is_put_whatever_its_target_says() {
+        let refused = OpenError::refused("redis", "there is no password at env:TILL");
+        let away = OpenError::unavailable("redis", "nobody listens");
+        let refuses = |unopened: Unopened| [unopened.refuses(&refused), unopened.refuses(&away)];
+        assert_eq!(refuses(Unopened::Refused), [true, true]);
+        assert_eq!(refuses(Unopened::Tried), [true, false], "it may come, but what it is told is wrong");
+        assert_eq!(refuses(Unopened::Kept), [false, false]);
     }
 }

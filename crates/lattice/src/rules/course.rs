@@ -66,6 +66,15 @@ impl Step {
     pub(crate) fn at_leisure(self) -> Self {
         Self::Try(Box::new(self))
     }
+
+    /// The same where a link that it puts is kept already, whoever put it: it counts here whether its target can be opened or not.
+    pub(crate) fn as_kept(self) -> Self {
+        match self {
+            Self::Do(Deed::Put(put)) => Self::Do(Deed::Recall(put)),
+            Self::Try(step) => step.as_kept().at_leisure(),
+            step => step,
+        }
+    }
 }
 
 impl fmt::Display for Step {

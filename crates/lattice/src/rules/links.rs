@@ -203,13 +203,13 @@ pub(super) fn unlinked_from(state: &State, id: &ComponentName) -> Vec<Step> {
     links.flat_map(|link| unlinked(state, link, &[])).collect()
 }
 
-/// What puts all links of what runs and listens here, as far as they are known.
+/// What puts all links of what runs and listens here, as far as they are known: as what is kept, which nobody waits for an answer to.
 pub(crate) fn as_known(state: &State) -> Vec<Step> {
     let of = |id: &ComponentName| state.links.get(id.as_str()).into_iter().flatten();
     let links = state.components.keys().flat_map(of);
     let routes = state.links.values().flatten().filter(|link| route_id(state, link).is_some());
     let links = links.chain(routes);
-    links.flat_map(|link| linked(state, link)).map(Step::at_leisure).collect()
+    links.flat_map(|link| linked(state, link)).map(Step::as_kept).map(Step::at_leisure).collect()
 }
 
 /// From now on the links of a source are these. Gives what follows.

@@ -142,7 +142,7 @@ impl Hands for Noting {
                 };
             }
             Deed::Check(_) | Deed::CheckRoute(_) => {}
-            Deed::Put(put) => self.put(&put),
+            Deed::Put(put) | Deed::Recall(put) => self.put(&put),
             Deed::Delete { link, .. } => self.delete(&link),
             Deed::StartProvider { id, image_ref, briefing } => {
                 let provider = Provider { image_ref, briefing, is_well: true };

@@ -288,3 +288,43 @@ fn a_link_that_is_put_from_a_second_terminal_is_there_after_a_crash_until_it_is_
     assert_eq!((sell(&up), links(&wattle, &up.bus())), ((3, 1), Vec::new()), "what was deleted is gone");
     assert_eq!(up.stop().code, Some(0));
 }
+
+/// What is kept counts also where its backend refuses it, as what a host is started with does: nothing is written elsewhere meanwhile.
+#[test]
+fn a_kept_link_that_is_refused_after_a_restart_is_an_error_and_not_another_store() {
+    let (wattle, redis) = (wattle(), Redis::start_with_password("hunter2"));
+    let password = wattle.write("password", "hunter2");
+    let told = [format!("url=redis://{}", redis.address()), format!("password=file:{}", password.display())];
+    let refuses = |up: &Up| {
+        let answer = up.ask("POST", "/tea", b"");
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        let links = linked(&wattle, up, "query till");
+        let is_refused =
+            |link: &Value| link["trouble"].as_str().is_some_and(|text| text.contains("refuses its settings"));
+        assert!(links["links"].as_array().expect("a list").iter().any(is_refused), "{links}");
+    };
+    let files = [route("/", "till"), guest("price-1"), "--link=till=price-1".into()];
+    let up = wattle.up(&files);
+    linked(&wattle, &up, &format!("put till keyvalue/redis --set {} --set {}", told[0], told[1]));
+    assert_eq!(sell(&up), (1, 1));
+    up.kill();
+    std::fs::remove_file(&password).expect("it is there");
+
+    let up = wattle.up(&files);
+    refuses(&up);
+    up.says("the target of a link cannot be opened; it is tried again");
+    wattle.write("password", "hunter2");
+    eventually("it is opened", || up.ask("POST", "/tea", b"").status == 200);
+    assert_eq!(sell(&up), (3, 1), "in the store that it was linked to");
+    linked(&wattle, &up, "del till --contract wasi:keyvalue");
+    assert_eq!(up.stop().code, Some(0));
+    std::fs::remove_file(&password).expect("it is there");
+
+    let up = wattle.up(files.iter().cloned().chain([format!("--link=till=keyvalue/redis,{}", told.join(","))]));
+    linked(&wattle, &up, "put till keyvalue/memory");
+    assert_eq!(sell(&up), (1, 1));
+    let change = linked(&wattle, &up, "del till --contract wasi:keyvalue");
+    assert_eq!(change["now"]["target"], "keyvalue/redis", "what it was started with counts again");
+    refuses(&up);
+    assert_eq!(up.stop().code, Some(0));
+}

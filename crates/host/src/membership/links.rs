@@ -69,7 +69,7 @@ impl Links {
         let role = &member.as_ref().ok_or_else(|| boxed(JoinError::Ending))?.role;
         let exchanged = match shared.world.delete(wanted.clone()).await {
             Ok(exchanged) => exchanged,
-            Err(error @ (LinkError::Missing(_) | LinkError::WhichOne { .. })) => {
+            Err(error) if is_unknown(&error) => {
                 // Of what does not run here a link may be kept all the same.
                 let kept = role.delete_link(&wanted).await.map_err(boxed)?;
                 let before = kept.as_ref().and_then(view_of).ok_or_else(|| boxed(error))?;
@@ -87,6 +87,15 @@ impl Links {
         }
         tracing::info!(link = %exchanged.id, "link deleted");
         Ok(LinkChange { now: exchanged.now, before: exchanged.before })
+    }
+}
+
+/// Whether it is for the reason that nothing which could be meant is linked here: of several the one that is meant has to be said.
+fn is_unknown(error: &LinkError) -> bool {
+    match error {
+        LinkError::Missing(_) => true,
+        LinkError::WhichOne { known, .. } => known.is_empty(),
+        _ => false,
     }
 }
 
@@ -142,6 +151,16 @@ fn view_of(kept: &LatticeLink) -> Option<LinkView> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_links_that_are_here_none_is_looked_for_elsewhere() {
+        let which_one = |known: &[&str]| LinkError::WhichOne {
+            name: "till".parse().expect("a name"),
+            known: known.iter().map(|known| known.parse().expect("contracts")).collect(),
+        };
+        assert!(is_unknown(&which_one(&[])), "what does not run here may have links that are kept");
+        assert!(!is_unknown(&which_one(&["demo:shop/a", "demo:shop/b"])));
+    }
 
     #[test]
     fn a_link_is_kept_without_what_its_target_is_told() {

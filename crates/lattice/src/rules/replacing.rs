@@ -39,7 +39,8 @@ pub(crate) fn replace_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) {
     }
 }
 
-/// Takes out what leads the imports elsewhere that are meant. Gives the first link that it took something of, as it was.
+/// Takes out the link by which the imports lead elsewhere that are meant, or what of it is for them. Gives it as it was; nothing where
+/// none is meant, or which of several is not said.
 pub(crate) fn drop_link(links: &mut Vec<LatticeLink>, wanted: &LinkDel) -> Option<LatticeLink> {
     let Contracts { namespace, package, interface } =
         wanted.contract.clone().or_else(|| only_contract(links, wanted))?;
@@ -47,14 +48,14 @@ pub(crate) fn drop_link(links: &mut Vec<LatticeLink>, wanted: &LinkDel) -> Optio
         |link: &LatticeLink| is_of(link, wanted) && (&link.wit_namespace, &link.wit_package) == (&namespace, &package);
     let is_exact =
         interface.as_deref().is_some_and(|interface| links.iter().any(|it| is_beside(it) && is_for(it, interface)));
-    let has_package = links.iter().any(|link| is_beside(link) && is_of_package(link));
+    let is_only = links.iter().filter(|link| is_beside(link)).count() == 1;
     let is_meant = |link: &LatticeLink| {
         let is_meant = match &interface {
             Some(interface) if is_exact => is_for(link, interface),
             // What is for a package is meant by any of its interfaces.
             Some(_) => is_of_package(link),
-            // Where nothing is for a package, the package means all of it.
-            None => is_of_package(link) || !has_package,
+            // Where nothing is for a package, the package means the one link that is for any of it.
+            None => is_of_package(link) || is_only,
         };
         is_meant && is_beside(link)
     };
@@ -117,10 +118,14 @@ fn is_of(link: &LatticeLink, wanted: &LinkDel) -> bool {
     link.source_id == wanted.source.as_str() && link.name == wanted.name.as_str()
 }
 
-/// The contract that is meant where none is named: that of the only link.
+/// The contract that is meant where none is named: that of the only link. One for several interfaces is several, as it is on the hosts
+/// that run its source.
 fn only_contract(links: &[LatticeLink], wanted: &LinkDel) -> Option<Contracts> {
     let mut links = links.iter().filter(|link| is_of(link, wanted));
     let only = links.next().filter(|_| links.next().is_none())?;
+    if only.interfaces.len() > 1 && !is_of_package(only) {
+        return None;
+    }
     Some(Contracts { namespace: only.wit_namespace.clone(), package: only.wit_package.clone(), interface: None })
 }
 

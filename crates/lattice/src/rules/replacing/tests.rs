@@ -69,7 +69,8 @@ fn a_link_takes_the_place_of_what_led_the_same_imports_elsewhere() {
 fn what_is_deleted_is_what_was_meant() {
     let cases = [
         ("p1 a b", Some("demo:shop/a"), "p1 b", "p1 a b"),
-        ("p1 a, p2 b", Some("demo:shop"), "", "p1 a"),
+        ("p1 a, p2 b", Some("demo:shop"), "p1 a, p2 b", ""),
+        ("p1 a b", Some("demo:shop"), "", "p1 a b"),
         ("p1 a, p2 b", Some("demo:shop/b"), "p1 a", "p2 b"),
         ("keyvalue/redis a b", Some("demo:shop/a"), "", "keyvalue/redis a b"),
         ("keyvalue/redis, p1 a", Some("demo:shop"), "p1 a", "keyvalue/redis"),
@@ -77,6 +78,9 @@ fn what_is_deleted_is_what_was_meant() {
         ("p1 a", None, "", "p1 a"),
         // Which of two is not said.
         ("p1 a, p2 b", None, "p1 a, p2 b", ""),
+        ("p1 a b", None, "p1 a b", ""),
+        ("p1! a b", None, "", "p1! a b"),
+        ("keyvalue/redis a b", None, "", "keyvalue/redis a b"),
         ("p1 a", Some("demo:other"), "p1 a", ""),
         ("p1 a", Some("demo:shop/b"), "p1 a", ""),
     ];

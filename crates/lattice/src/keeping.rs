@@ -223,6 +223,8 @@ impl Shared {
         let link = &wanted.link;
         self.look_for_settings(link.source_config.iter().chain(&link.target_config)).await;
         rules::check_settings(&self.state(), link)?;
+        let checks = rules::checks(&self.state(), link);
+        self.go(checks).await?;
         let before = self.put_with(link, |links| rules::put_link(links, wanted)).await?;
         self.forget_settings_of(&before.links).await;
         Ok(rules::displaced(&before.links, wanted))
@@ -235,8 +237,6 @@ impl Shared {
         link: &LatticeLink,
         put: impl Fn(&mut Vec<LatticeLink>) -> Result<(), String>,
     ) -> Result<ComponentSpec, String> {
-        let checks = rules::checks(&self.state(), link);
-        self.go(checks).await?;
         let put = |spec: &mut ComponentSpec| put(&mut spec.links);
         let Changed { before, now, followed, .. } = self.change_spec(&link.source_id, put).await?;
         if followed.is_err() {

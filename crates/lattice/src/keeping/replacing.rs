@@ -5,7 +5,7 @@
 //!
 //! 1. A link has its settings from the moment that it is kept, and never those of the one before it: settings come first, under a
 //!    name that is new, and go last.
-//! 2. What cannot be kept, or cannot be followed here, changes nothing.
+//! 2. What cannot be kept, or cannot be followed here, changes nothing. Where nobody knows whether a link is kept, its settings are.
 
 use model::LinkDel;
 use model::fact::Fact;
@@ -19,28 +19,37 @@ impl Shared {
     /// Puts a link in the place of all that lead what it is for elsewhere, and tells its target this. Says so, and gives the link as it
     /// is kept.
     pub(crate) async fn replace(&self, link: LatticeLink, told: &Labels) -> Result<LatticeLink, String> {
-        let outcome = match self.name_settings(link.clone(), told).await {
-            Ok(named) => {
-                let put = |links: &mut Vec<LatticeLink>| {
-                    rules::replace_link(links, &named);
-                    Ok(())
-                };
-                self.put_with(&named, put).await.map(|before| (named.clone(), before))
-            }
-            Err(error) => Err(error),
-        };
-        match outcome {
+        match self.put_told(&link, told).await {
             Ok((named, before)) => {
                 self.forget_settings_of(&[&before.links[..], &[link]].concat()).await;
                 self.voice.say(Fact::LinkdefSet(named.clone())).await;
                 Ok(named)
             }
+            // Its settings stay: where a write was not answered, the link may be kept all the same. They go with the next change of it.
             Err(error) => {
-                self.forget_settings_of(std::slice::from_ref(&link)).await;
                 self.voice.say(Fact::LinkdefSetFailed { link, error: error.clone() }).await;
                 Err(error)
             }
         }
+    }
+
+    /// Keeps what a link is told, and the link that names it. Gives it so, and what was kept before.
+    async fn put_told(&self, link: &LatticeLink, told: &Labels) -> Result<(LatticeLink, ComponentSpec), String> {
+        let (named, checks) = rules::told_of_its_own(&mut self.state(), (link, &self.id), told);
+        // What is plainly wrong leaves nothing behind.
+        self.go(checks).await?;
+        for name in named.target_config.iter().filter(|name| !link.target_config.contains(name)) {
+            let is_kept = self.state().config.contains_key(name);
+            if !is_kept {
+                self.put_settings(name, told).await?;
+            }
+        }
+        let put = |links: &mut Vec<LatticeLink>| {
+            rules::replace_link(links, &named);
+            Ok(())
+        };
+        let before = self.put_with(&named, put).await?;
+        Ok((named, before))
     }
 
     /// Takes out what leads the imports elsewhere that are meant, and says so. Gives what it was; nothing where there was nothing.
@@ -57,20 +66,6 @@ impl Shared {
             self.voice.say(rules::link_deleted(wanted, outcome.clone())).await;
         }
         Ok(outcome)
-    }
-
-    /// The same link that names these settings, which are kept then.
-    async fn name_settings(&self, mut link: LatticeLink, told: &Labels) -> Result<LatticeLink, String> {
-        if told.is_empty() {
-            return Ok(link);
-        }
-        let name = rules::name_settings(&self.state(), (&link, &self.id), told);
-        let is_kept = self.state().config.contains_key(&name);
-        if !is_kept {
-            self.put_settings(&name, told).await?;
-        }
-        link.target_config.push(name);
-        Ok(link)
     }
 
     /// Deletes settings that these links had of their own, where no link names them any more. That it fails keeps nobody from anything.

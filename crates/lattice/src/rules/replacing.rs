@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use model::lattice::{Labels, LatticeLink, OWN_SETTINGS};
 use model::{ComponentName, Contracts, LinkDel, Target};
 
+use super::course::Step;
+use super::links::checks;
 use super::routes::listens;
 use crate::state::State;
 
@@ -70,9 +72,30 @@ pub(crate) fn drop_link(links: &mut Vec<LatticeLink>, wanted: &LinkDel) -> Optio
     first
 }
 
+/// A link as it names what it is told by this host, and what shows whether it can be put so, before that is kept.
+pub(crate) fn told_of_its_own(
+    state: &mut State,
+    (link, host): (&LatticeLink, &str),
+    told: &Labels,
+) -> (LatticeLink, Vec<Step>) {
+    if told.is_empty() {
+        return (link.clone(), checks(state, link));
+    }
+    let name = name_settings(state, (link, host), told);
+    let named =
+        LatticeLink { target_config: [&link.target_config[..], std::slice::from_ref(&name)].concat(), ..link.clone() };
+    let before = state.config.insert(name.clone(), told.clone());
+    let checks = checks(state, &named);
+    match before {
+        Some(before) => state.config.insert(name, before),
+        None => state.config.remove(&name),
+    };
+    (named, checks)
+}
+
 /// What the settings are called that a link is told by this host: as those that are the same where there are such, else as none before.
 /// So a link never has the settings of the one before it.
-pub(crate) fn name_settings(state: &State, (link, host): (&LatticeLink, &str), told: &Labels) -> String {
+fn name_settings(state: &State, (link, host): (&LatticeLink, &str), told: &Labels) -> String {
     let prefix = own_names(link, host);
     let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
     let known = || state.config.iter().filter_map(|(name, settings)| Some((number(name)?, settings)));

@@ -1,11 +1,12 @@
 //! What a lattice keeps is what each host does, whatever became of its watch.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bus::sim::{Network, Weather};
-use bus::{Keep, Message};
+use bus::{Bucket, Bus, Keep, Message};
 use model::LinkDel;
-use model::lattice::{Labels, LatticeLink};
+use model::lattice::{ComponentSpec, Labels, LatticeLink};
 
 use crate::hosts::{Host, simulate};
 
@@ -148,4 +149,46 @@ async fn asked_of_the_host() {
 #[test]
 fn a_link_that_a_host_is_asked_for_has_settings_of_its_own_which_go_with_it() {
     simulate(asked_of_the_host());
+}
+
+/// The settings of their own that the links of `till` name, and those that are kept.
+async fn own_settings(people: &Bus) -> [BTreeSet<String>; 2] {
+    let links = bucket(people, "LATTICEDATA_default").await.get(&"COMPONENT_till".parse().expect("a key")).await;
+    let spec: Option<ComponentSpec> =
+        links.expect("it is read").map(|entry| serde_json::from_slice(&entry.value).expect("links"));
+    let named = spec.into_iter().flat_map(|spec| spec.links).flat_map(|link| link.target_config);
+    let kept = bucket(people, "CONFIGDATA_default").await.keys().await.expect("it is read");
+    [named.collect(), kept.iter().map(ToString::to_string).collect()]
+}
+
+async fn bucket(people: &Bus, name: &str) -> Bucket {
+    people.bucket(name.parse().expect("a name"), Keep::default()).await.expect("a bucket")
+}
+
+fn told(url: &str) -> Labels {
+    Labels::from([("url".to_owned(), url.to_owned())])
+}
+
+/// A host has links kept, and is not always answered.
+async fn kept_unanswered(seed: u64) -> [BTreeSet<String>; 2] {
+    let network = Network::new(seed);
+    let (people, host) = (network.bus("people"), Host::start(network.bus("NA"), "NA", Duration::ZERO).await);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    host.role.put_link(link("keyvalue/redis"), &told("a")).await.expect("it is kept");
+    network.set_weather(Weather { lost: 300, ..Weather::BREEZE });
+    for url in ["b", "c"] {
+        // Who is not answered is refused, whether it is kept or not.
+        host.role.put_link(link("keyvalue/redis"), &told(url)).await.ok();
+    }
+    network.set_weather(Weather::CALM);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    own_settings(&people).await
+}
+
+#[test]
+fn a_link_that_is_kept_has_its_settings_also_where_nobody_was_answered() {
+    for seed in 0..200 {
+        let [named, kept] = simulate(kept_unanswered(seed));
+        assert!(named.len() == 1 && named.is_subset(&kept), "seed {seed}: {named:?} of {kept:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Links in the place of others, as lists of `TARGET INTERFACE...`: with `!` behind the target for a whole package.
 
 use super::*;
+use crate::hands::Deed;
 
 fn link(line: &str) -> LatticeLink {
     let mut words = line.split_whitespace().map(str::to_owned);
@@ -114,4 +115,23 @@ fn a_link_has_settings_of_its_own_under_a_name_that_is_new() {
     state.links.insert("till".into(), vec![named(&second)]);
     let left = left_settings(&state, &[named(&first)], "NBI3HQ2U4DPL");
     assert_eq!(left.into_iter().collect::<Vec<_>>(), [first], "what people named is theirs, and what is named stays");
+}
+
+#[test]
+fn what_a_link_is_told_is_looked_at_before_it_is_kept() {
+    let mut state = State::default();
+    let requests = LatticeLink {
+        source_id: "http".into(),
+        wit_namespace: "wasi".into(),
+        wit_package: "http".into(),
+        ..link("till incoming-handler")
+    };
+    let told = Labels::from([("path".to_owned(), "/a".to_owned())]);
+    let (named, checks) = told_of_its_own(&mut state, (&requests, "NA"), &told);
+    assert_eq!(named.target_config, ["link.of/http/default/wasi/http/NA-1"]);
+    let [Step::Do(Deed::CheckRoute(route))] = checks.as_slice() else { panic!("not a route: {checks:?}") };
+    assert_eq!(route.config, told);
+    assert_eq!(state, State::default(), "nothing is known of it yet");
+    let (named, _) = told_of_its_own(&mut state, (&requests, "NA"), &Labels::new());
+    assert_eq!(named, requests, "what is told nothing names nothing");
 }

@@ -42,6 +42,9 @@ const PAUSE: Duration = Duration::from_millis(3);
 pub(crate) struct Keeping {
     settings: Kept,
     components: Kept,
+    /// Held by who puts or deletes a link, from its settings up to those that nothing names any more: settings come before what names
+    /// them, and nobody takes them for what is left.
+    naming: tokio::sync::Mutex<()>,
     /// Held by who changes what is kept of a component, so that at least this host does not race itself.
     changing: tokio::sync::Mutex<()>,
     /// Held by who learns.
@@ -72,6 +75,7 @@ impl Keeping {
         let keeping = Self {
             settings: kept("CONFIGDATA"),
             components: kept("LATTICEDATA"),
+            naming: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             learning: tokio::sync::Mutex::default(),
             begun: Notify::new(),
@@ -225,6 +229,7 @@ impl Shared {
         rules::check_settings(&self.state(), link)?;
         let checks = rules::checks(&self.state(), link);
         self.go(checks).await?;
+        let _naming = self.keeping.naming.lock().await;
         let before = self.put_with(link, |links| rules::put_link(links, wanted)).await?;
         self.forget_settings_of(&before.links).await;
         Ok(rules::displaced(&before.links, wanted))
@@ -256,6 +261,7 @@ impl Shared {
 
     /// Deletes a link of the lattice, and gives it; nothing where the source never had any.
     pub(crate) async fn unlink(&self, wanted: &DeleteLink) -> Result<Option<Option<LatticeLink>>, String> {
+        let _naming = self.keeping.naming.lock().await;
         let take = |spec: &mut ComponentSpec| Ok(rules::take_link(&mut spec.links, wanted));
         let Changed { before, outcome, followed, .. } = self.change_spec(&wanted.source_id, take).await?;
         followed?;

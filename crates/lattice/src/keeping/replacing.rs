@@ -19,6 +19,7 @@ impl Shared {
     /// Puts a link in the place of all that lead what it is for elsewhere, and tells its target this. Says so, and gives the link as it
     /// is kept.
     pub(crate) async fn replace(&self, link: LatticeLink, told: &Labels) -> Result<LatticeLink, String> {
+        let _naming = self.keeping.naming.lock().await;
         match self.put_told(&link, told).await {
             Ok((named, before)) => {
                 self.forget_settings_of(&[&before.links[..], &[link]].concat()).await;
@@ -57,6 +58,7 @@ impl Shared {
         if !self.state().links.contains_key(wanted.source.as_str()) {
             return Ok(None);
         }
+        let _naming = self.keeping.naming.lock().await;
         let take = |spec: &mut ComponentSpec| Ok(rules::drop_link(&mut spec.links, wanted));
         let Changed { before, outcome, followed, .. } = self.change_spec(wanted.source.as_str(), take).await?;
         followed?;
@@ -69,6 +71,7 @@ impl Shared {
     }
 
     /// Deletes settings that these links had of their own, where no link names them any more. That it fails keeps nobody from anything.
+    /// Only for who keeps others from naming any meanwhile.
     pub(super) async fn forget_settings_of(&self, links: &[LatticeLink]) {
         let left = rules::left_settings(&self.state(), links, &self.id);
         for name in left {

@@ -93,14 +93,15 @@ pub(crate) fn told_of_its_own(
     (named, checks)
 }
 
-/// What the settings are called that a link is told by this host: as those that are the same where there are such, else as none before.
-/// So a link never has the settings of the one before it.
+/// What the settings are called that a link is told by this host: as those that are the same where a link for the same has such, else as
+/// none before. So a link never has the settings of the one before it, nor any that are about to be forgotten.
 fn name_settings(state: &State, (link, host): (&LatticeLink, &str), told: &Labels) -> String {
     let prefix = own_names(link, host);
     let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
-    let known = || state.config.iter().filter_map(|(name, settings)| Some((number(name)?, settings)));
-    let same = known().find(|(_, settings)| *settings == told).map(|(number, _)| number);
-    let next = || known().map(|(number, _)| number).max().map_or(1, |last| last.saturating_add(1));
+    let links = state.links.get(&link.source_id).into_iter().flatten();
+    let named = links.filter(|other| other.is_beside(link)).flat_map(|other| &other.target_config);
+    let same = named.filter(|name| state.config.get(*name) == Some(told)).find_map(number);
+    let next = || state.config.keys().filter_map(number).max().map_or(1, |last| last.saturating_add(1));
     format!("{prefix}{}", same.unwrap_or_else(next))
 }
 

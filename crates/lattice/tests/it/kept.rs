@@ -192,3 +192,35 @@ fn a_link_that_is_kept_has_its_settings_also_where_nobody_was_answered() {
         assert!(named.len() == 1 && named.is_subset(&kept), "seed {seed}: {named:?} of {kept:?}");
     }
 }
+
+/// A host has links kept while others of the same source are put and deleted.
+async fn kept_beside_others(seed: u64) -> [BTreeSet<String>; 2] {
+    let network = Network::new(seed);
+    let (people, host) = (network.bus("people"), Host::start(network.bus("NA"), "NA", Duration::ZERO).await);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    network.set_weather(Weather::BREEZE);
+    host.role.put_link(link("keyvalue/redis"), &told("a")).await.expect("it is kept");
+    let own = async {
+        for url in ["b", "c", "b", "d"] {
+            host.role.put_link(link("keyvalue/redis"), &told(url)).await.expect("it is kept");
+        }
+    };
+    let beside = async {
+        let other = LatticeLink { name: "other".into(), ..link("price-1") };
+        let put = serde_json::to_vec(&other).expect("JSON");
+        for what in ["put", "del", "put", "del", "put", "del"] {
+            let subject = format!("wasmbus.ctl.v1.default.link.{what}").parse().expect("a subject");
+            people.request(subject, put.clone().into(), Duration::from_secs(5)).await.expect("it is answered");
+        }
+    };
+    tokio::join!(own, beside);
+    own_settings(&people).await
+}
+
+#[test]
+fn a_link_that_is_put_while_others_are_changed_has_its_settings() {
+    for seed in 0..100 {
+        let [named, kept] = simulate(kept_beside_others(seed));
+        assert!(named.len() == 1 && named == kept, "seed {seed}: {named:?} of {kept:?}");
+    }
+}

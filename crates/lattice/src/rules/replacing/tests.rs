@@ -104,13 +104,16 @@ fn a_link_has_settings_of_its_own_under_a_name_that_is_new() {
     let name = |state: &State, url: &str| name_settings(state, (&redis, "NBI3HQ2U4DPL"), &told(url));
     let first = name(&state, "a");
     assert_eq!(first, "link.of/till/default/demo/shop/NBI3HQ2U-1");
+    let named = |name: &String| LatticeLink { target_config: vec![name.clone(), "polite".into()], ..redis.clone() };
     state.config.insert(first.clone(), told("a"));
+    let second = name(&state, "a");
+    assert_ne!(second, first, "what no link names is about to be forgotten");
+    state.links.insert("till".into(), vec![named(&first)]);
     assert_eq!(name(&state, "a"), first, "those that are the same have a name");
-    let second = name(&state, "b");
+    assert_eq!(name(&state, "b"), second);
     assert_eq!(second, "link.of/till/default/demo/shop/NBI3HQ2U-2");
     assert_ne!(name_settings(&state, (&redis, "NOTHERHOST"), &told("a")), first, "another host's are its own");
 
-    let named = |name: &String| LatticeLink { target_config: vec![name.clone(), "polite".into()], ..redis.clone() };
     state.config.insert(second.clone(), told("b"));
     state.links.insert("till".into(), vec![named(&second)]);
     let left = left_settings(&state, &[named(&first)], "NBI3HQ2U4DPL");

@@ -9,7 +9,7 @@ use super::course::Step;
 use super::providers;
 use super::replacing::replace_link;
 use super::routes::{route, route_id};
-use super::settings::{is_secret, of_names, problem, unknown};
+use super::settings::{awaits_its_own, is_secret, of_names, problem, unknown};
 use crate::hands::Deed;
 use crate::state::State;
 
@@ -155,8 +155,11 @@ fn is_for_requests(link: &LatticeLink) -> bool {
 }
 
 /// What puts a link of the lattice among those of this host. It is the lattice's all the same where it leads away and this host has
-/// no way there: it may be for a provider.
+/// no way there: it may be for a provider. Nothing puts it before its own settings are known, which it would be without.
 pub(crate) fn linked(state: &State, link: &LatticeLink) -> Vec<Step> {
+    if awaits_its_own(state, link) {
+        return Vec::new();
+    }
     match route(state, link) {
         Some(Ok(route)) => return vec![Step::Do(Deed::Route(route))],
         Some(Err(why)) => return vec![Step::Fail(why)],
@@ -209,7 +212,12 @@ pub(crate) fn as_known(state: &State) -> Vec<Step> {
     let links = state.components.keys().flat_map(of);
     let routes = state.links.values().flatten().filter(|link| route_id(state, link).is_some());
     let links = links.chain(routes);
-    links.flat_map(|link| linked(state, link)).map(Step::as_kept).map(Step::at_leisure).collect()
+    let known = |link: &LatticeLink| match awaits_its_own(state, link) {
+        // Nobody may ever tell of them: that is for the log.
+        true => vec![Step::Fail(format!("what {} is to tell {} is not known here yet", link.source_id, link.target))],
+        false => linked(state, link),
+    };
+    links.flat_map(known).map(Step::as_kept).map(Step::at_leisure).collect()
 }
 
 /// From now on the links of a source are these. Gives what follows.

@@ -9,7 +9,7 @@ use super::builtin::Builtin;
 use super::claims::said_of_provider;
 use super::course::{Aim, Course, Step};
 use super::links;
-use super::settings::{check_names, check_plain, of_names};
+use super::settings::{awaits_its_own, check_names, check_plain, of_names};
 use crate::hands::Deed;
 use crate::state::{Provides, State};
 
@@ -148,7 +148,8 @@ pub(crate) fn briefing(state: &State, id: &ComponentName) -> Option<Briefing> {
 }
 
 fn briefing_of(state: &State, id: &ComponentName, runs: &Provides) -> Briefing {
-    let links = state.links.values().flatten().filter(|link| is_of(link, id));
+    let is_known = |link: &&LatticeLink| is_of(link, id) && !awaits_its_own(state, link);
+    let links = state.links.values().flatten().filter(is_known);
     let definition = |link: &LatticeLink| {
         let (source, target) = (of_names(state, &link.source_config), of_names(state, &link.target_config));
         LinkDefinition::new(link, source, target)

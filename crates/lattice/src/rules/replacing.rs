@@ -12,6 +12,7 @@ use model::{ComponentName, Contracts, LinkDel, Target};
 use super::course::Step;
 use super::links::checks;
 use super::routes::listens;
+use super::settings::is_own;
 use crate::state::State;
 
 /// Puts a link in the place of all that lead what it is for elsewhere. Links to one target are one, for all that they are for.
@@ -107,7 +108,7 @@ fn name_settings(state: &State, (link, host): (&LatticeLink, &str), told: &Label
 
 /// The settings of their own that these links have, or were named for them by this host once, as far as no link names them any more.
 pub(crate) fn left_settings(state: &State, links: &[LatticeLink], host: &str) -> BTreeSet<String> {
-    let had = links.iter().flat_map(|link| &link.target_config).filter(|name| name.starts_with(OWN_SETTINGS)).cloned();
+    let had = links.iter().flat_map(|link| &link.target_config).filter(|name| is_own(name)).cloned();
     let prefixes: Vec<_> = links.iter().map(|link| own_names(link, host)).collect();
     let named = state.config.keys().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).cloned();
     let is_named = |name: &String| state.links.values().flatten().any(|link| link.target_config.contains(name));

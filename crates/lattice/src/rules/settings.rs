@@ -1,7 +1,7 @@
 //! Settings by name, as components and links have them.
 
 use model::ComponentName;
-use model::lattice::{Labels, LatticeLink};
+use model::lattice::{Labels, LatticeLink, OWN_SETTINGS};
 
 use super::course::Step;
 use super::{links, providers};
@@ -12,6 +12,16 @@ const SECRET: &str = "SECRET";
 
 pub(super) fn is_secret(name: &str) -> bool {
     name.starts_with(SECRET)
+}
+
+/// Names with this beginning are of settings that a link has of its own.
+pub(super) fn is_own(name: &str) -> bool {
+    name.starts_with(OWN_SETTINGS)
+}
+
+/// Whether a link has settings of its own that this host does not know: it was told of the link first, and will be told of them.
+pub(super) fn awaits_its_own(state: &State, link: &LatticeLink) -> bool {
+    link.target_config.iter().any(|name| is_own(name) && !state.config.contains_key(name))
 }
 
 /// Those of these names that this host knows no settings by.
@@ -60,11 +70,13 @@ pub(super) fn told_anew(state: &State) -> Vec<Step> {
 /// From now on these are the settings of that name, or there are none. Gives what follows where they were others: who has them is
 /// told anew.
 pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> Vec<Step> {
+    let (is_own, is_gone) = (is_own(name), settings.is_none());
     let is_other = match settings {
         Some(settings) => state.config.insert(name.to_owned(), settings.clone()) != Some(settings),
         None => state.config.remove(name).is_some(),
     };
-    if !is_other {
+    // A link's own go when another has taken its place: of that this host may be told later, and until then the link goes on with them.
+    if !is_other || (is_own && is_gone) {
         return Vec::new();
     }
     let has = |names: &[String]| names.iter().any(|known| known == name);
@@ -72,6 +84,9 @@ pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> 
     let told = components.map(|(id, _)| Step::Tell(id.clone()));
     let is_told = |link: &&LatticeLink| has(&link.target_config) || has(&link.source_config);
     let links = state.links.values().flatten().filter(is_told);
-    let told = told.chain(links.flat_map(|link| links::linked(state, link))).map(Step::at_leisure);
+    // What came before its own settings is put now, as it is kept.
+    let taken: fn(Step) -> Step = if is_own { Step::as_kept } else { std::convert::identity };
+    let linked = links.flat_map(|link| links::linked(state, link)).map(taken);
+    let told = told.chain(linked).map(Step::at_leisure);
     told.chain(providers::briefed_of_settings(state, name)).collect()
 }

@@ -361,6 +361,36 @@ fn settings_are_learned_once_and_told_to_who_has_them() {
     assert_eq!(followed, [anew, "", "", anew, ""]);
 }
 
+/// What a link is told and the link itself are told of by two watches, of which either may be the later.
+#[test]
+fn a_link_is_put_with_its_own_settings_and_never_without_them() {
+    let mut state = state(&["a"]);
+    provided(&mut state, "files");
+    let own = |number: u8| format!("link.of/a/default/wasi/keyvalue/N-{number}");
+    let spec = |target: &str, number: u8| {
+        let links = vec![LatticeLink { target_config: vec![own(number)], ..link("a", target, &["store"]) }];
+        Some(serde_json::to_string(&ComponentSpec { url: String::new(), links }).expect("JSON"))
+    };
+    let some = |value: &str| Some(format!(r#"{{"k":"{value}"}}"#));
+    assert_eq!(follows(&mut state, Kind::Settings, &own(1), some("1")), "");
+    let redis = |number: u8| spec("keyvalue/redis", number);
+    assert_eq!(follows(&mut state, Kind::Components, "COMPONENT_a", redis(1)), "link a to keyvalue/redis\n");
+    assert_eq!(follows(&mut state, Kind::Settings, &own(1), None), "", "it goes on with those that it has");
+    assert_eq!(follows(&mut state, Kind::Components, "COMPONENT_a", redis(2)), "");
+    let shown = |steps: Vec<Step>| steps.iter().map(|step| format!("{step}\n")).collect::<String>();
+    let unknown = "try to fail: what a is to tell keyvalue/redis is not known here yet\n";
+    assert_eq!(shown(as_known(&state)), unknown, "nor is it put without them after a restart");
+    let put = "try to link a to keyvalue/redis, as is kept\n";
+    assert_eq!(follows(&mut state, Kind::Settings, &own(2), some("2")), put);
+    assert_eq!(shown(as_known(&state)), put);
+
+    follows(&mut state, Kind::Components, "COMPONENT_a", spec("files", 3));
+    let briefed = |state: &State| briefing(state, &name("files")).expect("it runs").links.len();
+    assert_eq!(briefed(&state), 0, "nor is a provider told of it without them");
+    let briefs = follows(&mut state, Kind::Settings, &own(3), some("3"));
+    assert!(briefs.ends_with("try to brief files\n") && briefed(&state) == 1, "{briefs}");
+}
+
 #[test]
 fn who_comes_from_elsewhere_has_settings_as_they_are_here_and_no_link_that_is_not_here() {
     let mut state = state(&["a", "b", "c"]);

@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //!
-//! 1. What is said here everybody on the bus may hear: a link that names a secret is not told.
+//! 1. What is said here everybody on the bus may hear: a link that names a secret, or has settings of its own, is not told.
 //! 2. Who was answered that a link is put or gone knows that it was told: of two changes the later is told later.
 
 use bus::{Message, Subject};

@@ -9,14 +9,19 @@ use super::course::Step;
 use super::providers;
 use super::replacing::replace_link;
 use super::routes::{route, route_id};
-use super::settings::{awaits_its_own, is_secret, of_names, problem, unknown};
+use super::settings::{awaits_its_own, is_own, is_secret, missing, of_names, problem};
 use crate::hands::Deed;
 use crate::state::State;
 
-/// Whether there are the settings that a link names.
+/// Whether there are the settings that a link names. Those that a link has of its own are there for that link alone, told to whom it
+/// tells them already: others would hear what they are.
 pub(crate) fn check_settings(state: &State, link: &LatticeLink) -> Result<(), String> {
-    let problems: String =
-        unknown(state, link.source_config.iter().chain(&link.target_config)).iter().map(problem).collect();
+    let is_same = |other: &LatticeLink| {
+        other.is_beside(link) && (&other.target, &other.target_config) == (&link.target, &link.target_config)
+    };
+    let is_put_again = state.links.get(&link.source_id).is_some_and(|links| links.iter().any(is_same));
+    let to_target = link.target_config.iter().filter(|name| !is_put_again || !is_own(name));
+    let problems: String = missing(state, link.source_config.iter().chain(to_target)).iter().map(problem).collect();
     if problems.is_empty() { Ok(()) } else { Err(format!("Failed to validate configuration and secrets. {problems}")) }
 }
 
@@ -107,11 +112,11 @@ pub(crate) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fa
     Fact::LinkdefDeleted { source_id, name, wit_namespace, wit_package, target, interfaces }
 }
 
-/// What providers at either end of a link are told, whoever runs them: nothing where that is a secret, or where the target is none, but
-/// a backend of the hosts themselves.
+/// What providers at either end of a link are told, whoever runs them: nothing where that is a secret or the link's own, or where the
+/// target is none, but a backend of the hosts themselves.
 pub(crate) fn announced(state: &State, link: &LatticeLink) -> Option<LinkDefinition> {
     let mut names = link.source_config.iter().chain(&link.target_config);
-    if names.any(|name| is_secret(name)) {
+    if names.any(|name| is_secret(name) || is_own(name)) {
         return None;
     }
     let (source, target) = (of_names(state, &link.source_config), of_names(state, &link.target_config));

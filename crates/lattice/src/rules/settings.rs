@@ -29,9 +29,14 @@ pub(crate) fn unknown<'a>(state: &State, names: impl IntoIterator<Item = &'a Str
     names.into_iter().filter(|name| !state.config.contains_key(*name)).cloned().collect()
 }
 
+/// Those of these names that are of no settings which somebody could name: of none that this host knows, or of a link's own.
+pub(super) fn missing<'a>(state: &State, names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    names.into_iter().filter(|name| is_own(name) || !state.config.contains_key(*name)).cloned().collect()
+}
+
 /// Whether there are settings by all of these names.
 pub(super) fn check_names(state: &State, names: &[String]) -> Result<(), String> {
-    let missing: String = unknown(state, names).iter().map(problem).collect();
+    let missing: String = missing(state, names).iter().map(problem).collect();
     if missing.is_empty() { Ok(()) } else { Err(missing.trim_end().to_owned()) }
 }
 

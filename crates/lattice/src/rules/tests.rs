@@ -242,6 +242,42 @@ fn a_link_with_unknown_settings_is_refused() {
     );
 }
 
+#[test]
+fn what_a_link_has_of_its_own_nobody_else_can_name() {
+    let own = "link.of/a/default/wasi/keyvalue/N-1".to_owned();
+    let mut state = state(&["a"]);
+    state.config.insert(own.clone(), [("password".to_owned(), "hunter2".to_owned())].into());
+    state.config.insert("s".into(), Labels::new());
+    let naming = |target: &str, names: &[&str]| LatticeLink {
+        target_config: names.iter().map(|it| (*it).to_owned()).collect(),
+        ..link("a", target, &["store"])
+    };
+    let redis = naming("keyvalue/redis", &[&own]);
+    let unknown = "Failed to validate configuration and secrets. Configuration link.of/a/default/wasi/keyvalue/N-1 not found in \
+                   config store. ";
+    assert_eq!(check_settings(&state, &redis), Err(unknown.into()), "there is no link that has them");
+    state.links.insert("a".into(), vec![redis.clone()]);
+    let terms = "timeout=2s".parse().ok();
+    assert_eq!(check_settings(&state, &LatticeLink { terms, ..redis.clone() }), Ok(()), "it is the same link");
+    let others = [
+        LatticeLink { source_id: "b".into(), ..redis.clone() },
+        LatticeLink { name: "other".into(), ..redis.clone() },
+        LatticeLink { source_config: vec![own.clone()], ..redis.clone() },
+        naming("files", &[&own]),
+        // What comes later would count, and lead the password elsewhere.
+        naming("keyvalue/redis", &[&own, "s"]),
+    ];
+    for other in &others {
+        assert_eq!(check_settings(&state, other), Err(unknown.into()), "{other:?}");
+        assert_eq!(announced(&state, other), None, "nor would anybody hear of it: {other:?}");
+    }
+    let asked = ScaleComponent { config: vec![own.clone()], ..command("x", 1) };
+    let nothing = "nothing: Configuration link.of/a/default/wasi/keyvalue/N-1 not found in config store.\n";
+    assert_eq!(scaled(&State { components: Default::default(), ..state.clone() }, asked), nothing);
+    assert_eq!(super::settings::check_names(&state, &[own]), Err(nothing["nothing: ".len()..].trim_end().to_owned()));
+    assert_eq!(super::settings::check_names(&state, &["s".to_owned()]), Ok(()));
+}
+
 /// Puts a link as a stock client does.
 fn put(links: &mut Vec<LatticeLink>, link: LatticeLink) -> Result<(), String> {
     put_link(links, &PutLink { link, replaces: false })

@@ -205,10 +205,7 @@ async fn put_link(shared: &Shared, payload: &[u8]) -> Said<()> {
     let wanted: PutLink = parse(payload, "link put")?;
     match shared.link(&wanted).await {
         Ok(displaced) => {
-            for link in &displaced {
-                shared.withdraw(link).await;
-            }
-            shared.announce(&wanted.link).await;
+            shared.announce_in_place(&displaced, &wanted.link).await;
             shared.voice.say(Fact::LinkdefSet(wanted.link)).await;
             Ok(CtlResponse::done("successfully set link"))
         }

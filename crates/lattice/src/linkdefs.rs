@@ -19,11 +19,19 @@ use crate::rules;
 
 impl Shared {
     /// Tells both ends of a link that it is put, and with which settings.
-    pub(crate) async fn announce(&self, link: &LatticeLink) {
+    async fn announce(&self, link: &LatticeLink) {
         let definition = rules::announced(&self.state(), link);
         if let Some(definition) = definition {
             self.tell_both("put", &definition).await;
         }
+    }
+
+    /// Tells both ends of a link that it is put, and before that those of the links that led any of the same elsewhere that they are gone.
+    pub(crate) async fn announce_in_place(&self, displaced: &[LatticeLink], link: &LatticeLink) {
+        for link in displaced {
+            self.withdraw(link).await;
+        }
+        self.announce(link).await;
     }
 
     /// Tells both ends of a link that it is gone, or what is left of it: to them it is one link with all of its interfaces.

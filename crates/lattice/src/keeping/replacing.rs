@@ -9,7 +9,7 @@
 
 use model::LinkDel;
 use model::fact::Fact;
-use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink};
+use model::lattice::{ComponentSpec, DeleteLink, Labels, LatticeLink, PutLink};
 
 use super::Changed;
 use crate::role::Shared;
@@ -23,8 +23,10 @@ impl Shared {
         match self.put_told(&link, told).await {
             Ok((named, before)) => {
                 self.forget_settings_of(&[&before.links[..], &[link]].concat()).await;
-                self.voice.say(Fact::LinkdefSet(named.clone())).await;
-                Ok(named)
+                let put = PutLink { link: named, replaces: true };
+                self.announce_in_place(&rules::displaced(&before.links, &put), &put.link).await;
+                self.voice.say(Fact::LinkdefSet(put.link.clone())).await;
+                Ok(put.link)
             }
             // Its settings stay: where a write was not answered, the link may be kept all the same. They go with the next change of it.
             Err(error) => {
@@ -63,6 +65,9 @@ impl Shared {
         let Changed { before, outcome, followed, .. } = self.change_spec(wanted.source.as_str(), take).await?;
         followed?;
         self.forget_settings_of(&before.links).await;
+        if let Some(taken) = &outcome {
+            self.withdraw(taken).await;
+        }
         if let Some(LatticeLink { source_id, name, wit_namespace, wit_package, .. }) = outcome.clone() {
             let wanted = DeleteLink { source_id, name, wit_namespace, wit_package, interface: None };
             self.voice.say(rules::link_deleted(wanted, outcome.clone())).await;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bus::{Bus, Headers, Message, Subscription};
+use model::LinkDel;
+use model::lattice::Labels;
 use serde_json::{Value, json};
 
 use crate::hosts::{Host, simulate};
@@ -78,6 +80,35 @@ fn providers_that_no_host_runs_are_told_of_their_links_by_their_ids() {
             ["last.linkdefs.put", "files.linkdefs.put", "last.linkdefs.del", "files.linkdefs.del", "last.linkdefs.put"]
         {
             assert_eq!(next(&mut heard).await.0, format!("wasmbus.rpc.default.{said}"));
+        }
+    });
+}
+
+/// Who asks the host itself, as `wattle link` does, changes what providers are to know as well.
+#[test]
+fn providers_that_no_host_runs_are_told_of_links_that_the_host_was_asked_for() {
+    simulate(async {
+        let (bus, host) = Host::alone().await;
+        let mut heard = listen(&bus, "wasmbus.rpc.default.*.linkdefs.*").await;
+        let put = async |source: &str, target: &str, told: &Labels| {
+            let link = serde_json::from_value(link(source, target, &[])).expect("a link");
+            host.role.put_link(link, told).await.expect("it is kept");
+        };
+        // What only the link has is told to nobody here.
+        put("desk", "files", &[("password".to_owned(), "hunter2".to_owned())].into()).await;
+        put("shop", "files", &Labels::new()).await;
+        put("shop", "other", &Labels::new()).await;
+        let wanted = LinkDel { source: "shop".parse().expect("a name"), name: Default::default(), contract: None };
+        host.role.delete_link(&wanted).await.expect("it is deleted");
+        for said in [
+            ["shop.linkdefs.put", "files.linkdefs.put"],
+            ["shop.linkdefs.del", "files.linkdefs.del"],
+            ["shop.linkdefs.put", "other.linkdefs.put"],
+            ["shop.linkdefs.del", "other.linkdefs.del"],
+        ] {
+            for said in said {
+                assert_eq!(next(&mut heard).await.0, format!("wasmbus.rpc.default.{said}"));
+            }
         }
     });
 }

@@ -12,6 +12,8 @@ use std::fmt;
 use model::Prefer;
 use model::lattice::{ComponentSpec, Labels, LatticeLink};
 
+use crate::rules::HOSTS;
+
 /// What is kept of a lattice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holdings {
@@ -67,9 +69,18 @@ struct Merging {
 // === impl Holdings ===
 
 impl Holdings {
-    /// What of this concerns a host that runs these components with settings of these names: what it keeps when it is alone.
+    /// What of this concerns a host that runs these components with settings of these names: what it keeps when it is alone. By links of
+    /// the hosts themselves it leads requests to what it runs; that there are no others is something to know as well.
     pub fn concerning(self, runs: &BTreeMap<String, Vec<String>>) -> Self {
-        let components: BTreeMap<_, _> = self.components.into_iter().filter(|(id, _)| runs.contains_key(id)).collect();
+        let concerns = |(id, mut spec): (String, ComponentSpec)| match runs.contains_key(&id) {
+            true => Some((id, spec)),
+            false if id == HOSTS => {
+                spec.links.retain(|link| runs.contains_key(&link.target));
+                Some((id, spec))
+            }
+            false => None,
+        };
+        let components: BTreeMap<_, _> = self.components.into_iter().filter_map(concerns).collect();
         let links = components.values().flat_map(|spec| &spec.links);
         let of_links = links.flat_map(|link| link.source_config.iter().chain(&link.target_config));
         let named: Vec<&String> = runs.values().flatten().chain(of_links).collect();
@@ -227,12 +238,15 @@ mod tests {
     fn a_host_that_leaves_takes_what_concerns_what_it_runs() {
         let mut named = link("till", "keyvalue/redis", "store");
         named.target_config.push("where".into());
+        let mut requests = link("http", "till", "incoming-handler");
+        requests.target_config.push("door".into());
         let all = holdings(
-            &[("where", settings(&[])), ("polite", settings(&[])), ("other", settings(&[]))],
-            &[named, link("desk", "price", "tag")],
+            &["door", "where", "polite", "other"].map(|name| (name, settings(&[]))),
+            &[named, link("desk", "price", "tag"), requests.clone(), link("http", "desk", "incoming-handler")],
         );
         let own = all.concerning(&[("till".to_owned(), vec!["polite".to_owned()])].into());
-        assert_eq!(own.components.keys().collect::<Vec<_>>(), ["till"]);
-        assert_eq!(own.settings.keys().collect::<Vec<_>>(), ["polite", "where"]);
+        assert_eq!(own.components.keys().collect::<Vec<_>>(), ["http", "till"]);
+        assert_eq!(own.components["http"].links, [requests], "what leads requests to it stays");
+        assert_eq!(own.settings.keys().collect::<Vec<_>>(), ["door", "polite", "where"]);
     }
 }

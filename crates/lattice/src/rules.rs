@@ -35,6 +35,7 @@ pub(crate) use links::{
 pub(crate) use providers::{bids_for_provider, briefing, start_words, started, stop_words};
 pub(crate) use registries::logins;
 pub(crate) use replacing::{drop_link, is_source, left_settings, replace_link, told_of_its_own};
+pub(crate) use routes::HOSTS;
 pub(crate) use settings::{told, unknown};
 
 #[cfg(test)]

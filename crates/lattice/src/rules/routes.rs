@@ -11,7 +11,7 @@ use super::settings::of_names;
 use crate::state::{Provides, State};
 
 /// The source of links from the hosts themselves.
-const HOSTS: &str = "http";
+pub(crate) const HOSTS: &str = "http";
 
 /// Which requests a link leads on this host; none where it leads none, or others listen.
 pub(super) fn route_id(state: &State, link: &LatticeLink) -> Option<RouteId> {

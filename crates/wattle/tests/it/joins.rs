@@ -279,3 +279,25 @@ fn a_host_that_is_killed_while_it_joins_is_in_or_out_and_has_everything() {
         assert_eq!(up.stop().code, Some(0));
     }
 }
+
+/// What leads requests to what a host runs is the host's as much as the links of its components are.
+#[test]
+fn a_host_that_leaves_keeps_what_leads_requests_to_it() {
+    let (ada, server) = (wattle(), Nats::start());
+    let start = || ada.up([route("/", "hello"), "--name=ada".into()]);
+    let up = start();
+    linked(&ada, &up, "put http hello --contract wasi:http/incoming-handler --set host=a.example");
+    let asked = |up: &Up| links(&ada, &up.bus());
+    assert_eq!(asked(&up), ["http hello"]);
+    assert_eq!(lattice(&ada, &up, &["join", &server.url()])["standing"], "joined");
+    assert_eq!(links(&ada, &server.url()), ["http hello"]);
+    assert_eq!(lattice(&ada, &up, &["leave"])["standing"], "alone");
+    assert_eq!(asked(&up), ["http hello"]);
+    up.kill();
+
+    let up = start();
+    assert_eq!((asked(&up), up.get("/").status), (vec!["http hello".to_owned()], 200));
+    linked(&ada, &up, "del http");
+    assert_eq!((asked(&up), up.get("/").status), (Vec::new(), 200));
+    assert_eq!(up.stop().code, Some(0));
+}

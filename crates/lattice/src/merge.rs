@@ -143,10 +143,10 @@ impl Merging {
     }
 }
 
-/// Whether two links that are not the same cannot both be there.
+/// Whether two links that are not the same cannot both be there: they are for the same imports, wherever they lead.
 fn contradicts(one: &LatticeLink, other: &LatticeLink) -> bool {
-    let is_shared = one.interfaces.iter().any(|interface| other.interfaces.contains(interface));
-    one.is_beside(other) && (one.target == other.target || is_shared)
+    let is_shared = || one.interfaces.iter().any(|interface| other.interfaces.contains(interface));
+    one.is_beside(other) && (one.is_for_package() && other.is_for_package() || is_shared())
 }
 
 impl fmt::Display for Contradiction {
@@ -232,6 +232,29 @@ mod tests {
         );
         assert_eq!(merge(&host, &lattice, Some(Prefer::Lattice)), Ok(Holdings::default()));
         assert_eq!(merge(&host, &lattice, Some(Prefer::Host)), Ok(host));
+    }
+
+    /// They are two where each has terms of its own.
+    #[test]
+    fn links_to_one_target_for_different_interfaces_do_not_contradict_each_other() {
+        let slow = LatticeLink { terms: "timeout=2s".parse().ok(), ..link("till", "price", "offer") };
+        let host = holdings(&[], &[link("till", "price", "tag"), slow.clone()]);
+        let lattice = holdings(&[], &[link("till", "stock", "shelf")]);
+        let written = merge(&host, &lattice, None).expect("they do not contradict");
+        assert_eq!(
+            written.components["till"].links,
+            [link("till", "stock", "shelf"), link("till", "price", "tag"), slow.clone()]
+        );
+        assert_eq!(merge(&host, &written, None), Ok(Holdings::default()));
+        let quick = holdings(&[], &[LatticeLink { terms: None, ..slow }]);
+        assert_eq!(merge(&host, &quick, None).map_err(|all| all.len()), Err(1), "of one interface the terms differ");
+        let redis = |url: &str| {
+            let target_config = vec![url.to_owned()];
+            let interfaces = Vec::new();
+            LatticeLink { target_config, interfaces, ..link("till", "keyvalue/redis", "store") }
+        };
+        let [one, other] = ["a", "b"].map(|url| holdings(&[], &[redis(url)]));
+        assert_eq!(merge(&one, &other, None).map_err(|all| all.len()), Err(1), "a backend is for the package");
     }
 
     #[test]

@@ -15,11 +15,14 @@ use super::routes::listens;
 use super::settings::is_own;
 use crate::state::State;
 
-/// Puts a link in the place of all that lead what it is for elsewhere. Links to one target are one, for all that they are for.
+/// Puts a link in the place of all that lead what it is for elsewhere, or otherwise. Links that lead to one target in the same way are
+/// one, for all that they are for; what is not put again stays as it was.
 pub(crate) fn replace_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) {
     let is_package = is_of_package(link);
     let is_same_way = |other: &LatticeLink| {
-        other.is_beside(link) && other.target == link.target && is_of_package(other) == is_package
+        let is_alike = other.target == link.target && is_of_package(other) == is_package;
+        // What is put for a package is put for all that the other is for.
+        other.is_beside(link) && is_alike && (is_package || is_told_alike(other, link))
     };
     links.retain_mut(|other| {
         if !other.is_beside(link) || is_same_way(other) {
@@ -127,6 +130,11 @@ fn own_names(link: &LatticeLink, host: &str) -> String {
     // Whoever puts the same link by another host at the same time does not give the same name.
     let host: String = host.chars().take(8).collect();
     format!("{OWN_SETTINGS}{source_id}/{name}/{wit_namespace}/{wit_package}/{host}-")
+}
+
+/// Whether two links have the same terms and settings.
+fn is_told_alike(one: &LatticeLink, other: &LatticeLink) -> bool {
+    (&one.terms, &one.source_config, &one.target_config) == (&other.terms, &other.source_config, &other.target_config)
 }
 
 /// Whether a link is for a package, whatever its source imports of it.

@@ -295,6 +295,11 @@ fn a_link_of_a_stock_client_stands_beside_others_or_in_their_place() {
     assert!(put(&mut links, link("a", "third", &["store", "watch"])).is_err(), "it has another target");
     assert_eq!(put(&mut links, link("a", "kv", &["store", "batch"])), Ok(()));
     assert_eq!(links, [link("a", "kv", &["store", "batch"]), link("a", "other", &["atomics"])], "one is replaced");
+    // To a stock client all links to one target are one.
+    let slow = LatticeLink { terms: "timeout=2s".parse().ok(), ..link("a", "kv", &["batch"]) };
+    let mut links = vec![link("a", "kv", &["store"]), link("a", "other", &["atomics"]), slow];
+    assert_eq!(put(&mut links, link("a", "kv", &["store", "batch"])), Ok(()));
+    assert_eq!(links, [link("a", "kv", &["store", "batch"]), link("a", "other", &["atomics"])]);
     let mut links = vec![link("a", "keyvalue/redis", &[])];
     assert!(put(&mut links, link("a", "keyvalue/nats", &["store"])).is_err(), "a backend is for the package");
     assert_eq!(links, [link("a", "keyvalue/redis", &[])]);
@@ -377,6 +382,14 @@ fn what_is_learned_of_a_source_is_what_has_changed() {
     // Where what it leads to is elsewhere, it is the lattice's whether it can be put here or not.
     let away = link("a", "away", &["watch"]);
     assert_eq!(learn(&[&backend, &away]), "try to link a to away\n");
+    // Of two links to one target each has its own terms.
+    let slow = LatticeLink { terms: "timeout=2s".parse().ok(), ..batch.clone() };
+    let both_out = "try to unlink a (default)\ntry to unlink a (default)\n";
+    assert_eq!(learn(&[&store, &slow]), format!("{both_out}link a to b\nlink a to b\n"));
+    assert_eq!(learn(&[&slow]), "try to unlink a (default)\n");
+    assert_eq!(learn(&[&slow, &store]), "link a to b\n");
+    let back = format!("{both_out}link a to keyvalue/redis\ntry to link a to away\n");
+    assert_eq!(learn(&[&backend, &away]), back);
     // What may not leave the host is led away by nothing that was put before.
     let local = LatticeLink { terms: Some("local".parse().expect("terms")), ..away };
     assert_eq!(learn(&[&backend, &local]), "try to unlink a (default)\ntry to link a to away\n");

@@ -67,11 +67,36 @@ fn a_link_takes_the_place_of_what_led_the_same_imports_elsewhere() {
 }
 
 #[test]
+fn what_is_put_for_one_interface_leaves_terms_and_settings_of_others_to_the_same_target() {
+    let slow = |line: &str| LatticeLink { terms: "timeout=2s".parse().ok(), ..link(line) };
+    let told = |line: &str| LatticeLink { target_config: vec!["s".into()], ..link(line) };
+    let mut now = links("p1 a b");
+    let puts = [
+        (slow("p1 a"), vec![link("p1 b"), slow("p1 a")]),
+        (slow("p1 b"), vec![slow("p1 a b")]),
+        (told("p1 a"), vec![slow("p1 b"), told("p1 a")]),
+        (link("p1 a b"), vec![link("p1 a b")]),
+        (slow("p1! a b"), vec![slow("p1! a b")]),
+        (told("p1! a b c"), vec![told("p1! a b c")]),
+        (slow("keyvalue/redis a"), vec![slow("keyvalue/redis a")]),
+        (told("keyvalue/redis a"), vec![told("keyvalue/redis a")]),
+    ];
+    for (put, expected) in puts {
+        for _ in 0..2 {
+            replace_link(&mut now, &put);
+            assert_eq!(now, expected, "{put:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_deleted_is_what_was_meant() {
     let cases = [
         ("p1 a b", Some("demo:shop/a"), "p1 b", "p1 a b"),
         ("p1 a, p2 b", Some("demo:shop"), "p1 a, p2 b", ""),
         ("p1 a b", Some("demo:shop"), "", "p1 a b"),
+        ("p1 a, p1 b", Some("demo:shop/b"), "p1 a", "p1 b"),
+        ("p1 a, p1 b", Some("demo:shop"), "p1 a, p1 b", ""),
         ("p1 a, p2 b", Some("demo:shop/b"), "p1 a", "p2 b"),
         ("keyvalue/redis a b", Some("demo:shop/a"), "", "keyvalue/redis a b"),
         ("keyvalue/redis, p1 a", Some("demo:shop"), "p1 a", "keyvalue/redis"),

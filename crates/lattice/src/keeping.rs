@@ -42,8 +42,8 @@ const PAUSE: Duration = Duration::from_millis(3);
 pub(crate) struct Keeping {
     settings: Kept,
     components: Kept,
-    /// Held by who puts or deletes a link, from its settings up to those that nothing names any more: settings come before what names
-    /// them, and nobody takes them for what is left.
+    /// Held by who puts or deletes a link, from its settings up to those that nothing names any more: settings come before what
+    /// names them, and nobody takes them for what is left.
     naming: tokio::sync::Mutex<()>,
     /// Held by who changes what is kept of a component, so that at least this host does not race itself.
     changing: tokio::sync::Mutex<()>,

@@ -26,7 +26,8 @@ impl Shared {
         }
     }
 
-    /// Tells both ends of a link that it is put, and before that those of the links that led any of the same elsewhere that they are gone.
+    /// Tells both ends of a link that it is put, and before that those of the links that led any of the same elsewhere that
+    /// they are gone.
     pub(crate) async fn announce_in_place(&self, displaced: &[LatticeLink], link: &LatticeLink) {
         for link in displaced {
             self.withdraw(link).await;

@@ -69,8 +69,8 @@ struct Merging {
 // === impl Holdings ===
 
 impl Holdings {
-    /// What of this concerns a host that runs these components with settings of these names: what it keeps when it is alone. By links of
-    /// the hosts themselves it leads requests to what it runs; that there are no others is something to know as well.
+    /// What of this concerns a host that runs these components with settings of these names: what it keeps when it is alone. By
+    /// links of the hosts themselves it leads requests to what it runs; that there are no others is something to know as well.
     pub fn concerning(self, runs: &BTreeMap<String, Vec<String>>) -> Self {
         let concerns = |(id, mut spec): (String, ComponentSpec)| match runs.contains_key(&id) {
             true => Some((id, spec)),

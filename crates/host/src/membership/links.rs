@@ -90,7 +90,8 @@ impl Links {
     }
 }
 
-/// Whether it is for the reason that nothing which could be meant is linked here: of several the one that is meant has to be said.
+/// Whether it is for the reason that nothing which could be meant is linked here: of several the one that is meant has to be
+/// said.
 fn is_unknown(error: &LinkError) -> bool {
     match error {
         LinkError::Missing(_) => true,

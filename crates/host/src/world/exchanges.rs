@@ -5,8 +5,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A target is opened before anything changes; one that cannot be opened leaves everything as it was, unless that is wanted, or the
-//!    link counted before: then it counts, and its target is tried again.
+//! 1. A target is opened before anything changes; one that cannot be opened leaves everything as it was, unless that is wanted,
+//!    or the link counted before: then it counts, and its target is tried again.
 //! 2. A link is exchanged for another in one step: no request is led to what the host has by itself meanwhile.
 //! 3. The same link twice changes nothing the second time.
 
@@ -33,7 +33,8 @@ enum Unopened {
     Refused,
     /// It is put, and its target tried again; it is refused where the target does not take what it is told.
     Tried,
-    /// It is put whatever the reason. It counts already: without it calls would go to what the host has by itself, and nobody would know.
+    /// It is put whatever the reason. It counts already: without it calls would go to what the host has by itself, and nobody
+    /// would know.
     Kept,
 }
 
@@ -59,7 +60,8 @@ impl World {
     pub(crate) async fn put_kept(&self, wanted: LinkPut) -> Result<Exchanged, LinkError> {
         let ready = self.ready_or(wanted, Unopened::Kept).await?;
         if let Some(LinkTarget { state: TargetState::Trouble { text, .. }, .. }) = &ready.target {
-            tracing::warn!(link = %ready.id(), error = text, "the target of a link cannot be opened; it is tried again");
+            let link = ready.id();
+            tracing::warn!(%link, error = text, "the target of a link cannot be opened; it is tried again");
         }
         self.exchange(ready, Said::Since).await
     }

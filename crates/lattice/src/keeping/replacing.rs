@@ -5,7 +5,8 @@
 //!
 //! 1. A link has its settings from the moment that it is kept, and never those of the one before it: settings come first, under a
 //!    name that is new, and go last.
-//! 2. What cannot be kept, or cannot be followed here, changes nothing. Where nobody knows whether a link is kept, its settings are.
+//! 2. What cannot be kept, or cannot be followed here, changes nothing. Where nobody knows whether a link is kept, its settings
+//!    are.
 
 use model::LinkDel;
 use model::fact::Fact;
@@ -28,7 +29,8 @@ impl Shared {
                 self.voice.say(Fact::LinkdefSet(put.link.clone())).await;
                 Ok(put.link)
             }
-            // Its settings stay: where a write was not answered, the link may be kept all the same. They go with the next change of it.
+            // Its settings stay: where a write was not answered, the link may be kept all the same. They go with the next
+            // change of it.
             Err(error) => {
                 self.voice.say(Fact::LinkdefSetFailed { link, error: error.clone() }).await;
                 Err(error)

@@ -67,7 +67,8 @@ impl Step {
         Self::Try(Box::new(self))
     }
 
-    /// The same where a link that it puts is kept already, whoever put it: it counts here whether its target can be opened or not.
+    /// The same where a link that it puts is kept already, whoever put it: it counts here whether its target can be opened or
+    /// not.
     pub(crate) fn as_kept(self) -> Self {
         match self {
             Self::Do(Deed::Put(put)) => Self::Do(Deed::Recall(put)),

@@ -13,8 +13,8 @@ use super::settings::{awaits_its_own, is_own, is_secret, missing, of_names, prob
 use crate::hands::Deed;
 use crate::state::State;
 
-/// Whether there are the settings that a link names. Those that a link has of its own are there for that link alone, told to whom it
-/// tells them already: others would hear what they are.
+/// Whether there are the settings that a link names. Those that a link has of its own are there for that link alone, told to
+/// whom it tells them already: others would hear what they are.
 pub(crate) fn check_settings(state: &State, link: &LatticeLink) -> Result<(), String> {
     let is_same = |other: &LatticeLink| {
         other.is_beside(link) && (&other.target, &other.target_config) == (&link.target, &link.target_config)
@@ -112,8 +112,8 @@ pub(crate) fn link_deleted(wanted: DeleteLink, taken: Option<LatticeLink>) -> Fa
     Fact::LinkdefDeleted { source_id, name, wit_namespace, wit_package, target, interfaces }
 }
 
-/// What providers at either end of a link are told, whoever runs them: nothing where that is a secret or the link's own, or where the
-/// target is none, but a backend of the hosts themselves.
+/// What providers at either end of a link are told, whoever runs them: nothing where that is a secret or the link's own, or
+/// where the target is none, but a backend of the hosts themselves.
 pub(crate) fn announced(state: &State, link: &LatticeLink) -> Option<LinkDefinition> {
     let mut names = link.source_config.iter().chain(&link.target_config);
     if names.any(|name| is_secret(name) || is_own(name)) {
@@ -211,7 +211,8 @@ pub(super) fn unlinked_from(state: &State, id: &ComponentName) -> Vec<Step> {
     links.flat_map(|link| unlinked(state, link, &[])).collect()
 }
 
-/// What puts all links of what runs and listens here, as far as they are known: as what is kept, which nobody waits for an answer to.
+/// What puts all links of what runs and listens here, as far as they are known: as what is kept, which nobody waits for an
+/// answer to.
 pub(crate) fn as_known(state: &State) -> Vec<Step> {
     let of = |id: &ComponentName| state.links.get(id.as_str()).into_iter().flatten();
     let links = state.components.keys().flat_map(of);

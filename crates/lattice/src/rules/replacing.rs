@@ -15,8 +15,8 @@ use super::routes::listens;
 use super::settings::is_own;
 use crate::state::State;
 
-/// Puts a link in the place of all that lead what it is for elsewhere, or otherwise. Links that lead to one target in the same way are
-/// one, for all that they are for; what is not put again stays as it was.
+/// Puts a link in the place of all that lead what it is for elsewhere, or otherwise. Links that lead to one target in the same
+/// way are one, for all that they are for; what is not put again stays as it was.
 pub(crate) fn replace_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) {
     let is_package = is_of_package(link);
     let is_same_way = |other: &LatticeLink| {
@@ -45,8 +45,8 @@ pub(crate) fn replace_link(links: &mut Vec<LatticeLink>, link: &LatticeLink) {
     }
 }
 
-/// Takes out the link by which the imports lead elsewhere that are meant, or what of it is for them. Gives it as it was; nothing where
-/// none is meant, or which of several is not said.
+/// Takes out the link by which the imports lead elsewhere that are meant, or what of it is for them. Gives it as it was;
+/// nothing where none is meant, or which of several is not said.
 pub(crate) fn drop_link(links: &mut Vec<LatticeLink>, wanted: &LinkDel) -> Option<LatticeLink> {
     let Contracts { namespace, package, interface } =
         wanted.contract.clone().or_else(|| only_contract(links, wanted))?;
@@ -97,8 +97,8 @@ pub(crate) fn told_of_its_own(
     (named, checks)
 }
 
-/// What the settings are called that a link is told by this host: as those that are the same where a link for the same has such, else as
-/// none before. So a link never has the settings of the one before it, nor any that are about to be forgotten.
+/// What the settings are called that a link is told by this host: as those that are the same where a link for the same has
+/// such, else as none before. So a link never has the settings of the one before it, nor any that are about to be forgotten.
 fn name_settings(state: &State, (link, host): (&LatticeLink, &str), told: &Labels) -> String {
     let prefix = own_names(link, host);
     let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
@@ -151,8 +151,8 @@ fn is_of(link: &LatticeLink, wanted: &LinkDel) -> bool {
     link.source_id == wanted.source.as_str() && link.name == wanted.name.as_str()
 }
 
-/// The contract that is meant where none is named: that of the only link. One for several interfaces is several, as it is on the hosts
-/// that run its source.
+/// The contract that is meant where none is named: that of the only link. One for several interfaces is several, as it is on
+/// the hosts that run its source.
 fn only_contract(links: &[LatticeLink], wanted: &LinkDel) -> Option<Contracts> {
     let mut links = links.iter().filter(|link| is_of(link, wanted));
     let only = links.next().filter(|_| links.next().is_none())?;

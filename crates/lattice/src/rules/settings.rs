@@ -19,7 +19,8 @@ pub(super) fn is_own(name: &str) -> bool {
     name.starts_with(OWN_SETTINGS)
 }
 
-/// Whether a link has settings of its own that this host does not know: it was told of the link first, and will be told of them.
+/// Whether a link has settings of its own that this host does not know: it was told of the link first, and will be told of
+/// them.
 pub(super) fn awaits_its_own(state: &State, link: &LatticeLink) -> bool {
     link.target_config.iter().any(|name| is_own(name) && !state.config.contains_key(name))
 }
@@ -80,7 +81,8 @@ pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> 
         Some(settings) => state.config.insert(name.to_owned(), settings.clone()) != Some(settings),
         None => state.config.remove(name).is_some(),
     };
-    // A link's own go when another has taken its place: of that this host may be told later, and until then the link goes on with them.
+    // A link's own go when another has taken its place: of that this host may be told later, and until then the link goes on
+    // with them.
     if !is_other || (is_own && is_gone) {
         return Vec::new();
     }

@@ -253,8 +253,8 @@ fn what_a_link_has_of_its_own_nobody_else_can_name() {
         ..link("a", target, &["store"])
     };
     let redis = naming("keyvalue/redis", &[&own]);
-    let unknown = "Failed to validate configuration and secrets. Configuration link.of/a/default/wasi/keyvalue/N-1 not found in \
-                   config store. ";
+    let unknown = "Failed to validate configuration and secrets. Configuration link.of/a/default/wasi/keyvalue/N-1 not \
+                   found in config store. ";
     assert_eq!(check_settings(&state, &redis), Err(unknown.into()), "there is no link that has them");
     state.links.insert("a".into(), vec![redis.clone()]);
     let terms = "timeout=2s".parse().ok();

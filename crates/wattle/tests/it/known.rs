@@ -289,7 +289,8 @@ fn a_link_that_is_put_from_a_second_terminal_is_there_after_a_crash_until_it_is_
     assert_eq!(up.stop().code, Some(0));
 }
 
-/// What is kept counts also where its backend refuses it, as what a host is started with does: nothing is written elsewhere meanwhile.
+/// What is kept counts also where its backend refuses it, as what a host is started with does: nothing is written elsewhere
+/// meanwhile.
 #[test]
 fn a_kept_link_that_is_refused_after_a_restart_is_an_error_and_not_another_store() {
     let (wattle, redis) = (wattle(), Redis::start_with_password("hunter2"));

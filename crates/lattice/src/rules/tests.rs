@@ -447,7 +447,10 @@ fn who_comes_from_elsewhere_has_settings_as_they_are_here_and_no_link_that_is_no
     state.links.insert("a".into(), vec![link("a", "here", &["store"])]);
     state.links.insert("c".into(), vec![link("c", "here", &["store"])]);
     let spec = |link: LatticeLink| (link.source_id.clone(), ComponentSpec { url: String::new(), links: vec![link] });
-    let had = [link("a", "there", &["store", "batch"]), link("b", "there", &["store"]), link("c", "there", &["store"])];
+    let requests = LatticeLink { wit_package: "http".into(), ..link("http", "there", &["incoming-handler"]) };
+    let (a, b, c) =
+        (link("a", "there", &["store", "batch"]), link("b", "there", &["store"]), link("c", "there", &["store"]));
+    let had = [a, b, c, requests];
     let had = Holdings { components: had.map(spec).into(), ..Holdings::default() };
     let follows = |kind: Kind, keys: &[&str]| {
         let steps = recalled(&state, kind, (&had, keys.iter().copied()));
@@ -457,6 +460,7 @@ fn who_comes_from_elsewhere_has_settings_as_they_are_here_and_no_link_that_is_no
     let unlinked = "try to unlink a (default)\n";
     // What is put in the place of another takes nothing out, and of what nothing is known nothing is done.
     assert_eq!(follows(Kind::Components, &["COMPONENT_a", "COMPONENT_c", "CLAIMS_b"]), unlinked);
+    assert_eq!(follows(Kind::Components, &["COMPONENT_http"]), "try to lead no requests from http to there\n");
 }
 
 #[test]

@@ -71,6 +71,10 @@ impl FileStore {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (pairs, size) = replay(&bytes);
+        if size == 0 && !bytes.is_empty() {
+            // It is somebody else's.
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         // A change that was not written to its end was not acknowledged either.
         file.set_len(size)?;
         let kept = Mutex::new(Kept { pairs, file });
@@ -87,7 +91,12 @@ impl FileStore {
         let mut lines = Vec::new();
         changes.iter().for_each(|change| push_line(&mut lines, change));
         let unavailable = |error: io::Error| StoreError::Unavailable { store: self.describe(), source: error.into() };
-        kept.file.write_all(&lines).map_err(unavailable)?;
+        let before = kept.file.metadata().map_err(unavailable)?.len();
+        if let Err(error) = kept.file.write_all(&lines) {
+            // What stands behind half a change would be lost with it.
+            kept.file.set_len(before).map_err(unavailable)?;
+            return Err(unavailable(error));
+        }
         for change in changes {
             self.watchers.tell(change.key());
             match change {

@@ -148,7 +148,8 @@ fn two_names(anatomy: &Anatomy) -> impl Iterator<Item = (&str, &str)> {
 
 /// Whether WASI 0.1 has this function, or, for what is made into a component, the adapter that stands for WASI 0.1 there.
 fn is_wasi(anatomy: &Anatomy, name: &str) -> bool {
-    FUNCTIONS.binary_search(&name).is_ok() || anatomy.has_world && name.starts_with("adapter_")
+    let is_of_adapter = name.starts_with("adapter_") || name == "reset_adapter_state";
+    FUNCTIONS.binary_search(&name).is_ok() || anatomy.has_world && is_of_adapter
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub use clock::clock_off_by;
 pub use gcs::Gcs;
 pub use guest::{find_guest, guest, program, provider};
 pub use http::{Answer, Connection, chunked, request};
-pub use load::{Mortal, survives_kills};
+pub use load::{Mortal, Over, survives_kills};
 pub use net::{Cut, Net, Site};
 pub use process::{Ended, Up, Wattle};
 #[cfg(feature = "providers")]

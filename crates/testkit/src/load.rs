@@ -34,8 +34,8 @@ struct Book {
     slowest: Duration,
 }
 
-/// Says that it is over, however what it is in ends.
-struct Over<'a>(&'a AtomicBool);
+/// Says that it is over when it is dropped: however what it is in ends, whoever goes on until then ends, too.
+pub struct Over<'a>(pub &'a AtomicBool);
 
 /// Eight writers, and three times the server is killed under them and started again: each write ends within `limit`, and writing
 /// works again within five seconds, by itself. Answers with all names whose writes were acknowledged.

@@ -210,6 +210,10 @@ impl Job for Telling {
         self.cause.deadline
     }
 
+    fn depth(&self) -> u16 {
+        self.cause.depth
+    }
+
     async fn run(&mut self, store: &mut Instance<State>, functions: &[Func]) -> wasmtime::Result<()> {
         // It is the only one that was asked for.
         let function = functions[0];

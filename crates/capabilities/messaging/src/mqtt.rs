@@ -40,7 +40,7 @@ pub(crate) use self::connect::{ConnectError, Endpoint};
 pub(crate) use self::session::Receipt;
 
 /// The pause before the next attempt to connect: the first, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A broker, as one link uses it.
 pub(crate) struct Mqtt {

@@ -48,6 +48,7 @@ fn what_a_world_imports_is_not_foreign() {
         (import "$root" "g" (func))
         (import "wasi_snapshot_preview1" "sock_open" (func))
         (import "wasi_snapshot_preview1" "adapter_open_badfd" (func))
+        (import "wasi_snapshot_preview1" "reset_adapter_state" (func))
         (@custom "component-type:it" ""))"#;
     assert_eq!(foreign(text), ["wasi_snapshot_preview1 sock_open"]);
     assert_eq!(world_imports(&anatomy(text)), [ImportName::from("a:b/c@1.0.0")]);

@@ -89,7 +89,8 @@ async fn a_stock_provider_knows_its_links_from_its_start_and_as_they_change() {
     assert!(std::fs::read(&unpacked).expect("a file") == std::fs::read(&executable).expect("a file"));
 
     let place = Place { host: "N1".into(), lattice: "default".into(), address: server.url(), login: None };
-    let rhythm = Rhythm { first_check: Duration::from_secs(1), ..Rhythm::default() };
+    let (first_check, check_every) = (Duration::from_secs(1), Duration::from_secs(1));
+    let rhythm = Rhythm { first_check, check_every, ..Rhythm::default() };
     let key = HostKey::new().expect("a key");
     let home = Arc::new(Home { bus: bus.clone(), place, key, variables: Vec::new(), rhythm });
     let (tell, mut news) = mpsc::channel(64);
@@ -109,6 +110,9 @@ async fn a_stock_provider_knows_its_links_from_its_start_and_as_they_change() {
     create_until(&bus, "desk", is_unknown).await;
     let passed = tokio::time::timeout(PATIENCE, news.recv()).await.expect("it is asked how it is");
     assert_eq!(passed, Some(("files".to_owned(), News::Checked(Verdict::Passed))));
+    // As well as before, which is said in another word.
+    let again = tokio::time::timeout(PATIENCE, news.recv()).await.expect("it is asked again");
+    assert_eq!(again, Some(("files".to_owned(), News::Checked(Verdict::Status))));
 
     let Condition::Running { pid, restarts: 0 } = provider.condition() else { panic!("it runs") };
     provider.stop().await;

@@ -59,28 +59,3 @@ fn every_host_of_a_lattice_knows_what_the_others_were_told_to_run() {
     assert_eq!(applications(&bob, &bus), json!([]), "who stops in order takes back what it said");
     assert_eq!(second.stop().code, Some(0));
 }
-
-#[test]
-fn an_application_goes_along_with_a_host_that_joins_and_comes_back_with_it() {
-    let (wattle, server) = (wattle(), Nats::start());
-    let (manifest, bus) = (shop_in_memory(&wattle), server.url());
-    let running = up(&wattle, &[&manifest, "--name=ada"]);
-    let own = running.bus();
-    let known = |bus: &str| {
-        let shop = applications(&wattle, bus)[0].clone();
-        let components = shop["components"].as_array().into_iter().flatten();
-        let runs = components.map(|it| json!([it["name"], it["hosts"]])).collect::<Vec<_>>();
-        (shop["name"].clone(), shop["version"].clone(), shop["hosts"][0]["friendly_name"].clone(), runs)
-    };
-    let alone = known(&own);
-    let runs = ["till", "price", "hello"].map(|name| json!([name, ["ada"]]));
-    assert_eq!(alone, (json!("shop"), json!("v0.0.1"), json!("ada"), runs.to_vec()));
-    let moved = |words: &[&str]| wattle.run(["lattice"].iter().chain(words).chain(&["--nats", &own]));
-    let joined = moved(&["join", &bus]);
-    assert_eq!(joined.code, Some(0), "{}", joined.stderr);
-    eventually("the lattice knows it", || known(&bus) == alone);
-    let left = moved(&["leave"]);
-    assert_eq!(left.code, Some(0), "{}", left.stderr);
-    eventually("it is the host's own again", || known(&own) == alone);
-    assert_eq!(running.stop().code, Some(0));
-}

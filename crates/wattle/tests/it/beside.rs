@@ -33,7 +33,8 @@ fn hosts_of_one_machine_need_no_flags_to_be_beside_each_other() {
         up.says(&format!("this host listens for HTTP on port {}: cannot listen on {USUAL}", up.address().port()));
     }
     let alone = wattle.run(["up", "--bus=off", &price]);
-    assert!(alone.code == Some(69) && alone.stderr.contains("E0301"), "who serves alone is where he is looked for");
+    let is_refused = alone.code == Some(69) && alone.stderr.contains("E0301") && alone.stderr.contains(USUAL);
+    assert!(is_refused, "who serves alone is where he is looked for: {}", alone.stderr);
     let has_usual = usual.is_ok();
     drop(usual);
     let eve = start(&wattle, &bus, &["host", "--name=eve"]);

@@ -124,7 +124,7 @@ fn what_takes_too_much_memory_to_compile_is_given_up_once() {
     let second = run(&wattle, "loops.wasm", &bomb);
     assert_eq!(second.code, Some(65));
     assert!(second.stderr.contains("tried before"), "{}", second.stderr);
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     assert_eq!(wattle.run(["cache", "clear", "loops.wasm"]).stdout, "forgotten\n");
     answers(&wattle);
 }

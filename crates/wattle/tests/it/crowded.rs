@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use testkit::{Up, Wattle, request};
+use testkit::{Over, Up, Wattle, request};
 
 use crate::links::linked;
 use crate::{guest, wattle};
@@ -58,6 +58,7 @@ fn a_link_among_thousands_is_put_as_one_among_few_and_requests_go_on() {
 
     let (sold, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let over = Over(&is_over);
         let selling = scope.spawn(|| {
             let mut connection = many.connect();
             while !is_over.load(Ordering::Relaxed) {
@@ -68,7 +69,7 @@ fn a_link_among_thousands_is_put_as_one_among_few_and_requests_go_on() {
             }
         });
         put(&wattle, &many);
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         selling.join().expect("each sale is answered");
     });
     assert!(sold.load(Ordering::Relaxed) > 0, "it sold meanwhile");

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use testkit::{Ended, Nats, Up, Wattle, eventually};
+use testkit::{Ended, Nats, Over, Up, Wattle, eventually};
 
 use crate::applications::applications;
 use crate::known::links;
@@ -51,6 +51,7 @@ fn hosts(wattle: &Wattle, bus: &str) -> Vec<Value> {
 fn under_load(up: &Up, work: impl FnOnce(&dyn Fn())) {
     let (is_over, sold) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let over = Over(&is_over);
         let sell_on = || {
             while !is_over.load(Ordering::Relaxed) {
                 sell(up);
@@ -65,7 +66,7 @@ fn under_load(up: &Up, work: impl FnOnce(&dyn Fn())) {
         some_more();
         work(&some_more);
         some_more();
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         clients.into_iter().for_each(|client| client.join().expect("no request failed"));
     });
 }
@@ -131,7 +132,7 @@ fn shop(wattle: &Wattle, bus: &str) -> Value {
     let told: Vec<_> = hosts.map(|host| (host["friendly_name"].clone(), host["answers"].clone())).collect();
     let components = shop["components"].as_array().into_iter().flatten();
     let runs: Vec<_> = components.map(|it| (it["name"].clone(), it["hosts"].clone())).collect();
-    json!({ "name": shop["name"], "told": told, "runs": runs })
+    json!({ "name": shop["name"], "version": shop["version"], "told": told, "runs": runs })
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn an_application_is_taken_along_with_what_was_put_while_it_ran() {
     let manifest = shop_in_memory(&ada);
     let start = || ada.up([manifest.as_str(), "--name=ada"]);
     let runs = [("till", ["ada"]), ("price", ["ada"]), ("hello", ["ada"])];
-    let shop_of_ada = json!({ "name": "shop", "told": [["ada", true]], "runs": runs });
+    let shop_of_ada = json!({ "name": "shop", "version": "v0.0.1", "told": [["ada", true]], "runs": runs });
     let up = start();
     linked(&ada, &up, "put till keyvalue/disk");
     assert_eq!((sell(&up), shop(&ada, &up.bus())), ((1, 2), shop_of_ada.clone()));

@@ -1,11 +1,10 @@
 //! What a lattice keeps: links and settings are known to all of its hosts, and again after a restart, also one without the bus.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use serde_json::{Value, json};
-use testkit::{Nats, Redis, Up, Wattle, eventually, request};
+use testkit::{Nats, Over, Redis, Up, Wattle, eventually, request};
 
 use crate::lattice::{Stranger, host, refusal, tell};
 use crate::links::{linked, sell};
@@ -194,15 +193,14 @@ fn a_link_that_is_put_again_replaces_and_one_that_is_not_there_cannot_be_deleted
     put("redis");
     let (sold, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let over = Over(&is_over);
         let selling = scope.spawn(|| sell_on(&up, (&sold, &is_over)));
         for name in ["nats", "redis"].into_iter().cycle().take(20) {
             put(name);
-            let (before, patience) = (sold.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(20));
-            while sold.load(Ordering::Relaxed) < before + 2 && Instant::now() < patience {
-                std::thread::yield_now();
-            }
+            let before = sold.load(Ordering::Relaxed);
+            eventually("two more are sold", || sold.load(Ordering::Relaxed) >= before + 2);
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         selling.join().expect("each sale is answered");
     });
     let mut link = tell(&ada, &bus, &["link", "query", "till"])["links"][0].clone();

@@ -67,7 +67,7 @@ fn a_provider_keeps_keys_for_a_component() {
     let begun = Instant::now();
     let gone = up.get("/c");
     assert_eq!((gone.status, gone.text()), (500, "the key-value store is not available\n".into()));
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let _again = Provider::start(&server.url(), "default", "kv");
     assert_eq!(up.get("/c").status, 404, "it is there again, and has forgotten");
 
@@ -112,7 +112,7 @@ fn a_provider_keeps_objects_for_a_component() {
     let begun = Instant::now();
     let gone = up.get("/empty");
     assert_eq!((gone.status, gone.text()), (503, "the blob store is not available\n".into()));
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 
     let _old = Provider::start_old(&server.url(), "default", "files");
     eventually("another one is there", || up.get("/empty").status == 404);

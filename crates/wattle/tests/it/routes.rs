@@ -121,20 +121,6 @@ fn what_is_served_is_told_in_words() {
     .assert_eq(&told.join("\n"));
 }
 
-/// Whoever else has the port at this moment: that is where it wants to listen.
-#[test]
-fn it_listens_at_port_8000_of_this_machine_where_nobody_says_otherwise() {
-    let wattle = wattle();
-    let mut command = wattle.command(["up", "--bus=off", "-o", "json", &guest("hello-p2")]);
-    match Up::try_start(&mut command) {
-        Ok(up) => assert_eq!((up.address().to_string().as_str(), up.get("/").status), ("127.0.0.1:8000", 200)),
-        Err(ended) => {
-            assert_eq!(ended.code, Some(69), "{}", ended.stderr);
-            assert!(ended.stderr.contains("cannot listen on 127.0.0.1:8000"), "{}", ended.stderr);
-        }
-    }
-}
-
 /// WebAssembly text is taken as well as the binary that it stands for.
 #[test]
 fn a_component_in_text_form_is_served() {

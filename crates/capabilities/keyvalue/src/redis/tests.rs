@@ -13,8 +13,8 @@ use crate::suite::proxy::Proxy;
 use crate::suite::{self, HOME, scope};
 
 /// How long the calls of these tests may take, and how much longer they may take on a machine that is busy.
-const TIMEOUT: Duration = Duration::from_secs(2);
-const GRACE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(4);
 
 fn key(name: &str) -> Key {
     scope("shop", "").key(name)

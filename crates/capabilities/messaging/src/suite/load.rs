@@ -5,7 +5,7 @@ use crate::way::Failure;
 
 /// How long a call may take, and how much longer on a machine that is busy.
 const TIMEOUT: &str = "500ms";
-const LIMIT: Duration = Duration::from_millis(2_500);
+const LIMIT: Duration = Duration::from_millis(4_500);
 
 /// A component that is linked to that.
 fn linked(backend: &str, told: &[(&str, &str)]) -> Binding {

@@ -1,6 +1,6 @@
 //! A site with a server of its own, the leaf of another: it goes on when it is cut off, and comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{Cut, Nats, Net, eventually};
 
@@ -49,7 +49,7 @@ fn a_site_on_a_leaf_goes_on_alone_and_learns_afterwards_what_was_put_meanwhile()
     let ((), asked) = asked_with_pauses(&till, ("/", PAUSE), |begin| {
         begin();
         shop.cut(Cut::Both);
-        for_a_while(ALONE);
+        let cut = Instant::now();
         eventually("the hub has lost the hosts of the site", || {
             ["ada", "bob"].iter().all(|name| is(&desk, &above.url(), name, "lost"))
         });
@@ -57,6 +57,7 @@ fn a_site_on_a_leaf_goes_on_alone_and_learns_afterwards_what_was_put_meanwhile()
         let refused = refusal(&desk, &below.url(), &["link", "put", "a", "b", "--contract", "c:d/e"]);
         assert!(!refused.is_empty(), "what cannot be kept is refused");
         assert_eq!(till.get("/reverse").status, 500, "nobody has told it");
+        for_a_while(ALONE.saturating_sub(cut.elapsed()));
         shop.heal();
         // Nobody has noticed the cut: what the servers say to one another comes when TCP tries again, later each time.
         eventually("it learns of the link", || till.get("/reverse").status == 200);

@@ -180,7 +180,7 @@ impl Shared {
     async fn learn_from_others(&self, kind: Kind, key: BucketKey, heard: Heard) {
         // Who was answered that it is kept is another: there is nobody whom this host could refuse it.
         let taken: fn(Step) -> Step = match kind {
-            Kind::Components => Step::as_kept,
+            Kind::Components => Step::into_kept,
             // A link that was told something else goes on as it was where its target does not take that.
             Kind::Settings => std::convert::identity,
         };

@@ -69,10 +69,10 @@ impl Step {
 
     /// The same where a link that it puts is kept already, whoever put it: it counts here whether its target can be opened or
     /// not.
-    pub(crate) fn as_kept(self) -> Self {
+    pub(crate) fn into_kept(self) -> Self {
         match self {
             Self::Do(Deed::Put(put)) => Self::Do(Deed::Recall(put)),
-            Self::Try(step) => step.as_kept().at_leisure(),
+            Self::Try(step) => step.into_kept().at_leisure(),
             step => step,
         }
     }

@@ -223,7 +223,7 @@ pub(crate) fn as_known(state: &State) -> Vec<Step> {
         true => vec![Step::Fail(format!("what {} is to tell {} is not known here yet", link.source_id, link.target))],
         false => linked(state, link),
     };
-    links.flat_map(known).map(Step::as_kept).map(Step::at_leisure).collect()
+    links.flat_map(known).map(Step::into_kept).map(Step::at_leisure).collect()
 }
 
 /// From now on the links of a source are these. Gives what follows.

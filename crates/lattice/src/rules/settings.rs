@@ -92,7 +92,7 @@ pub(super) fn learn(state: &mut State, name: &str, settings: Option<Labels>) -> 
     let is_told = |link: &&LatticeLink| has(&link.target_config) || has(&link.source_config);
     let links = state.links.values().flatten().filter(is_told);
     // What came before its own settings is put now, as it is kept.
-    let taken: fn(Step) -> Step = if is_own { Step::as_kept } else { std::convert::identity };
+    let taken: fn(Step) -> Step = if is_own { Step::into_kept } else { std::convert::identity };
     let linked = links.flat_map(|link| links::linked(state, link)).map(taken);
     let told = told.chain(linked).map(Step::at_leisure);
     told.chain(providers::briefed_of_settings(state, name)).collect()

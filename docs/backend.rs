@@ -71,8 +71,8 @@ impl FileStore {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (pairs, size) = replay(&bytes);
-        if size == 0 && !bytes.is_empty() {
-            // It is somebody else's.
+        if size == 0 && bytes.first().is_some_and(|byte| *byte != 0) {
+            // It is somebody else's: the size of a key, with which a file of ours begins, is a small number.
             return Err(io::ErrorKind::InvalidData.into());
         }
         // A change that was not written to its end was not acknowledged either.

@@ -93,6 +93,7 @@ pub(crate) async fn update(reached: &Reached, flags: UpdateFlags, output: Output
     let (host, before) = locate(reached, (&id, host.as_deref()), runs).await?;
     let ProviderDescription { image_ref, annotations, config: has, .. } = before;
     let is_config_kept = config.is_empty() || has.as_ref() == Some(&config);
+    let had = has.clone();
     let config = match (config.is_empty(), has) {
         (false, _) => config,
         (true, Some(has)) => has,
@@ -113,7 +114,8 @@ pub(crate) async fn update(reached: &Reached, flags: UpdateFlags, output: Output
         Ok(from) => return show(&wanted, &from, output),
         Err(error) => error,
     };
-    let back = StartProvider { provider_ref: whole(&image_ref), ..wanted.clone() };
+    let config = had.unwrap_or_else(|| wanted.config.clone());
+    let back = StartProvider { provider_ref: whole(&image_ref), config, ..wanted.clone() };
     let now = match begun(reached, &back).await? {
         Ok(from) => format!("it runs from {from} again"),
         Err(error) => format!("and from {image_ref} it does not run any more: {error}"),

@@ -44,4 +44,6 @@ fn the_backend_that_the_documents_show_is_one() {
     let values = ["a", "b"].map(|name| capability::conformance::run(store.get(&scope.key(name))).expect("it reads"));
     assert_eq!(values, [None, Some("b".into())]);
     assert_eq!(std::fs::read(&path).expect("it is there"), whole);
+    std::fs::write(&path, &whole[..9]).expect("it is ours");
+    assert_eq!(capability::conformance::run(open_documented(&path).get(&scope.key("a"))).expect("it reads"), None);
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use testkit::{Azurite, Gcs, Nats, S3, Up, Wattle};
+use testkit::{Azurite, Gcs, Nats, Over, S3, Up, Wattle};
 
 use crate::links::linked;
 use crate::{guest, noise, wattle};
@@ -59,10 +59,11 @@ fn a_blob_store_is_swapped_while_objects_are_written_and_read() {
         count
     };
     let written: usize = std::thread::scope(|threads| {
+        let over = Over(&is_over);
         let client = &client;
         let clients: Vec<_> = (0..4).map(|number| threads.spawn(move || client(number))).collect();
         (0..20).for_each(|round| link(&folders[(round + 1) % 2]));
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         clients.into_iter().map(|client| client.join().expect("nothing fails")).sum()
     });
     let listed = folders.each_ref().map(|folder| {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use testkit::{Up, Wattle, eventually};
+use testkit::{Over, Up, Wattle, eventually};
 
 use crate::links::{linked, refused, sell};
 use crate::{guest, route, wattle};
@@ -142,6 +142,7 @@ fn a_pair_is_fused_and_parted_under_load_and_nothing_fails() {
         let up = up(&wattle, "till", &["price-1", "price-2"], &flags);
         let is_over = AtomicBool::new(false);
         let sold = std::thread::scope(|scope| {
+            let over = Over(&is_over);
             let client = || {
                 let mut prices = [0_u64; 3];
                 while !is_over.load(Ordering::Relaxed) {
@@ -157,7 +158,7 @@ fn a_pair_is_fused_and_parted_under_load_and_nothing_fails() {
                 let change = linked(&wattle, &up, &format!("put till {words}"));
                 assert_eq!(change["now"]["target"], words.split(' ').next().expect("a name"));
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             clients.into_iter().map(|client| client.join().expect("every request was answered")).collect::<Vec<_>>()
         });
         let sold: u64 = sold.iter().flatten().sum();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::{Ended, Redis, Up, Wattle, eventually, request};
+use testkit::{Ended, Over, Redis, Up, Wattle, eventually, request};
 
 use crate::{guest, route, wattle};
 
@@ -276,6 +276,7 @@ fn a_hundred_swaps_under_load_fail_nothing_and_lose_nothing() {
         let to_disk = "put till keyvalue/disk".to_owned();
         let is_over = AtomicBool::new(false);
         let (sold, others) = std::thread::scope(|threads| {
+            let over = Over(&is_over);
             let clients = threads.spawn(|| sell_until(&up, &is_over));
             for round in 0..25 {
                 let (store, price) = if round % 2 == 0 { (&to_redis, 2) } else { (&to_disk, 1) };
@@ -284,7 +285,7 @@ fn a_hundred_swaps_under_load_fail_nothing_and_lose_nothing() {
                 linked(&wattle, &up, &format!("put till price-{}", 3 - price));
                 linked(&wattle, &up, store);
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             clients.join().expect("the clients end")
         });
         assert_eq!(others, Vec::<String>::new());

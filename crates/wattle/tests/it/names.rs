@@ -60,7 +60,7 @@ fn two_servers_of_redis_and_one_of_nats_are_told_apart() {
     for source in ["counter", "chooser"] {
         for target in [
             format!("redis --set url={}", redis.url()),
-            format!("redis --name other --set url={} --terms timeout=500ms", other.url()),
+            format!("redis --name other --set url={} --terms timeout=5s", other.url()),
             format!("nats --name third --set url={}", nats.url()),
         ] {
             link(&wattle, &up, &format!("put {source} keyvalue/{target}")).expect("it is put");

@@ -16,7 +16,7 @@ mod slow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use testkit::{Nats, Net, Site, Up, Wattle, eventually};
+use testkit::{Nats, Net, Over, Site, Up, Wattle, eventually};
 
 use crate::lattice::{host, tell};
 use crate::{guest, route, wattle};
@@ -129,6 +129,7 @@ fn asked_with_pauses<T>(
     let is_over = AtomicBool::new(false);
     let begin = std::sync::Mutex::new(Instant::now());
     std::thread::scope(|scope| {
+        let over = Over(&is_over);
         let askers = [(); 2].map(|()| {
             scope.spawn(|| {
                 let mut asked = Vec::new();
@@ -142,7 +143,7 @@ fn asked_with_pauses<T>(
             })
         });
         let done = meanwhile(&|| *begin.lock().expect("nobody panics with it") = Instant::now());
-        is_over.store(true, Ordering::Release);
+        drop(over);
         let begin = *begin.lock().expect("nobody panics with it");
         let asked = askers.into_iter().flat_map(|asker| asker.join().expect("all is answered"));
         let asked = asked.filter_map(|(at, took, status, text)| {

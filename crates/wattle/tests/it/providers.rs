@@ -233,7 +233,8 @@ fn a_provider_is_updated_and_one_that_does_not_start_changes_nothing() {
     assert_eq!(again["changed"], false);
 
     let text = wattle.write("words.txt", "words").display().to_string();
-    let why = refusal(&wattle, &bus, &["update", "provider", "files", &text]);
+    tell(&wattle, &bus, &["config", "put", "other", "colour=blue"]);
+    let why = refusal(&wattle, &bus, &["update", "provider", "files", &text, "--config", "other"]);
     assert!(why.contains("is neither an archive of a provider nor executable"), "{why}");
     assert!(why.contains(&format!("it runs from {archive} again")), "{why}");
     let runs = provider(&wattle, &bus);
@@ -241,7 +242,6 @@ fn a_provider_is_updated_and_one_that_does_not_start_changes_nothing() {
     let why = refusal(&wattle, &bus, &["update", "provider", "files", "wasmcloud+builtin://http-sever"]);
     assert!(why.contains("no provider http-sever in itself"), "{why}");
     assert!(why.contains(&format!("it runs from {archive} again")), "{why}");
-    tell(&wattle, &bus, &["config", "put", "other", "colour=blue"]);
     tell(&wattle, &bus, &["update", "provider", "files", &archive, "--config", "other"]);
     assert_eq!(provider(&wattle, &bus)["config"], json!(["other"]), "from the same, with other settings");
     tell(&wattle, &bus, &["start", "provider", "wasmcloud+builtin://http-client", "client"]);

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use testkit::{Connection, Postgres, Up, Wattle, request};
+use testkit::{Connection, Over, Postgres, Up, Wattle, request};
 
 use crate::{guest, wattle};
 
@@ -116,12 +116,13 @@ fn a_database_is_swapped_while_money_moves() {
     };
     let links = [("sql/postgres", format!("url={}", postgres.url())), ("sql/sqlite", "connections=4".to_owned())];
     let moved: u64 = std::thread::scope(|threads| {
+        let over = Over(&is_over);
         let client = &client;
         let clients: Vec<_> = (0..4).map(|number| threads.spawn(move || client(number))).collect();
         for (target, setting) in links.iter().cycle().take(30) {
             link_to(&wattle, &up, target, setting);
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         clients.into_iter().map(|client| client.join().expect("nothing fails")).sum()
     });
     let received = links.each_ref().map(|(target, setting)| {

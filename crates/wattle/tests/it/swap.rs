@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use testkit::{Redis, S3, Up, request};
+use testkit::{Over, Redis, S3, Up, request};
 
 use crate::links::linked;
 use crate::{guest, route, wattle};
@@ -84,6 +84,7 @@ fn everything_is_changed_under_load_and_nothing_fails_or_is_lost() {
         let (sold, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
         let seen: Vec<Seen> = std::thread::scope(|threads| {
             let (up, sold, is_over) = (&up, &sold, &is_over);
+            let over = Over(is_over);
             let clients: Vec<_> =
                 (0..CLIENTS).map(|client| threads.spawn(move || sell(up, client, sold, is_over))).collect();
             for link in rounds.iter().cycle().flatten().take(SWAPS) {
@@ -95,7 +96,7 @@ fn everything_is_changed_under_load_and_nothing_fails_or_is_lost() {
                     std::thread::yield_now();
                 }
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             clients.into_iter().map(|client| client.join().expect("a client")).collect()
         });
 

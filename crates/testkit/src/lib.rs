@@ -43,6 +43,6 @@ pub use process::{Ended, Up, Wattle};
 #[cfg(feature = "providers")]
 pub use provider::{BrokerMessage, ManyPairs, Provider};
 pub use s3::S3;
-pub use server::{Azurite, Mosquitto, Nats, NatsCluster, Postgres, Redis, Registry, Server};
+pub use server::{Azurite, Mosquitto, Nats, NatsCluster, Postgres, Redis, Registry, Server, quiet_port};
 pub use skip::{Lack, skip};
 pub use wait::{PATIENCE, eventually};

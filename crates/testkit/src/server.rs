@@ -21,6 +21,7 @@ mod registry;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -79,6 +80,13 @@ struct Setup {
 struct Running {
     child: Child,
     _thread: Sender<()>,
+}
+
+/// A port that no connection is given by chance, and that nobody listens on at this moment: for what has to be known beforehand.
+pub fn quiet_port() -> u16 {
+    let any = || RandomState::new().hash_one("port");
+    let mut ports = std::iter::repeat_with(|| 12_000 + (any() % 20_000) as u16);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("there are many ports")
 }
 
 // === impl Server ===

@@ -1,9 +1,10 @@
 //! Leaf nodes: servers of a site that are clients of a hub, each with a JetStream of its own.
 
 use bus::{Bus, ConnectOptions, Keep};
+use testkit::quiet_port;
 
 use crate::keeping::{bucket, key, told, told_until};
-use crate::server::{Server, quiet_port};
+use crate::server::Server;
 use crate::suite::{hear, listen, message};
 use crate::{eventually, run};
 

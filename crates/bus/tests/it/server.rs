@@ -1,6 +1,5 @@
 //! A real NATS server, started and ended by the test.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -37,13 +36,6 @@ pub(crate) fn of_system() -> Option<PathBuf> {
 /// Where `tools/setup test` puts what the tests of the bus need.
 pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/nats/bin")
-}
-
-/// A port that no connection is given by chance, and that nobody listens on at this moment: for what has to know it beforehand.
-pub(crate) fn quiet_port() -> u16 {
-    let any = || RandomState::new().hash_one("port");
-    let mut ports = std::iter::repeat_with(|| 12_000 + (any() % 20_000) as u16);
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("there are many ports")
 }
 
 // === impl Server ===

@@ -1,12 +1,11 @@
 //! Starts a NATS server with JetStream.
 
 use std::ffi::OsString;
-use std::hash::{BuildHasher, RandomState};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
-use super::{Server, Setup};
+use super::{Server, Setup, quiet_port};
 use crate::net::Site;
 
 /// A NATS server with JetStream. What it acknowledged survives a kill.
@@ -111,11 +110,4 @@ impl DerefMut for Nats {
     fn deref_mut(&mut self) -> &mut Server {
         &mut self.0
     }
-}
-
-/// A port that no connection is given by chance, and that nobody listens on at this moment: for what has to be known beforehand.
-fn quiet_port() -> u16 {
-    let any = || RandomState::new().hash_one("port");
-    let mut ports = std::iter::repeat_with(|| 12_000 + (any() % 20_000) as u16);
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("there are many ports")
 }
